@@ -1,0 +1,5 @@
+"""`python -m bmi_dhydro` is `bmi-dhydro`."""
+
+from .cli import main
+
+main(prog_name="bmi-dhydro")

@@ -1,0 +1,539 @@
+"""The Basic Model Interface 2.0, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from bmipy import Bmi
+from numpy.typing import NDArray
+
+from .attributes import ATTRIBUTES
+from .errors import ConfigError, ForcingError, OrderError, VariableError, nearest
+from .variables import DEFAULT_INPUTS, OUTPUTS, inputs_for
+
+if TYPE_CHECKING:
+    from .component import Component
+    from .physics import Process
+
+_log = logging.getLogger(__name__)
+
+# Grids: one node for each catchment; catchments x components; catchments x lags of routing.
+_CATCHMENT_GRID, _CELL_GRID, _LAG_GRID = 0, 1, 2
+
+ROUTING_PENDING = "routing_pending"
+
+# `update_until` forgives a time that misses a step by this share of it.
+_TOLERANCE = 1e-6
+
+
+class _Variable:
+    """What the interface says of a name, and how its values are reached."""
+
+    __slots__ = ("grid", "index", "kind", "type", "units", "values")
+
+    def __init__(
+        self, kind: str, units: str, grid: int, values: NDArray | None, kind_of_number: str,
+        index: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.units = units
+        self.grid = grid
+        self.values = values
+        self.type = kind_of_number
+        self.index = index
+
+
+class BmiDhydro(Bmi):
+    """A trained differentiable hydrology model for one catchment or many.
+
+    Published inputs and outputs are those of `bmi_dhydro.variables`. By name, but unpublished, a
+    host also reaches: the parameters of the process and of routing (daily values), the attributes
+    that the network sees, the states of each component, `routing_pending`, and all fluxes and
+    stores of the model in mm (per step).
+    """
+
+    def __init__(self) -> None:
+        self._component: Component | None = None
+        self._finalized = False
+        self._variables: dict[str, _Variable] = {}
+        self._fast_inputs: dict[str, tuple[NDArray, float, float]] = {}
+        self._fast_outputs: dict[str, NDArray] = {}
+        self._never_set: set[str] = set()
+        self._time_step = 0.0
+
+    # ---- life cycle -----------------------------------------------------------------------
+
+    def initialize(self, config_file: str) -> None:
+        """Read a configuration and make everything ready for the first step.
+
+        Parameters
+        ----------
+        config_file : str
+            Path of a YAML file; see `bmi_dhydro.config`.
+
+        Raises
+        ------
+        DhydroError
+            If the configuration, or anything it names, is missing or does not fit.
+        """
+        if self._component is not None:
+            raise OrderError("initialize was called before; call finalize first")
+        from .component import Component
+        from .config import read_config
+
+        if not config_file:
+            raise ConfigError("initialize needs the path of a configuration file")
+        self._start(Component(read_config(config_file)))
+
+    def _start(self, component: Component) -> None:
+        self._component = component
+        self._finalized = False
+        self._time_step = float(component.model.step_seconds)
+        self._update = component.update
+        self._variables = _variables(component)
+        self._fast_inputs = {}
+        for row, item in enumerate(component.input_items):
+            for name in (item.name, *item.aliases):
+                self._fast_inputs[name] = (component.inputs[row], item.lowest, item.highest)
+        self._never_set = {item.name for item in component.input_items}
+        self._fast_outputs = {
+            name: component.outputs[row]
+            for row, item in enumerate(OUTPUTS)
+            for name in (item.name, *item.aliases)
+        }
+
+    @property
+    def component(self) -> Component:
+        """The model behind the interface, for hosts that know Python."""
+        return self._ready()
+
+    def _ready(self) -> Component:
+        if self._component is None:
+            what = "finalize was called" if self._finalized else "the model is not initialized"
+            raise OrderError(f"{what}; call initialize(config_file) first")
+        return self._component
+
+    def update(self) -> None:
+        """Advance by one step.
+
+        Raises
+        ------
+        ForcingError
+            If weather is missing or impossible; the step is not done then.
+        """
+        if self._component is None:
+            self._ready()
+        if self._never_set:
+            _log.warning("never set, so zero: %s", ", ".join(sorted(self._never_set)))
+            self._never_set = set()
+        self._update()
+
+    def update_until(self, time: float) -> None:
+        """Advance to a time, in the units of `get_time_units`.
+
+        A time in the past does nothing.
+
+        Raises
+        ------
+        ValueError
+            If the time is not at the end of a step; nothing is done then.
+        """
+        component = self._ready()
+        steps = (time - self.get_current_time()) / self._time_step
+        if steps <= 0:
+            return
+        whole = round(steps)
+        if abs(steps - whole) > _TOLERANCE * max(1, whole):
+            raise ValueError(
+                f"time {time:g} is {steps:.6g} steps of {self._time_step:g} s ahead; only whole "
+                "steps can be done: ask for a multiple, or set time.step"
+            )
+        if component.steps is not None and component.done + whole > component.steps:
+            raise ForcingError(
+                f"time {time:g} is beyond the end of the run, {self.get_end_time():g}"
+            )
+        for _ in range(whole):
+            self.update()
+
+    def finalize(self) -> None:
+        """Finish files and let go of everything; may be called at any time, and twice."""
+        component, self._component = self._component, None
+        self._variables, self._fast_inputs, self._fast_outputs = {}, {}, {}
+        self._finalized = True
+        if component is not None:
+            self._update = _not_ready
+            component.close()
+
+    # ---- names ----------------------------------------------------------------------------
+
+    def get_component_name(self) -> str:
+        return "bmi_dhydro"
+
+    def get_input_item_count(self) -> int:
+        return len(self.get_input_var_names())
+
+    def get_output_item_count(self) -> int:
+        return len(OUTPUTS)
+
+    def get_input_var_names(self) -> tuple[str, ...]:
+        """Names that a host sets each step; none where the component reads its weather."""
+        if self._component is None:
+            return tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
+        return tuple(item.name for item in self._component.input_items)
+
+    def get_output_var_names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in OUTPUTS)
+
+    # ---- variables ------------------------------------------------------------------------
+
+    def _variable(self, name: str) -> _Variable:
+        try:
+            return self._variables[name]
+        except KeyError:
+            self._ready()
+            raise VariableError(
+                f"variable {name!r} is unknown; {nearest(name, self._variables)}"
+            ) from None
+
+    def get_var_grid(self, name: str) -> int:
+        return self._variable(name).grid
+
+    def get_var_type(self, name: str) -> str:
+        return self._variable(name).type
+
+    def get_var_units(self, name: str) -> str:
+        return self._variable(name).units
+
+    def get_var_itemsize(self, name: str) -> int:
+        return int(np.dtype(self._variable(name).type).itemsize)
+
+    def get_var_nbytes(self, name: str) -> int:
+        return self.get_var_itemsize(name) * self.get_grid_size(self._variable(name).grid)
+
+    def get_var_location(self, name: str) -> str:
+        self._variable(name)
+        return "node"
+
+    # ---- time -----------------------------------------------------------------------------
+
+    def get_current_time(self) -> float:
+        component = self._component
+        if component is None:
+            component = self._ready()
+        return component.done * self._time_step
+
+    def get_start_time(self) -> float:
+        self._ready()
+        return 0.0
+
+    def get_end_time(self) -> float:
+        steps = self._ready().steps
+        return sys.float_info.max if steps is None else steps * self._time_step
+
+    def get_time_units(self) -> str:
+        component = self._ready()
+        units = component.config.time.units
+        if "<start>" not in units:
+            return units
+        if component.start is None:
+            raise ConfigError("time.units: '<start>' needs time.start")
+        return units.replace("<start>", str(component.start).replace("T", " "))
+
+    def get_time_step(self) -> float:
+        self._ready()
+        return self._time_step
+
+    # ---- values ---------------------------------------------------------------------------
+
+    def get_value(self, name: str, dest: NDArray) -> NDArray:
+        """Copy the values of a variable into `dest`, and return it.
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown.
+        ValueError
+            If `dest` has another size.
+        """
+        values = self._fast_outputs.get(name)
+        if values is None:
+            values = self._current(self._variable(name)).reshape(-1)
+        if dest.size != values.size:
+            raise ValueError(f"{name} has {values.size} values, but dest has room for {dest.size}")
+        if dest.ndim == 1:
+            dest[:] = values
+        else:
+            dest[...] = values.reshape(dest.shape)
+        return dest
+
+    def get_value_ptr(self, name: str) -> NDArray:
+        """Return a flat view of the values of a variable; it stays valid and current.
+
+        Parameters and attributes are read-only views: `set_value` changes them, since the model
+        has to know.
+        """
+        variable = self._variable(name)
+        component = self._ready()
+        if variable.kind == ROUTING_PENDING:
+            raise VariableError(f"{name} has no fixed place in memory; use get_value")
+        if variable.kind == "state":
+            component.pin()
+        if variable.kind == "input":
+            self._never_set.discard(component.input_items[variable.index].name)
+        view = self._current(variable).reshape(-1)
+        if variable.kind in ("parameter", "attribute"):
+            view = view.view()
+            view.flags.writeable = False
+        return view
+
+    def get_value_at_indices(self, name: str, dest: NDArray, inds: NDArray) -> NDArray:
+        """Copy the values at some flat indices into `dest`, and return it."""
+        values = self._fast_outputs.get(name)
+        if values is None:
+            values = self._current(self._variable(name)).reshape(-1)
+        dest[:] = values[inds]
+        return dest
+
+    def set_value(self, name: str, src: NDArray) -> None:
+        """Set all values of a variable.
+
+        Inputs hold until they are set again. Setting an attribute re-runs the network for the
+        catchments that it changes. A parameter also takes one value for all components.
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown or cannot be set.
+        ValueError
+            If there are more or fewer values than the variable has, or they are no numbers.
+        ForcingError
+            If weather is not a number or impossible; nothing is changed then.
+        """
+        fast = self._fast_inputs.get(name)
+        if fast is None:
+            self._set_other(name, src)
+            return
+        values, lowest, highest = fast
+        source = src if type(src) is np.ndarray else np.asarray(src)
+        if source.size != values.size:
+            raise ValueError(f"{name} has {values.size} values, but {source.size} were given")
+        if source.size == 1:
+            number = source.item()
+            fits = lowest <= number <= highest
+        else:
+            source = source.reshape(-1)
+            fits = lowest <= source.min() and source.max() <= highest
+        if not fits:
+            raise self._refused(name, source.reshape(-1))
+        if source.size == 1:
+            values[0] = number
+        else:
+            values[:] = source
+        if self._never_set:
+            component = self._ready()
+            self._never_set.discard(component.input_items[self._variables[name].index].name)
+
+    def set_value_at_indices(self, name: str, inds: NDArray, src: NDArray) -> None:
+        """Set the values of a variable at some flat indices."""
+        values = np.array(self._current(self._variable(name))).reshape(-1)
+        values[inds] = src
+        self.set_value(name, values)
+
+    def _current(self, variable: _Variable) -> NDArray:
+        """Return the values of a variable, in their own shape."""
+        component = self._ready()
+        if variable.kind in ("state", ROUTING_PENDING):
+            component.synchronise()
+        if variable.kind == ROUTING_PENDING:
+            return component.model.pending
+        assert variable.values is not None
+        return variable.values
+
+    def _refused(self, name: str, values: NDArray) -> ForcingError:
+        component = self._ready()
+        item = component.input_items[self._variables[name].index]
+        values = values.astype(float)
+        wrong = int(np.argmax(~((values >= item.lowest) & (values <= item.highest))))
+        return ForcingError(
+            f"{name} cannot be {values[wrong]:.6g} {item.units} for catchment "
+            f"{component.catchments.ids[wrong]} at {component.moment()}; expected "
+            f"{item.lowest:g} to {item.highest:g} {item.units}, nothing was set"
+        )
+
+    def _set_other(self, name: str, src: NDArray) -> None:
+        component = self._ready()
+        variable = self._variable(name)
+        if variable.kind == "output":
+            raise VariableError(f"{name} is an output and cannot be set")
+        try:
+            values = np.asarray(src, dtype=float).reshape(-1)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} takes numbers, not {src!r}") from None
+        size = self.get_grid_size(variable.grid)
+        if values.size == 1 and variable.kind == "parameter":
+            values = np.full(size, values[0])
+        if values.size != size:
+            raise ValueError(f"{name} has {size} values, but {values.size} were given")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} cannot be {values[~np.isfinite(values)][0]}; nothing was set")
+        shape = self._current(variable).shape
+        if variable.kind == "attribute":
+            component.set_attribute(name, values)
+            return
+        component.synchronise()
+        if variable.kind == "parameter":
+            component.model.set_parameter(name, values.reshape(shape))
+        elif (values < 0).any():
+            raise ValueError(f"{name} is a store and cannot be {values.min():g}; nothing was set")
+        elif variable.kind == ROUTING_PENDING:
+            component.model.pending = values.reshape(shape)
+        else:
+            assert variable.values is not None
+            variable.values[...] = values.reshape(shape)
+
+    # ---- grids ----------------------------------------------------------------------------
+
+    def _shape(self, grid: int) -> tuple[int, ...]:
+        component = self._ready()
+        count = len(component.catchments)
+        if grid == _CATCHMENT_GRID:
+            return () if self._catchment_grid_type() == "scalar" else (count,)
+        if grid == _CELL_GRID:
+            return count, component.model.components
+        if grid == _LAG_GRID:
+            return component.model.pending.shape
+        raise ValueError(f"grid {grid} is unknown; known: 0, 1, 2")
+
+    def _catchment_grid_type(self) -> str:
+        component = self._ready()
+        chosen = component.config.grid
+        if chosen != "auto":
+            return chosen
+        return "scalar" if len(component.catchments) == 1 else "unstructured"
+
+    def get_grid_rank(self, grid: int) -> int:
+        if grid == _CATCHMENT_GRID:
+            return {"scalar": 0, "points": 1, "unstructured": 2}[self._catchment_grid_type()]
+        return len(self._shape(grid))
+
+    def get_grid_size(self, grid: int) -> int:
+        size = 1
+        for length in self._shape(grid):
+            size *= length
+        return size
+
+    def get_grid_type(self, grid: int) -> str:
+        if grid == _CATCHMENT_GRID:
+            return self._catchment_grid_type()
+        self._shape(grid)
+        return "uniform_rectilinear"
+
+    def get_grid_shape(self, grid: int, shape: NDArray) -> NDArray:
+        shape[:] = self._shape(grid)
+        return shape
+
+    def get_grid_spacing(self, grid: int, spacing: NDArray) -> NDArray:
+        self._shape(grid)
+        spacing[:] = 1.0
+        return spacing
+
+    def get_grid_origin(self, grid: int, origin: NDArray) -> NDArray:
+        self._shape(grid)
+        origin[:] = 0.0
+        return origin
+
+    def get_grid_x(self, grid: int, x: NDArray) -> NDArray:
+        """Longitudes of the catchments; indices on the other grids."""
+        x[:] = self._coordinates(grid, -1, self._ready().catchments.longitude)
+        return x
+
+    def get_grid_y(self, grid: int, y: NDArray) -> NDArray:
+        """Latitudes of the catchments; indices on the other grids."""
+        y[:] = self._coordinates(grid, -2, self._ready().catchments.latitude)
+        return y
+
+    def get_grid_z(self, grid: int, z: NDArray) -> NDArray:
+        """Elevations of the catchments, in m; the other grids have none."""
+        z[:] = self._ready().catchments.elevation if grid == _CATCHMENT_GRID else 0.0
+        return z
+
+    def _coordinates(self, grid: int, axis: int, of_catchments: NDArray) -> NDArray:
+        shape = self._shape(grid)
+        if grid == _CATCHMENT_GRID:
+            return of_catchments
+        return np.arange(float(shape[axis]))
+
+    def get_grid_node_count(self, grid: int) -> int:
+        return self.get_grid_size(grid)
+
+    def get_grid_edge_count(self, grid: int) -> int:
+        self._shape(grid)
+        return 0
+
+    def get_grid_face_count(self, grid: int) -> int:
+        self._shape(grid)
+        return 0
+
+    def get_grid_edge_nodes(self, grid: int, edge_nodes: NDArray) -> NDArray:
+        """Return the array as it is: the catchments are nodes without edges."""
+        self._shape(grid)
+        return edge_nodes
+
+    def get_grid_face_edges(self, grid: int, face_edges: NDArray) -> NDArray:
+        """Return the array as it is: the catchments are nodes without faces."""
+        self._shape(grid)
+        return face_edges
+
+    def get_grid_face_nodes(self, grid: int, face_nodes: NDArray) -> NDArray:
+        """Return the array as it is: the catchments are nodes without faces."""
+        self._shape(grid)
+        return face_nodes
+
+    def get_grid_nodes_per_face(self, grid: int, nodes_per_face: NDArray) -> NDArray:
+        """Return the array as it is: the catchments are nodes without faces."""
+        self._shape(grid)
+        return nodes_per_face
+
+
+def _not_ready() -> None:
+    raise OrderError("finalize was called; call initialize(config_file) first")
+
+
+def _variables(component: Component) -> dict[str, _Variable]:
+    """Return every name that the interface knows, the published ones first."""
+    model = component.model
+    process: Process = model.process
+    own = model.dtype.name
+    table: dict[str, _Variable] = {}
+    for row, item in enumerate(component.input_items):
+        for name in (item.name, *item.aliases):
+            table[name] = _Variable(
+                "input", item.units, _CATCHMENT_GRID, component.inputs[row], "float64", row
+            )
+    for row, output in enumerate(OUTPUTS):
+        for name in (output.name, *output.aliases):
+            table[name] = _Variable(
+                "output", output.units, _CATCHMENT_GRID, component.outputs[row], "float64"
+            )
+    for k, quantity in enumerate(process.states):
+        table[quantity.name] = _Variable(
+            "state", quantity.units, _CELL_GRID, model.state[k], own
+        )
+    table[ROUTING_PENDING] = _Variable(ROUTING_PENDING, "mm", _LAG_GRID, None, own)
+    units = {item.name: item.units for item in model.parameter_items}
+    for name, values in model.parameters.items():
+        grid = _CELL_GRID if values.ndim == 2 else _CATCHMENT_GRID
+        table[name] = _Variable("parameter", units[name], grid, values, values.dtype.name)
+    for name in component.attribute_names:
+        table[name] = _Variable(
+            "attribute", ATTRIBUTES[name].units, _CATCHMENT_GRID, component.attribute(name),
+            "float64",
+        )
+    for row, name in enumerate(model.outputs):
+        if name not in table:
+            table[name] = _Variable("output", "mm", _CATCHMENT_GRID, component.rows[row], own)
+    return table
+

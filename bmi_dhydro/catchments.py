@@ -1,0 +1,154 @@
+"""The catchments of a run: where they are and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .attributes import ATTRIBUTES
+from .errors import CatchmentError, listed, nearest
+
+# Columns of a catchment table that are no attributes of the network's vocabulary.
+GEOGRAPHY = {"area": "km2", "latitude": "degrees_north", "longitude": "degrees_east",
+             "elevation": "m"}
+
+
+@dataclass
+class Catchments:
+    """Spatial units of a model.
+
+    Attributes
+    ----------
+    ids : array of str, shape (catchments,)
+    area : array, shape (catchments,)
+        In km2.
+    latitude, longitude, elevation : array, shape (catchments,)
+        In degrees and m; NaN where unknown.
+    attributes : dict of array, shape (catchments,)
+        By the names of `attributes.ATTRIBUTES`.
+    """
+
+    ids: NDArray
+    area: NDArray
+    latitude: NDArray
+    longitude: NDArray
+    elevation: NDArray
+    attributes: dict[str, NDArray] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def subset(self, rows: NDArray) -> Catchments:
+        """Return the catchments in these rows, in this order."""
+        return Catchments(
+            self.ids[rows],
+            self.area[rows],
+            self.latitude[rows],
+            self.longitude[rows],
+            self.elevation[rows],
+            {name: values[rows] for name, values in self.attributes.items()},
+        )
+
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any], source: str) -> Catchments:
+        """Make catchments of columns by name.
+
+        Parameters
+        ----------
+        columns : mapping
+            `id` and `area` at least; `latitude`, `longitude`, `elevation`, attributes.
+        source : str
+            What to call their origin in errors.
+
+        Raises
+        ------
+        CatchmentError
+            If a column is missing, unknown, not numeric, or impossible.
+        """
+        known = ("id", *GEOGRAPHY, *ATTRIBUTES)
+        for name in columns:
+            if name not in known:
+                raise CatchmentError(
+                    f"{source}: column {name!r} is unknown; {nearest(name, known)}"
+                )
+        for name in ("id", "area"):
+            if name not in columns:
+                raise CatchmentError(f"{source}: column {name!r} is missing")
+        ids = np.array([str(item) for item in columns["id"]], dtype=object).astype(str)
+        if ids.size == 0:
+            raise CatchmentError(f"{source}: there are no catchments")
+        values, counts = np.unique(ids, return_counts=True)
+        if (counts > 1).any():
+            raise CatchmentError(f"{source}: id {listed(values[counts > 1])} stands twice")
+        numbers = {}
+        for name, column in columns.items():
+            if name == "id":
+                continue
+            try:
+                numbers[name] = np.array(column, dtype=float)
+            except (TypeError, ValueError) as error:
+                raise CatchmentError(f"{source}: column {name!r} is not numeric: {error}") from None
+        unknown = np.full(ids.size, np.nan)
+        area = numbers["area"]
+        if not (area > 0).all():
+            raise CatchmentError(f"{source}: area must be positive, in km2: {listed(ids[~(area > 0)])}")
+        latitude = numbers.get("latitude", unknown)
+        if (np.abs(latitude) > 90).any():
+            wrong = ids[np.abs(latitude) > 90]
+            raise CatchmentError(f"{source}: latitude is beyond 90 degrees: {listed(wrong)}")
+        return cls(
+            ids,
+            area,
+            latitude,
+            numbers.get("longitude", unknown),
+            numbers.get("elevation", unknown),
+            {name: numbers[name] for name in ATTRIBUTES if name in numbers},
+        )
+
+
+def read_table(path: Path) -> Catchments:
+    """Read a catchment table.
+
+    Parameters
+    ----------
+    path : Path
+        `.csv`, `.parquet` or `.nc`, a row (or an element of one dimension) for each catchment;
+        columns as `Catchments.from_columns`.
+
+    Raises
+    ------
+    CatchmentError
+        If the file is missing or malformed.
+    """
+    if not path.exists():
+        raise CatchmentError(f"{path}: no such catchment table")
+    kind = path.suffix.lower()
+    try:
+        if kind == ".csv":
+            import pandas
+
+            frame = pandas.read_csv(path, dtype={"id": str}, comment="#")
+        elif kind == ".parquet":
+            import pandas
+
+            frame = pandas.read_parquet(path)
+        elif kind == ".nc":
+            import xarray
+
+            with xarray.open_dataset(path) as data:
+                frame = data.to_dataframe().reset_index()
+        else:
+            raise CatchmentError(
+                f"{path}: a catchment table is a .csv, .parquet or .nc file, not {kind!r}"
+            )
+    except (OSError, ValueError, ImportError) as error:
+        if isinstance(error, CatchmentError):
+            raise
+        raise CatchmentError(f"{path}: cannot be read as a table: {error}") from None
+    columns = {str(name): frame[name].to_numpy() for name in frame.columns}
+    return Catchments.from_columns(columns, str(path))

@@ -1,0 +1,265 @@
+"""One file is one trained model: weights, what it expects, where it came from, how good it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .attributes import ATTRIBUTES
+from .errors import CatchmentError, CheckpointError, listed
+from .files import replaced
+from .networks.normalisation import Normalisation
+from .networks.parameter_network import NetworkLayout, parameters
+from .physics import PROCESSES
+
+FORMAT = "bmi_dhydro trained model"
+FORMAT_VERSION = 1
+DEFAULT = Path(__file__).parent / "checkpoints" / "hbv_mopex.safetensors"
+
+# An attribute further than this beyond the range of training, in units of that range, is reported.
+FAR_OUTSIDE = 0.25
+
+# Catchments whose parameters are computed at a time, so that memory stays bounded.
+_CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A parameter network with everything needed to use it.
+
+    Attributes
+    ----------
+    layout : NetworkLayout
+    weights : dict of array
+    normalisation : Normalisation
+    about : dict
+        For people: `name`, `version`, `licence`, `training` (data, period, catchments,
+        potential evapotranspiration), `skill`.
+    """
+
+    layout: NetworkLayout
+    weights: Mapping[str, NDArray]
+    normalisation: Normalisation
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that decides the parameters of a catchment."""
+        digest = hashlib.sha256(json.dumps(self._structure(), sort_keys=True).encode())
+        for name in sorted(self.weights):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.weights[name]).tobytes())
+        return digest.hexdigest()[:16]
+
+    def parameters(
+        self, attributes: Mapping[str, NDArray]
+    ) -> tuple[NDArray, NDArray]:
+        """Give catchments their parameters.
+
+        Parameters
+        ----------
+        attributes : mapping
+            An array of shape (catchments,) for each name in `layout.attributes`.
+
+        Returns
+        -------
+        process : array, shape (parameters, catchments, components)
+            Daily values.
+        routing : array, shape (3, catchments)
+            Values of `unit_hydrograph.PARAMETERS`.
+        """
+        inputs = self.normalisation(attributes)
+        weights = {name: value.astype(float) for name, value in self.weights.items()}
+        count = inputs.shape[0]
+        process = np.empty((len(self.layout.process.parameters), count, self.layout.components))
+        routing = np.empty((3, count))
+        for first in range(0, count, _CHUNK):
+            part = slice(first, first + _CHUNK)
+            process[:, part], routing[:, part] = parameters(self.layout, weights, inputs[part])
+        return process, routing
+
+    def check(self, ids: NDArray, attributes: Mapping[str, NDArray]) -> list[str]:
+        """Check the attributes of catchments against what the network was trained on.
+
+        Parameters
+        ----------
+        ids : array of str, shape (catchments,)
+        attributes : mapping of array, shape (catchments,)
+
+        Returns
+        -------
+        list of str
+            A sentence for each attribute that is far outside the range of training.
+
+        Raises
+        ------
+        CatchmentError
+            If an attribute is missing, for all catchments or for some.
+        """
+        absent = [name for name in self.layout.attributes if name not in attributes]
+        if absent:
+            raise CatchmentError(
+                f"the trained model needs attributes that the catchments lack: "
+                f"{', '.join(absent)}; add them as columns of the catchment table "
+                "(climate indices can also come from at least a year of forcing)"
+            )
+        for name in self.layout.attributes:
+            unknown = ids[~np.isfinite(np.asarray(attributes[name], dtype=float))]
+            if unknown.size:
+                raise CatchmentError(f"attribute {name!r} has no value for {listed(unknown)}")
+        warnings = []
+        table = zip(
+            self.normalisation.names,
+            self.normalisation.lowest,
+            self.normalisation.highest,
+            strict=True,
+        )
+        for name, lowest, highest in table:
+            values = np.asarray(attributes[name], dtype=float)
+            margin = FAR_OUTSIDE * (highest - lowest)
+            outside = (values < lowest - margin) | (values > highest + margin)
+            if outside.any():
+                warnings.append(
+                    f"attribute {name!r} is far outside the range of training, {lowest:.4g} to "
+                    f"{highest:.4g} {ATTRIBUTES[name].units}, for {listed(ids[outside])}; the "
+                    "parameters there are extrapolated"
+                )
+        return warnings
+
+    def _structure(self) -> dict[str, Any]:
+        process = self.layout.process
+        normalisation = self.normalisation
+        return {
+            "process": process.name,
+            "components": self.layout.components,
+            "time_step": "1 d",
+            "parameters": [
+                {key: value for key, value in asdict(item).items() if key != "long_name"}
+                for item in process.parameters
+            ],
+            "attributes": [
+                {
+                    "name": name,
+                    "units": ATTRIBUTES[name].units,
+                    "mean": mean,
+                    "deviation": deviation,
+                    "lowest": lowest,
+                    "highest": highest,
+                }
+                for name, mean, deviation, lowest, highest in zip(
+                    normalisation.names,
+                    normalisation.mean.tolist(),
+                    normalisation.deviation.tolist(),
+                    normalisation.lowest.tolist(),
+                    normalisation.highest.tolist(),
+                    strict=True,
+                )
+            ],
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the model to a `.safetensors` file, whole or not at all."""
+        from safetensors.numpy import save_file
+
+        description = {**self._structure(), "about": dict(self.about)}
+        metadata = {
+            "format": FORMAT,
+            "format_version": str(FORMAT_VERSION),
+            "description": json.dumps(description),
+        }
+        with replaced(Path(path)) as temporary:
+            save_file(dict(self.weights), temporary, metadata)
+            temporary.chmod(0o644)
+
+
+def load(path: Path | None = None) -> TrainedModel:
+    """Read a trained model; the one that comes with the package unless `path` is given.
+
+    Parameters
+    ----------
+    path : Path, optional
+
+    Returns
+    -------
+    TrainedModel
+        The same object for the same file, so that many users share its weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, of another format or version, or of a process model
+        that this version does not have.
+    """
+    file = Path(path) if path is not None else DEFAULT
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise CheckpointError(f"{file}: no such trained model ({error.strerror})") from None
+    return _load(file.resolve(), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, modified: int, size: int) -> TrainedModel:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: not a whole .safetensors file ({error}); copy or train it again"
+        ) from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: a .safetensors file, but not a trained model of bmi_dhydro (its metadata "
+            f"lack format = {FORMAT!r})"
+        )
+    if metadata.get("format_version") != str(FORMAT_VERSION):
+        raise CheckpointError(
+            f"{path}: format version {metadata.get('format_version')}, but this version of "
+            f"bmi_dhydro reads {FORMAT_VERSION}; install the version that wrote it"
+        )
+    try:
+        return _described(path, json.loads(metadata["description"]), weights)
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: damaged description ({error!r})") from None
+
+
+def _described(
+    path: Path, description: dict[str, Any], weights: dict[str, NDArray]
+) -> TrainedModel:
+    name = description["process"]
+    if name not in PROCESSES:
+        raise CheckpointError(
+            f"{path}: process model {name!r} is unknown; this version has {', '.join(PROCESSES)}"
+        )
+    process = PROCESSES[name]
+    found = [item["name"] for item in description["parameters"]]
+    if found != list(process.parameter_names):
+        raise CheckpointError(
+            f"{path}: was trained for parameters {', '.join(found)}, but {name} has "
+            f"{', '.join(process.parameter_names)}"
+        )
+    bounded = tuple(
+        replace(ours, **{key: item[key] for key in ("lower", "upper", "scale")})
+        for ours, item in zip(process.parameters, description["parameters"], strict=True)
+    )
+    table = description["attributes"]
+    columns = [
+        np.array([item[key] for item in table])
+        for key in ("mean", "deviation", "lowest", "highest")
+    ]
+    names = tuple(item["name"] for item in table)
+    layout = NetworkLayout(
+        replace(process, parameters=bounded), int(description["components"]), names
+    )
+    return TrainedModel(layout, weights, Normalisation(names, *columns), description["about"])

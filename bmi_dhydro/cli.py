@@ -1,0 +1,162 @@
+"""The command line: what people type, and how results are shown to them."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import __version__
+from .errors import DhydroError
+
+
+def _explained(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn the errors of this package into one line and an exit code of 1."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: click.secho(
+                f"warning: {message}", fg="yellow", err=True
+            )
+            try:
+                return command(*arguments, **options)
+            except DhydroError as error:
+                raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="bmi-dhydro")
+def main() -> None:
+    """Simulate catchments with a trained differentiable hydrology model.
+
+    \b
+    Begin with
+      bmi-dhydro demo                         a run of made-up catchments, with a picture
+      bmi-dhydro example my-run               a folder to start your own run from
+      bmi-dhydro run my-run/config.yaml       run it
+    """
+
+
+@main.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("bmi-dhydro-demo"),
+              show_default=True, help="Folder to write to.")
+@click.option("--catchments", default=24, show_default=True, type=click.IntRange(1),
+              help="How many catchments to make up.")
+@click.option("--years", default=4, show_default=True, type=click.IntRange(1, 40),
+              help="How long to simulate.")
+@_explained
+def demo(out: Path, catchments: int, years: int) -> None:
+    """Simulate made-up catchments in four climates, through the Basic Model Interface.
+
+    Writes hydrograph.png and results.nc, and the configuration, catchments and weather that they
+    come from, so that you can change them and run again.
+    """
+    from .demo import run_demo
+
+    run_demo(out, catchments, years)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--catchments", default=4, show_default=True, type=click.IntRange(1))
+@click.option("--days", default=730, show_default=True, type=click.IntRange(1))
+@click.option("--step", default="1d", show_default=True, help="1d, 1h, or what divides a day.")
+@click.option("--forcing", type=click.Choice(["file", "host"]), default="file", show_default=True,
+              help="Weather in a file, or left to a host (then nothing names it).")
+@_explained
+def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -> None:
+    """Write a complete run to FOLDER: config.yaml, and catchments and weather beside it.
+
+    \b
+    bmi-dhydro example my-run --catchments 10 --days 365 --step 1h
+    bmi-dhydro run my-run/config.yaml
+    """
+    from .example import write_example
+
+    path = write_example(folder, catchments, days, step, forcing)
+    click.echo(f"wrote {path}")
+    if forcing == "file":
+        click.echo(f"run it:  bmi-dhydro run {path}")
+    else:
+        click.echo(f'use it:  BmiDhydro().initialize("{path}")')
+
+
+@main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path),
+              help="NetCDF file to write, instead of output.file in the configuration.")
+@_explained
+def run(config: Path, out: Path | None) -> None:
+    """Run CONFIG, a YAML file, from its first to its last step.
+
+    Weather must be in a file (forcing.file); results go to output.file. Both are explained in
+    docs/config.md, and `bmi-dhydro example` writes a configuration to start from.
+    """
+    from .simulation import run_config
+
+    component, seconds = run_config(config, out)
+    cells = len(component.catchments) * component.model.components * component.done
+    click.echo(
+        f"{len(component.catchments)} catchments, {component.done} steps in {seconds:.2f} s "
+        f"({cells / seconds / 1e6:.0f} million cell-steps per second, files included)"
+    )
+    click.echo(f"wrote {component.config.output.file}")
+
+
+@main.command()
+@click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("observed", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("evaluation"),
+              show_default=True, help="Folder for scores.csv, skill.png and map.png.")
+@click.option("--variable", help="Name of observed flow, where it is not recognised.")
+@click.option("--warm-up", default=0, show_default=True, help="Days at the start not to count.")
+@_explained
+def evaluate(
+    results: Path, observed: Path, out: Path, variable: str | None, warm_up: int
+) -> None:
+    """Compare RESULTS with OBSERVED flow, both NetCDF: NSE, KGE and its parts, bias.
+
+    Flow may be a depth per step, a rate, or a volume with catchment areas; days without an
+    observation do not count.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from .evaluation.report import compare, read_flow, write_report
+
+    scores = compare(read_flow(results), read_flow(observed, variable), warm_up)
+    table = Table(title=f"{len(scores)} catchments", title_justify="left")
+    for heading in ("", "lower quarter", "median", "upper quarter"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name in ("nse", "kge", "correlation", "variability", "bias_ratio", "relative_bias"):
+        values = scores[name].quantile([0.25, 0.5, 0.75])
+        table.add_row(name, *(f"{value:.3f}" for value in values))
+    Console().print(table)
+    for path in write_report(out, scores):
+        click.echo(f"wrote {path}")
+
+
+@main.command()
+@click.argument("model_or_config", required=False, type=click.Path(path_type=Path))
+@_explained
+def info(model_or_config: Path | None) -> None:
+    """Describe a trained model (.safetensors) or a configuration (.yaml); the default model if
+    neither is given."""
+    from .information import describe_config, describe_model
+
+    if model_or_config is not None and model_or_config.suffix in (".yaml", ".yml"):
+        describe_config(model_or_config)
+    else:
+        describe_model(model_or_config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

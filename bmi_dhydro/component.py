@@ -1,0 +1,461 @@
+"""A configured model with its weather, its clock and its results.
+
+What the interface adapts and the command line drives: it joins the trained model, the catchments and
+the weather, and knows nothing of BMI beyond the table of exchange items.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import checkpoint, state
+from .attributes import ATTRIBUTES, CLIMATE
+from .catchments import Catchments, read_table
+from .climate import ShortRecordError, climate_indices
+from .config import Config, parse_date
+from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
+from .kernels.exchange import exchange
+from .model import Model
+from .physics import unit_hydrograph
+from .variables import OUTPUTS, Input, factor, inputs_for
+from .weather import Preparation, choose_pet
+
+if TYPE_CHECKING:
+    from .io.forcing import ForcingFile
+    from .io.results import ResultsWriter
+
+_log = logging.getLogger(__name__)
+
+# Weather read and results computed ahead may take this much memory, and this many steps.
+_AHEAD_BYTES = 32 * 2**20
+_AHEAD_STEPS = 1024
+
+# Catchments whose climate is computed at a time.
+_CLIMATE_CHUNK = 256
+
+
+class ExtrapolationWarning(UserWarning):
+    """A catchment is unlike those that the network was trained on."""
+
+
+class Component:
+    """Everything a run needs, made of a configuration.
+
+    Parameters
+    ----------
+    config : Config
+
+    Attributes
+    ----------
+    catchments : Catchments
+    trained : TrainedModel
+    model : Model
+    inputs : array, shape (inputs, catchments)
+        What the host sets, in the units of `input_items`; empty where weather is read.
+    input_items : tuple of Input
+    outputs : array, shape (outputs, catchments)
+        In the order and units of `variables.OUTPUTS`, current after `update`.
+    rows : array, shape (model outputs, catchments)
+        All outputs of the model, in its units.
+    start : datetime64[s] or None
+    steps : int or None
+        Steps of the run; None where it has no end.
+
+    Raises
+    ------
+    DhydroError
+        If anything named in the configuration is missing or does not fit.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._weather_file: ForcingFile | None = None
+        self._results: ResultsWriter | None = None
+        try:
+            self._build(config)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _build(self, config: Config) -> None:
+        self.trained = checkpoint.load(None if config.model == "default" else Path(config.model))
+        self.catchments = self._read_catchments(config)
+        self.start = parse_date(config.time.start, "time.start") if config.time.start else None
+        end = parse_date(config.time.end, "time.end") if config.time.end else None
+        self.steps: int | None = None
+        if config.forcing.file is not None:
+            self._open_weather(config, end)
+        elif self.start is not None and end is not None:
+            self.steps = int((end - self.start).astype(int)) // config.step_seconds
+        self.pet_method = self._choose_pet(config)
+        self._preparation = Preparation(
+            self.pet_method,
+            self.catchments.ids,
+            self.catchments.latitude,
+            self.catchments.longitude,
+            self.start,
+            config.step_seconds,
+        )
+        self._complete_climate(config)
+        self.model = self._make_model(config)
+        if config.initial_state is not None:
+            state.restore(
+                Path(config.initial_state),
+                self.model,
+                self.trained.fingerprint,
+                self.catchments.ids,
+            )
+        self._make_arrays(config)
+        if config.output.file is not None:
+            self._open_results(config)
+
+    # ---- building -------------------------------------------------------------------------
+
+    def _read_catchments(self, config: Config) -> Catchments:
+        chosen = config.catchments
+        if chosen.inline is not None:
+            columns = {name: [value] for name, value in chosen.inline.items()}
+            return Catchments.from_columns(columns, "catchments.inline")
+        assert chosen.table is not None
+        table = read_table(Path(chosen.table))
+        if chosen.select is None:
+            return table
+        place = {name: row for row, name in enumerate(table.ids.tolist())}
+        absent = [name for name in chosen.select if name not in place]
+        if absent:
+            raise CatchmentError(f"{chosen.table}: has no catchment {listed(absent)}")
+        return table.subset(np.array([place[name] for name in chosen.select]))
+
+    def _open_weather(self, config: Config, end: np.datetime64 | None) -> None:
+        from .io.forcing import ForcingFile
+
+        assert config.forcing.file is not None
+        file = ForcingFile(
+            Path(config.forcing.file),
+            self.catchments.ids,
+            config.forcing.variables,
+            config.step_seconds,
+        )
+        self._weather_file = file
+        file.begin_at(self.start if self.start is not None else file.start, end)
+        self.start, self.steps = file.start, file.steps
+
+    def _choose_pet(self, config: Config) -> str:
+        wanted = config.forcing.potential_evapotranspiration
+        if wanted != "auto":
+            return wanted
+        if self._weather_file is None:
+            return "forcing"
+        known = bool(np.isfinite(self.catchments.latitude).all())
+        method = choose_pet(self._weather_file.available, known)
+        _log.info("potential evapotranspiration: %s", method)
+        return method
+
+    def _complete_climate(self, config: Config) -> None:
+        """Compute climate attributes of the weather, where the table does not give them."""
+        source = config.catchments.climate
+        needed = [name for name in self.trained.layout.attributes if name in CLIMATE]
+        if source != "forcing":
+            needed = [name for name in needed if name not in self.catchments.attributes]
+        if not needed or source == "table" or self._weather_file is None:
+            return
+        try:
+            indices = self._climate_of_weather(self._weather_file, config.step_seconds)
+        except ShortRecordError as error:
+            raise CatchmentError(f"{self._weather_file.path}: {error}") from None
+        for name in needed:
+            self.catchments.attributes[name] = indices[name]
+        _log.info("computed from the weather: %s", ", ".join(needed))
+
+    def _climate_of_weather(self, file: ForcingFile, step_seconds: int) -> dict[str, NDArray]:
+        per_day = 86400 // step_seconds
+        days = file.steps // per_day
+        dates = (file.start + np.arange(days) * np.timedelta64(1, "D")).astype("datetime64[D]")
+        day_of_year = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
+        parts = []
+        for first in range(0, len(self.catchments), _CLIMATE_CHUNK):
+            part = slice(first, first + _CLIMATE_CHUNK)
+            chosen = self.catchments.subset(np.arange(len(self.catchments))[part])
+            preparation = Preparation(
+                self.pet_method, chosen.ids, chosen.latitude, chosen.longitude, self.start,
+                step_seconds,
+            )
+            weather = file.read(preparation.quantities, 0, days * per_day, part)
+            forcing = preparation.block(weather, 0)
+            daily = forcing.reshape(days, per_day, 3, -1)
+            parts.append(
+                climate_indices(
+                    daily[:, :, 0].sum(axis=1),
+                    daily[:, :, 1].mean(axis=1),
+                    daily[:, :, 2].sum(axis=1),
+                    day_of_year,
+                )
+            )
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _make_model(self, config: Config) -> Model:
+        attributes = self.catchments.attributes
+        for warning in self.trained.check(self.catchments.ids, attributes):
+            warnings.warn(warning, ExtrapolationWarning, stacklevel=5)
+        process, routing = self.trained.parameters(attributes)
+        model = Model(
+            self.trained.layout.process,
+            process,
+            routing,
+            self.catchments.area,
+            step_seconds=config.step_seconds,
+            kernel=config.kernel,
+            dtype=config.dtype,
+            threads=config.threads,
+            routed=config.routing != "none",
+        )
+        for name, value in config.parameters.items():
+            if name not in model.parameters:
+                raise ConfigError(
+                    f"parameters: {name!r} is unknown; {nearest(name, model.parameters)}"
+                )
+            try:
+                model.set_parameter(name, value)
+            except ValueError as error:
+                raise ConfigError(f"parameters.{name}: {error}") from None
+        return model
+
+    def _make_arrays(self, config: Config) -> None:
+        count = len(self.catchments)
+        quantities = self._preparation.quantities if self._weather_file is None else ()
+        self.input_items: tuple[Input, ...] = inputs_for(quantities)
+        self.inputs = np.zeros((len(self.input_items), count))
+        self._lowest = np.array([item.lowest for item in self.input_items])
+        self._highest = np.array([item.highest for item in self.input_items])
+        hours = config.step_seconds / 3600.0
+        self._scale = np.array([hours if item.per_hour else 1.0 for item in self.input_items])
+        self._floor = np.array([0.0 if item.per_hour else -np.inf for item in self.input_items])
+        self._forcing = np.empty((1, 3, count), dtype=self.model.dtype)
+        # Without anything to compute the inputs are the forcing, in another unit.
+        direct = self.pet_method == "forcing"
+        self._weather = self._forcing[0] if direct else np.empty_like(self.inputs)
+        self._pet = np.empty(count)
+        self.rows = np.zeros((len(self.model.outputs), count), dtype=self.model.dtype)
+        self._step_rows = self.rows[None]
+        self.outputs = np.zeros((len(OUTPUTS), count))
+        self._sources = np.array([self.model.outputs.index(item.source) for item in OUTPUTS])
+        self._factors = np.empty((len(OUTPUTS), count))
+        self._set_factors()
+        self._receive, self._publish = exchange()
+        row_bytes = 8 * count * (3 + len(self.model.outputs))
+        self._longest_block = max(1, min(_AHEAD_STEPS, _AHEAD_BYTES // row_bytes))
+        self._block_length = self._longest_block
+        self._block_forcing = np.empty((0, 3, count))
+        self._block_rows = np.empty((0, *self.rows.shape), dtype=self.model.dtype)
+        self._cursor = 0
+        self.done = 0
+
+    def _set_factors(self) -> None:
+        for k, item in enumerate(OUTPUTS):
+            self._factors[k] = factor(
+                item.conversion, self.model.step_seconds, self.catchments.area
+            )
+
+    def _open_results(self, config: Config) -> None:
+        from .io.results import ResultsWriter
+
+        table = {item.name: (item.units, item.long_name) for item in OUTPUTS}
+        process = self.model.process
+        for quantity in (*process.states, *process.fluxes):
+            table[quantity.name] = (quantity.units, quantity.long_name)
+        table[unit_hydrograph.DISCHARGE] = ("mm", "runoff at the outlet")
+        table[unit_hydrograph.ROUTING_STORE] = ("mm", "water on its way to the outlet")
+        names = config.output.variables or [item.name for item in OUTPUTS]
+        unknown = [name for name in names if name not in table]
+        if unknown:
+            raise ConfigError(
+                f"output.variables: {unknown[0]!r} is unknown; {nearest(unknown[0], table)}"
+            )
+        published = [item.name for item in OUTPUTS]
+        self._written = [
+            self.outputs[published.index(name)]
+            if name in published
+            else self.rows[self.model.outputs.index(name)]
+            for name in names
+        ]
+        assert config.output.file is not None and self.start is not None
+        self._results = ResultsWriter(
+            Path(config.output.file),
+            self.catchments,
+            [(name, *table[name]) for name in names],
+            self.start,
+            config.step_seconds,
+            {
+                "title": "Simulated water balance of catchments",
+                "trained_model": str(self.trained.about.get("name", "")),
+                "trained_model_fingerprint": self.trained.fingerprint,
+            },
+        )
+
+    # ---- stepping -------------------------------------------------------------------------
+
+    def update(self) -> None:
+        """Advance by one step; outputs are current afterwards.
+
+        Raises
+        ------
+        ForcingError
+            If weather is missing or impossible, or has ended; names catchment and time.
+        """
+        if self._weather_file is not None:
+            self._step_ahead()
+        else:
+            self._step_with_host()
+        self.done += 1
+        self._publish(self.rows, self._sources, self._factors, self.outputs)
+        if self._results is not None:
+            self._results.write(np.stack(self._written))
+
+    def _step_with_host(self) -> None:
+        wrong = self._receive(
+            self.inputs,
+            self._lowest,
+            self._highest,
+            self._scale,
+            self._floor,
+            self._weather,
+        )
+        if wrong >= 0:
+            raise self._impossible(*divmod(wrong, len(self.catchments)))
+        if self.pet_method != "forcing":
+            self._forcing[0, :2] = self._weather[:2]
+            self._preparation.potential_evapotranspiration(self._weather, self.done, self._pet)
+            self._forcing[0, 2] = self._pet
+        self.model.advance(self._forcing, self._step_rows)
+
+    def _impossible(self, row: int, catchment: int) -> ForcingError:
+        item = self.input_items[row]
+        return ForcingError(
+            f"{item.name} is {self.inputs[row, catchment]:.6g} {item.units} for catchment "
+            f"{self.catchments.ids[catchment]} at {self.moment()}, expected {item.lowest:g} to "
+            f"{item.highest:g} {item.units}; the step was not done"
+        )
+
+    def moment(self) -> str:
+        """Return the time of the next step, as people write it."""
+        if self.start is None:
+            return f"step {self.done}"
+        return str(self.start + np.timedelta64(self.done * self.model.step_seconds, "s"))
+
+    def _step_ahead(self) -> None:
+        if self._cursor == self._block_rows.shape[0]:
+            self._compute_block()
+        self.rows[...] = self._block_rows[self._cursor]
+        self._cursor += 1
+
+    def _compute_block(self) -> None:
+        file = self._weather_file
+        assert file is not None and self.steps is not None
+        count = min(self._block_length, self.steps - self.done)
+        if count <= 0:
+            raise ForcingError(f"{file.path}: the run ended at {self.moment()}")
+        weather = file.read(self._preparation.quantities, self.done, count)
+        self._block_forcing = self._preparation.block(weather, self.done)
+        self._before = self.model.state.copy(), self.model.pending, self.model.steps
+        self._block_rows = self.model.run(self._block_forcing)
+        self._cursor = 0
+        self._block_length = min(2 * self._block_length, self._longest_block)
+
+    def synchronise(self) -> None:
+        """Bring the model to the time of the interface, where it has computed ahead.
+
+        To be called before states or parameters are read or changed.
+        """
+        if self._cursor == self._block_rows.shape[0]:
+            return
+        self.model.state[...], pending, self.model.steps = self._before
+        self.model.pending = pending
+        if self._cursor:
+            self.model.run(self._block_forcing[: self._cursor])
+        self._block_rows = self._block_rows[: self._cursor]
+        self._block_length = 1
+
+    def pin(self) -> None:
+        """Compute one step at a time from now on, since a host looks at the states themselves."""
+        self.synchronise()
+        self._longest_block = self._block_length = 1
+
+    # ---- changing -------------------------------------------------------------------------
+
+    def attribute(self, name: str) -> NDArray:
+        """Return an attribute of the catchments: shape (catchments,)."""
+        if name == "area":
+            return self.catchments.area
+        return self.catchments.attributes[name]
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Attributes that decide the parameters of a catchment, and its area."""
+        return (*self.trained.layout.attributes, "area")
+
+    def set_attribute(self, name: str, values: NDArray) -> None:
+        """Change an attribute; the network gives the catchments that it changes for new parameters.
+
+        Parameters
+        ----------
+        name : str
+            Among `attribute_names`.
+        values : array, shape (catchments,)
+
+        Raises
+        ------
+        CatchmentError
+            If a value is not finite, or an area not positive.
+        """
+        values = np.asarray(values, dtype=float)
+        wrong = ~np.isfinite(values) | ((name == "area") & ~(values > 0))
+        if wrong.any():
+            raise CatchmentError(
+                f"attribute {name!r} cannot be {values[wrong][0]:g} {ATTRIBUTES[name].units} for "
+                f"{listed(self.catchments.ids[wrong])}"
+            )
+        self.synchronise()
+        current = self.attribute(name)
+        changed = np.flatnonzero(current != values)
+        if not changed.size:
+            return
+        current[changed] = values[changed]
+        if name == "area":
+            self.model.area[changed] = values[changed]
+            self._set_factors()
+        attributes = {key: array[changed] for key, array in self.catchments.attributes.items()}
+        for warning in self.trained.check(self.catchments.ids[changed], attributes):
+            warnings.warn(warning, ExtrapolationWarning, stacklevel=4)
+        self.model.set_parameters(*self.trained.parameters(attributes), changed)
+
+    # ---- ending ---------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Finish results and the state to be saved."""
+        if self._results is not None:
+            self._results.close()
+            self._results = None
+        if self.config.save_state is not None:
+            self.synchronise()
+            state.save(
+                Path(self.config.save_state),
+                self.model,
+                self.trained.fingerprint,
+                self.catchments.ids,
+            )
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of files; unfinished results are removed."""
+        if self._results is not None:
+            self._results.abandon()
+            self._results = None
+        if self._weather_file is not None:
+            self._weather_file.close()
+

@@ -1,0 +1,260 @@
+"""The configuration of a run, read from YAML; the fields below are its reference."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+import msgspec
+import numpy as np
+import yaml
+
+from .errors import ConfigError, nearest
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A part of a configuration; unknown keys are refused."""
+
+
+class CatchmentsConfig(Section):
+    """Which catchments: a table, or one catchment in place."""
+
+    table: str | None = None
+    """CSV, Parquet or NetCDF file with a row for each catchment: `id`, `area` (km2), `latitude`,
+    `longitude`, `elevation` (m), attributes."""
+    select: list[str] | None = None
+    """Ids of the catchments to take from the table, in this order; all, unless given."""
+    inline: dict[str, str | float] | None = None
+    """One catchment: the columns of a table, with one value each."""
+    climate: Literal["auto", "table", "forcing"] = "auto"
+    """Where climate indices come from: columns of the table, the weather of the run (a year at
+    least), or (auto) the weather for those that the table lacks."""
+
+
+class ForcingConfig(Section):
+    """Weather: a file that the component reads ahead, or nothing where the host supplies it."""
+
+    file: str | None = None
+    """NetCDF file with a catchment and a time dimension; leave out where the host supplies
+    weather."""
+    variables: dict[str, str] = {}
+    """Names in the file by quantity (precipitation, temperature, temperature_minimum,
+    temperature_maximum, potential_evapotranspiration), where they are not recognised."""
+    potential_evapotranspiration: Literal["auto", "forcing", "hargreaves", "oudin", "hamon"] = (
+        "auto"
+    )
+    """From the file or host, or computed. `auto` takes it from the file if it is there, else
+    Hargreaves if there are temperature extremes, else Oudin; with a host, from the host."""
+
+
+class TimeConfig(Section):
+    """The period and the step."""
+
+    start: str | None = None
+    """Start of the first step, ISO 8601; the start of the weather file, unless given."""
+    end: str | None = None
+    """End of the last step (not included); the end of the weather file, unless given; open with
+    a host."""
+    step: str = "1d"
+    """Length of a step: 1d, 6h, 1h, 15min, ...; must divide a day."""
+    units: str = "s"
+    """Time unit that the interface reports; `s`, or `seconds since <start>` where a host wants
+    a calendar."""
+
+
+class OutputConfig(Section):
+    """What to write."""
+
+    file: str | None = None
+    """NetCDF file of results (CF time series); nothing is written, unless given."""
+    variables: list[str] | None = None
+    """Interface names or model outputs to write; all interface outputs, unless given."""
+
+
+class Config(Section):
+    """A run of the component."""
+
+    catchments: CatchmentsConfig
+    """Which catchments."""
+    model: str = "default"
+    """Trained model: `default` (comes with the package) or a `.safetensors` file."""
+    forcing: ForcingConfig = ForcingConfig()
+    """Weather."""
+    time: TimeConfig = TimeConfig()
+    """Period and step."""
+    kernel: Literal["cpu", "reference"] = "cpu"
+    """What executes the equations."""
+    threads: int | None = None
+    """Threads of the cpu kernel; all processors of the process, unless given."""
+    dtype: Literal["float64", "float32"] = "float64"
+    """Precision of state and parameters; float32 is about twice as fast."""
+    routing: Literal["unit_hydrograph", "none"] = "unit_hydrograph"
+    """Whether runoff passes a unit hydrograph; `none` where the host routes."""
+    grid: Literal["auto", "scalar", "points", "unstructured"] = "auto"
+    """Grid that the interface reports: scalar for one catchment, else points (pymt, grpc4bmi) or
+    unstructured (bmi-tester, grpc4bmi); auto is scalar or unstructured."""
+    initial_state: str | None = None
+    """State file to start from; nearly empty stores, unless given."""
+    save_state: str | None = None
+    """State file to write when the run ends."""
+    output: OutputConfig = OutputConfig()
+    """What to write."""
+    parameters: dict[str, float | list[float]] = {}
+    """Values that replace those of the network, by parameter name: one for all, or one for each
+    component."""
+
+    @property
+    def step_seconds(self) -> int:
+        """Length of a step in seconds."""
+        return parse_step(self.time.step)
+
+
+_STEP = re.compile(r"(\d*)\s*(d|day|days|h|hour|hours|min|minute|minutes|s|second|seconds)")
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+
+
+def parse_step(text: str) -> int:
+    """Return the seconds of a step such as `1d`, `6h`, `15min`.
+
+    Raises
+    ------
+    ConfigError
+        If it is no length of time or does not divide a day.
+    """
+    match = _STEP.fullmatch(text.strip())
+    if not match:
+        raise ConfigError(f"time.step: {text!r} is no step; write 1d, 6h, 1h, 15min, ...")
+    seconds = int(match[1] or 1) * _SECONDS[match[2][0]]
+    if seconds == 0 or 86400 % seconds:
+        raise ConfigError(f"time.step: {text!r} does not divide a day")
+    return seconds
+
+
+def parse_date(text: str, key: str) -> np.datetime64:
+    """Return an ISO 8601 date or time in UTC.
+
+    Raises
+    ------
+    ConfigError
+        If it is none; names `key`.
+    """
+    try:
+        date = np.datetime64(text.strip().removesuffix("Z"), "s")
+    except ValueError:
+        raise ConfigError(
+            f"{key}: {text!r} is no date; write 1990-10-01 or 1990-10-01T06:00"
+        ) from None
+    if np.isnat(date):
+        raise ConfigError(f"{key}: {text!r} is no date")
+    return date
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Leaves dates as text, so that they are read in one place."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_config(path: str | Path) -> Config:
+    """Read a configuration; relative paths in it are relative to its folder.
+
+    Parameters
+    ----------
+    path : path of a YAML file
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, no YAML, or has unknown, missing or impossible keys.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not text"
+        raise ConfigError(f"{file}: cannot read the configuration ({reason})") from None
+    try:
+        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with fewer types
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: a configuration is a mapping of keys, such as 'catchments:'")
+    try:
+        config = msgspec.convert(document, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{file}: {_explained(str(error))}") from None
+    config = _resolved(config, file.parent)
+    try:
+        _check(config)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    return config
+
+
+def _explained(message: str) -> str:
+    """Add the nearest known key to msgspec's message about an unknown one."""
+    match = re.match(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", message)
+    if not match:
+        return message.replace("`$.", "`").replace("`$`", "the top level")
+    key, where = match[1], match[2] or ""
+    section: Any = Config
+    for part in filter(None, where.split(".")):
+        section = get_type_hints(section)[part]
+        section = next((a for a in get_args(section) if hasattr(a, "__struct_fields__")), section)
+    known = section.__struct_fields__
+    return f"unknown key {'.'.join(filter(None, (where, key)))!r}; {nearest(key, known)}"
+
+
+def _resolved(config: Config, folder: Path) -> Config:
+    """Make the paths of a configuration absolute."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str((folder / path).resolve())
+
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        model=config.model if config.model == "default" else absolute(config.model),
+        catchments=replace(config.catchments, table=absolute(config.catchments.table)),
+        forcing=replace(config.forcing, file=absolute(config.forcing.file)),
+        output=replace(config.output, file=absolute(config.output.file)),
+        initial_state=absolute(config.initial_state),
+        save_state=absolute(config.save_state),
+    )
+
+
+def _check(config: Config) -> None:
+    """Refuse what each key allows but the whole does not."""
+    parse_step(config.time.step)
+    catchments = config.catchments
+    if (catchments.table is None) == (catchments.inline is None):
+        raise ConfigError(
+            "catchments: give either 'table' (a file) or 'inline' (one catchment's columns)"
+        )
+    if catchments.select is not None and catchments.table is None:
+        raise ConfigError("catchments.select: goes with catchments.table")
+    if catchments.climate == "forcing" and config.forcing.file is None:
+        raise ConfigError(
+            "catchments.climate: 'forcing' needs forcing.file; give the indices in the table"
+        )
+    if config.forcing.variables and config.forcing.file is None:
+        raise ConfigError("forcing.variables: goes with forcing.file")
+    if config.threads is not None and config.threads < 1:
+        raise ConfigError(f"threads: {config.threads} is less than one")
+    start = config.time.start and parse_date(config.time.start, "time.start")
+    end = config.time.end and parse_date(config.time.end, "time.end")
+    if start is not None and end is not None and end <= start:
+        raise ConfigError(f"time.end: {end} is not after time.start, {start}")
+    if config.output.file is not None and config.time.start is None and not config.forcing.file:
+        raise ConfigError("time.start: is needed to date the results of a host's weather")
+    if config.output.variables is not None and config.output.file is None:
+        raise ConfigError("output.variables: goes with output.file")

@@ -1,0 +1,73 @@
+"""Errors that a user can act on: each says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DhydroError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class ConfigError(DhydroError, ValueError):
+    """A configuration file is missing, malformed or contradicts itself."""
+
+
+class CheckpointError(DhydroError, ValueError):
+    """A trained model's file cannot be used."""
+
+
+class CatchmentError(DhydroError, ValueError):
+    """A catchment is unknown, or lacks an attribute."""
+
+
+class ForcingError(DhydroError, ValueError):
+    """Weather is missing, malformed or impossible."""
+
+
+class UnitsError(DhydroError, ValueError):
+    """A unit is unknown or measures something else."""
+
+
+class StateError(DhydroError, ValueError):
+    """A saved state cannot be restored here."""
+
+
+class ResultsError(DhydroError, OSError):
+    """Results cannot be written or read."""
+
+
+class OrderError(DhydroError, RuntimeError):
+    """A method was called before `initialize` or after `finalize`."""
+
+
+class VariableError(DhydroError, KeyError):
+    """A variable name is unknown."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name that is most like `name`, or at all of them.
+
+    Parameters
+    ----------
+    name : str
+        What was written.
+    known : iterable of str
+        What could have been meant.
+    """
+    candidates = list(known)
+    similar = difflib.get_close_matches(name, candidates, n=1, cutoff=0.5)
+    if similar:
+        return f"did you mean {similar[0]!r}?"
+    return "known: " + ", ".join(candidates) if candidates else "there are none"
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """Return the first names of a list, and how many more there are."""
+    every = [str(name) for name in names]
+    shown = ", ".join(every[:most])
+    return shown if len(every) <= most else f"{shown} and {len(every) - most} more"

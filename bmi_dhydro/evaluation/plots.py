@@ -1,0 +1,134 @@
+"""Pictures of results: hydrographs, distributions of skill, maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..files import replaced
+
+_OBSERVED, _SIMULATED, _RAIN, _SNOW = "#222222", "#0b62a4", "#7f9fbf", "#8fc1d9"
+
+
+def _figure(rows: int = 1, columns: int = 1, **options: Any) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained", **options)
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _save(figure: Any, path: Path) -> None:
+    with replaced(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
+
+
+def hydrographs(
+    path: Path,
+    dates: NDArray,
+    panels: list[Mapping[str, Any]],
+    title: str,
+) -> None:
+    """Draw the flow of some catchments, with precipitation from above and snow behind.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    dates : array of datetime64, shape (steps,)
+    panels : list of mapping
+        `title`, `simulated` (mm d-1), and optionally `observed` (mm d-1), `precipitation`
+        (mm d-1), `snow` (mm): arrays of shape (steps,).
+    title : str
+    """
+    figure, axes = _figure(len(panels), figsize=(10.0, 1.2 + 2.1 * len(panels)))
+    for axis, panel in zip(axes[:, 0], panels, strict=True):
+        axis.plot(dates, panel["simulated"], color=_SIMULATED, lw=1.0, label="simulated flow")
+        if "observed" in panel:
+            axis.plot(
+                dates, panel["observed"], color=_OBSERVED, lw=0.8, alpha=0.8, label="observed flow"
+            )
+        highest = max(np.nanmax(panel["simulated"]), np.nanmax(panel.get("observed", [0.0])))
+        axis.set_ylim(0.0, max(highest, 0.1) * 1.6)
+        axis.set_xlim(dates[0], dates[-1])
+        axis.set_ylabel("flow, mm d$^{-1}$")
+        axis.set_title(panel["title"], loc="left", fontsize=10)
+        other = axis.twinx()
+        handles, labels = axis.get_legend_handles_labels()
+        if "precipitation" in panel:
+            other.fill_between(
+                dates, panel["precipitation"], step="post", color=_RAIN, lw=0,
+                label="precipitation",
+            )
+            other.set_ylim(max(float(panel["precipitation"].max()), 1.0) * 3.0, 0.0)
+            other.set_ylabel("rain and snow,\nmm d$^{-1}$")
+        if "snow" in panel and panel["snow"].max() > 1.0:
+            scale = 0.5 * axis.get_ylim()[1] / panel["snow"].max()
+            axis.fill_between(
+                dates, panel["snow"] * scale, color=_SNOW, alpha=0.35, lw=0, zorder=0,
+                label=f"snow (at most {panel['snow'].max():.0f} mm)",
+            )
+            handles, labels = axis.get_legend_handles_labels()
+        more, names = other.get_legend_handles_labels()
+        axis.legend(handles + more, labels + names, loc="center right", fontsize=7, frameon=False)
+    figure.suptitle(title, fontsize=12)
+    _save(figure, path)
+
+
+def skill_distribution(path: Path, scores: Mapping[str, NDArray]) -> None:
+    """Draw the share of catchments below each value of some scores.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    scores : mapping of array, shape (catchments,)
+    """
+    figure, axes = _figure(figsize=(6.0, 4.5))
+    axis = axes[0, 0]
+    for name, values in scores.items():
+        known = np.sort(values[np.isfinite(values)])
+        if known.size:
+            share = np.arange(1, known.size + 1) / known.size
+            axis.step(known, share, where="post", label=f"{name}: median {np.median(known):.2f}")
+    axis.set(xlim=(-0.5, 1.0), ylim=(0.0, 1.0), xlabel="score", ylabel="share of catchments below")
+    axis.axhline(0.5, color="0.7", lw=0.7)
+    axis.grid(alpha=0.3)
+    axis.legend(loc="upper left")
+    axis.set_title(f"Skill over {max(v.size for v in scores.values())} catchments", loc="left")
+    _save(figure, path)
+
+
+def skill_map(path: Path, longitude: NDArray, latitude: NDArray, score: NDArray, name: str) -> None:
+    """Draw a score where the catchments are.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    longitude, latitude : array, shape (catchments,)
+        In degrees.
+    score : array, shape (catchments,)
+        Best at 1.
+    name : str
+    """
+    figure, axes = _figure(figsize=(8.0, 4.8))
+    axis = axes[0, 0]
+    known = np.isfinite(score)
+    axis.scatter(longitude[~known], latitude[~known], s=16, color="0.8", marker="x")
+    points = axis.scatter(
+        longitude[known], latitude[known], c=score[known], s=26, vmin=0.0, vmax=1.0,
+        cmap="viridis", edgecolor="0.3", linewidth=0.3,
+    )
+    figure.colorbar(points, label=name, extend="min", shrink=0.85)
+    middle = np.deg2rad(np.nanmean(latitude)) if np.isfinite(latitude).any() else 0.0
+    axis.set_aspect(1.0 / max(np.cos(middle), 0.1))
+    axis.set(xlabel="longitude, degrees east", ylabel="latitude, degrees north")
+    axis.set_title(f"{name} of {int(known.sum())} catchments", loc="left")
+    axis.grid(alpha=0.3)
+    _save(figure, path)

@@ -1,0 +1,361 @@
+"""Weather from NetCDF files, in blocks, whatever their layout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ForcingError, UnitsError, listed, nearest
+from ..units import conversion, dimension
+from ..weather import (
+    PET,
+    PRECIPITATION,
+    QUANTITIES,
+    TEMPERATURE,
+    TEMPERATURE_EXTREMES,
+)
+from .netcdf import netcdf4
+
+# Names under which data sets keep a quantity: CF standard names, then variable names.
+_KNOWN_NAMES: dict[str, tuple[str, ...]] = {
+    PRECIPITATION: (
+        "precipitation_flux", "lwe_precipitation_rate", "precipitation_amount",
+        "lwe_thickness_of_precipitation_amount", "precipitation", "prcp", "precip", "pr", "P",
+        "precip_rate", "APCP_surface", "RAINRATE", "total_precipitation", "tp",
+    ),
+    TEMPERATURE: (
+        "air_temperature", "temperature", "tmean", "tas", "temp", "TMP_2maboveground", "T2D",
+        "t2m", "tavg", "T",
+    ),
+    TEMPERATURE_EXTREMES[0]: ("temperature_minimum", "tmin", "tasmin", "mn2t"),
+    TEMPERATURE_EXTREMES[1]: ("temperature_maximum", "tmax", "tasmax", "mx2t"),
+    PET: (
+        "water_potential_evaporation_flux", "water_potential_evaporation_amount",
+        "potential_evapotranspiration", "pet", "PET", "evspsblpot", "pev",
+    ),
+}
+_ID_NAMES = ("ids", "id", "catchment", "catchment_id", "divide_id", "basin", "station", "gauge")
+_TIME_NAMES = ("time", "Time")
+_CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
+
+
+class ForcingFile:
+    """A NetCDF file of weather for catchments.
+
+    Its variables have a catchment and a time dimension, in either order. Catchments are named by
+    the variable with `cf_role = "timeseries_id"` or one called `ids`, `basin`, ...; time is CF, or
+    the (catchment, time) epoch seconds of NextGen files. Values stand for the step that begins at
+    their time.
+
+    Parameters
+    ----------
+    path : Path
+    ids : sequence of str
+        The catchments to read, in the order wanted.
+    names : mapping
+        Variable names by quantity, where they are not recognised.
+    step_seconds : int
+        Length of a model step: a whole multiple of the file's.
+
+    Attributes
+    ----------
+    start : datetime64[s]
+        Start of the first step in the file.
+    steps : int
+        Whole model steps in the file.
+    available : tuple of str
+        Quantities found.
+
+    Raises
+    ------
+    ForcingError
+        If the file, its catchments, its time axis or its units are not usable.
+    """
+
+    def __init__(
+        self, path: Path, ids: Sequence[str], names: Mapping[str, str], step_seconds: int
+    ) -> None:
+        self.path = path
+        self._data: Any = None
+        if not path.exists():
+            raise ForcingError(f"{path}: no such weather file")
+        try:
+            self._data = netcdf4().Dataset(path)
+        except OSError as error:
+            raise ForcingError(f"{path}: not a readable NetCDF file ({error})") from None
+        self._data.set_auto_mask(True)
+        self._wanted = np.asarray(ids)
+        self.step_seconds = step_seconds
+        self._variables = self._find_variables(names)
+        self._id_dimension = self._find_catchments()
+        times = self._read_times()
+        self._file_seconds = self._regular_step(times)
+        if step_seconds % self._file_seconds:
+            raise self._error(
+                f"its step is {self._file_seconds} s, which does not divide the model's "
+                f"{step_seconds} s; set time.step to the file's step or a multiple of it"
+            )
+        self._per_step = step_seconds // self._file_seconds
+        self.start = np.datetime64(int(times[0]), "s")
+        self.steps = times.size // self._per_step
+        self._origin = 0
+        self._conversions = {name: self._conversion(name) for name in self._variables}
+
+    @property
+    def available(self) -> tuple[str, ...]:
+        return tuple(self._variables)
+
+    def __enter__(self) -> ForcingFile:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; reading is over."""
+        if self._data is not None and self._data.isopen():
+            self._data.close()
+
+    def begin_at(self, start: np.datetime64, end: np.datetime64 | None) -> None:
+        """Choose the period: `read` counts steps from `start`.
+
+        Raises
+        ------
+        ForcingError
+            If the file does not cover it, or a step does not begin at `start`.
+        """
+        stop = self.start + np.timedelta64(self.steps * self.step_seconds, "s")
+        if start < self.start or (end is not None and end > stop):
+            raise self._error(f"it covers {self.start} to {stop}, not {start} to {end or stop}")
+        shift = int((start - self.start).astype(int))
+        if shift % self._file_seconds:
+            raise self._error(f"none of its steps begins at {start}")
+        self._origin = shift // self._file_seconds
+        remaining = int(((end if end is not None else stop) - start).astype(int))
+        self.steps = remaining // self.step_seconds
+        self.start = start
+        if self.steps == 0:
+            raise self._error(f"there is no whole step between {start} and {end or stop}")
+
+    def read(
+        self, quantities: Sequence[str], first: int, count: int, catchments: slice = slice(None)
+    ) -> NDArray:
+        """Read a block of steps.
+
+        Parameters
+        ----------
+        quantities : sequence of str
+            Among `weather.QUANTITIES`; mean temperature may be made of the extremes.
+        first, count : int
+            Steps, from the start of the period.
+        catchments : slice
+            Some of the wanted ones.
+
+        Returns
+        -------
+        array, shape (count, quantities, catchments)
+            float64; water in mm per model step, temperature in degC.
+
+        Raises
+        ------
+        ForcingError
+            If a value is missing or impossible; names variable, catchment and time.
+        """
+        rows = self._rows[catchments]
+        result = np.empty((count, len(quantities), rows.size))
+        for k, quantity in enumerate(quantities):
+            result[:, k] = self._quantity(quantity, first, count, rows)
+        return result
+
+    def _quantity(self, quantity: str, first: int, count: int, rows: NDArray) -> NDArray:
+        if quantity not in self._variables:
+            if quantity == TEMPERATURE and set(TEMPERATURE_EXTREMES) <= set(self._variables):
+                low, high = (
+                    self._quantity(name, first, count, rows) for name in TEMPERATURE_EXTREMES
+                )
+                return 0.5 * (low + high)
+            raise self._error(
+                f"there is no variable for {quantity}; name it in forcing.variables "
+                f"(the file has {', '.join(self._data.variables)})"
+            )
+        variable = self._data[self._variables[quantity]]
+        begin = self._origin + first * self._per_step
+        steps = slice(begin, begin + count * self._per_step)
+        low, high = int(rows.min()), int(rows.max()) + 1
+        if variable.dimensions[0] == self._id_dimension:
+            raw = variable[low:high, steps].T
+        else:
+            raw = variable[steps, low:high]
+        values = np.ma.filled(np.ma.asarray(raw, dtype=float), np.nan)[:, rows - low]
+        scale, offset = self._conversions[quantity]
+        values = values * scale + offset
+        self._check(quantity, values, rows, begin)
+        if quantity in (PRECIPITATION, PET):
+            values = np.maximum(values, 0.0)
+            return values.reshape(count, self._per_step, rows.size).sum(axis=1)
+        return values.reshape(count, self._per_step, rows.size).mean(axis=1)
+
+    def _check(self, quantity: str, values: NDArray, rows: NDArray, begin: int) -> None:
+        wrong = ~np.isfinite(values)
+        problem = "missing"
+        if not wrong.any():
+            lowest = {PRECIPITATION: 0.0, PET: -np.inf}.get(quantity, -100.0)
+            highest = np.inf if quantity in (PRECIPITATION, PET) else 80.0
+            wrong = (values < lowest) | (values > highest)
+            problem = "impossible"
+        if not wrong.any():
+            return
+        step, column = np.argwhere(wrong)[0]
+        moment = np.datetime64(int(self._epoch[begin + step]), "s")
+        value = "" if problem == "missing" else f" ({values[step, column]:.6g})"
+        raise self._error(
+            f"{quantity} ({self._variables[quantity]}) is {problem}{value} for catchment "
+            f"{self._ids[rows[column]]} at {moment}; {int(wrong.sum())} such values in this block"
+        )
+
+    def _error(self, message: str) -> ForcingError:
+        return ForcingError(f"{self.path}: {message}")
+
+    def _find_variables(self, names: Mapping[str, str]) -> dict[str, str]:
+        for quantity, name in names.items():
+            if quantity not in QUANTITIES:
+                raise ForcingError(
+                    f"forcing.variables: {quantity!r} is unknown; {nearest(quantity, QUANTITIES)}"
+                )
+            if name not in self._data.variables:
+                raise self._error(
+                    f"there is no variable {name!r} (forcing.variables.{quantity}); "
+                    f"{nearest(name, self._data.variables)}"
+                )
+        found = dict(names)
+        by_standard_name = {
+            getattr(variable, "standard_name", None): name
+            for name, variable in self._data.variables.items()
+            if variable.ndim == 2
+        }
+        for quantity, known in _KNOWN_NAMES.items():
+            for name in known:
+                if quantity in found:
+                    break
+                if name in self._data.variables and self._data[name].ndim == 2:
+                    found[quantity] = name
+                elif name in by_standard_name and not (
+                    # Extremes share the standard name of the mean.
+                    quantity == TEMPERATURE
+                    and by_standard_name[name] in _KNOWN_NAMES[TEMPERATURE_EXTREMES[0]]
+                    + _KNOWN_NAMES[TEMPERATURE_EXTREMES[1]]
+                ):
+                    found[quantity] = by_standard_name[name]
+        if PRECIPITATION not in found:
+            raise self._error(
+                "there is no precipitation that is recognised; name it in forcing.variables "
+                f"(the file has {', '.join(self._data.variables)})"
+            )
+        return {quantity: found[quantity] for quantity in QUANTITIES if quantity in found}
+
+    def _find_catchments(self) -> str:
+        """Find the id variable; set `_ids` and the rows of the wanted catchments."""
+        identifier = next(
+            (
+                name
+                for name, variable in self._data.variables.items()
+                if getattr(variable, "cf_role", None) == "timeseries_id"
+            ),
+            next((name for name in _ID_NAMES if name in self._data.variables), None),
+        )
+        if identifier is None:
+            raise self._error(
+                "no variable names its catchments; give one cf_role = 'timeseries_id' or call it "
+                "'ids'"
+            )
+        variable = self._data[identifier]
+        values = variable[:]
+        if values.dtype.kind == "S" and values.ndim == 2:
+            values = netcdf4().chartostring(values)
+        self._ids = np.array([str(value).strip() for value in np.ma.getdata(values).tolist()])
+        order = np.argsort(self._ids)
+        places = np.searchsorted(self._ids, self._wanted, sorter=order)
+        places = order[np.minimum(places, order.size - 1)]
+        absent = self._wanted[self._ids[places] != self._wanted]
+        if absent.size:
+            raise self._error(f"it has no weather for catchment {listed(absent)}")
+        self._rows = places
+        return str(variable.dimensions[0])
+
+    def _read_times(self) -> NDArray:
+        """Return the epoch seconds of the file's steps."""
+        name = next((name for name in _TIME_NAMES if name in self._data.variables), None)
+        if name is None:
+            raise self._error("there is no variable 'time'")
+        variable = self._data[name]
+        units = str(getattr(variable, "units", "")).strip()
+        values = variable[0, :] if variable.ndim == 2 else variable[:]
+        if np.ma.is_masked(values):
+            raise self._error(f"{name} has missing values")
+        values = np.ma.getdata(values)
+        if variable.ndim == 2 and not np.array_equal(variable[int(self._rows.max())], values):
+            raise self._error(f"{name} differs between catchments")
+        if " since " not in units:
+            if units in ("s", "seconds", ""):
+                self._epoch = values.astype(np.int64)
+                return self._epoch
+            raise self._error(f"{name} has units {units!r}; write 'days since 1990-01-01' or so")
+        calendar = getattr(variable, "calendar", "standard").lower()
+        if calendar not in _CALENDARS:
+            raise self._error(
+                f"its calendar is {calendar!r}; only the real one ({', '.join(_CALENDARS)}) is "
+                "supported, since dates decide radiation and observations: convert the file first"
+            )
+        import cftime
+
+        try:
+            dates = cftime.num2date(values.astype(float), units, "proleptic_gregorian")
+            origin = cftime.datetime(1970, 1, 1, calendar="proleptic_gregorian")
+            self._epoch = np.array(
+                [round((date - origin).total_seconds()) for date in dates], dtype=np.int64
+            )
+        except ValueError as error:
+            raise self._error(f"{name} cannot be decoded: {error}") from None
+        return self._epoch
+
+    def _regular_step(self, times: NDArray) -> int:
+        if times.size < 2:
+            raise self._error("it has fewer than two steps")
+        lengths = np.diff(times)
+        if (lengths <= 0).any():
+            where = np.datetime64(int(times[int(np.argmax(lengths <= 0))]), "s")
+            raise self._error(f"time does not increase after {where}")
+        step = int(lengths[0])
+        if (lengths != step).any():
+            where = np.datetime64(int(times[int(np.argmax(lengths != step))]), "s")
+            raise self._error(
+                f"there is a gap or a change of step after {where}; weather must be complete"
+            )
+        return step
+
+    def _conversion(self, quantity: str) -> tuple[float, float]:
+        name = self._variables[quantity]
+        units = getattr(self._data[name], "units", None)
+        if units is None:
+            raise self._error(f"{name} has no units")
+        units = str(units)
+        try:
+            kind = dimension(units)
+            if quantity in (PRECIPITATION, PET):
+                if kind == "rate":
+                    scale, offset = conversion(units, "mm s-1")
+                    return scale * self._file_seconds, offset
+                return conversion(units, "mm")
+            return conversion(units, "degC")
+        except UnitsError as error:
+            raise self._error(f"{name} ({quantity}): {error}") from None

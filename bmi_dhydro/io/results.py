@@ -1,0 +1,185 @@
+"""Results to NetCDF, as time series at points (CF discrete sampling geometry)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..catchments import Catchments
+from ..errors import ResultsError
+from .netcdf import netcdf4
+
+# Steps kept in memory before they are written.
+_BUFFER_BYTES = 16 * 2**20
+
+
+class ResultsWriter:
+    """Writes results in blocks; the file appears when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder must exist.
+    catchments : Catchments
+    variables : sequence of (name, units, long_name)
+    start : datetime64[s]
+        Start of the first step.
+    step_seconds : int
+    attributes : dict of str
+        Global attributes to add.
+
+    Raises
+    ------
+    ResultsError
+        If the file cannot be written; nothing is left behind then.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        catchments: Catchments,
+        variables: list[tuple[str, str, str]],
+        start: np.datetime64,
+        step_seconds: int,
+        attributes: dict[str, str],
+    ) -> None:
+        self.path = path
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(self)}.part")
+        self._step_seconds = step_seconds
+        self._names = [name for name, _, _ in variables]
+        count = len(catchments)
+        row_bytes = 4 * count * len(variables)
+        self._buffer = np.empty(
+            (max(1, min(4096, _BUFFER_BYTES // max(row_bytes, 1))), len(variables), count),
+            dtype=np.float32,
+        )
+        self._filled = 0
+        self._written = 0
+        self._data: Any = None
+        try:
+            self._data = netcdf4().Dataset(self._temporary, "w", format="NETCDF4")
+            self._define(catchments, variables, start, attributes)
+        except (OSError, RuntimeError) as error:
+            self.abandon()
+            raise self._failure(error) from None
+
+    def _define(
+        self,
+        catchments: Catchments,
+        variables: list[tuple[str, str, str]],
+        start: np.datetime64,
+        attributes: dict[str, str],
+    ) -> None:
+        data = self._data
+        data.setncatts(
+            {
+                "Conventions": "CF-1.10",
+                "featureType": "timeSeries",
+                "source": f"bmi_dhydro {__version__}",
+                **attributes,
+            }
+        )
+        data.createDimension("station", len(catchments))
+        data.createDimension("time", None)
+        data.createDimension("bounds", 2)
+        station = data.createVariable("station_id", str, ("station",))
+        station.cf_role = "timeseries_id"
+        station.long_name = "catchment"
+        station[:] = catchments.ids.astype(object)
+        for name, units, values in (
+            ("latitude", "degrees_north", catchments.latitude),
+            ("longitude", "degrees_east", catchments.longitude),
+        ):
+            variable = data.createVariable(name, "f8", ("station",))
+            variable.setncatts({"standard_name": name, "units": units})
+            variable[:] = values
+        area = data.createVariable("area", "f8", ("station",))
+        area.setncatts({"long_name": "catchment area", "units": "km2"})
+        area[:] = catchments.area
+        time = data.createVariable("time", "f8", ("time",), chunksizes=(1024,))
+        time.setncatts(
+            {
+                "standard_name": "time",
+                "long_name": "start of the step",
+                "units": f"seconds since {str(start).replace('T', ' ')}",
+                "calendar": "proleptic_gregorian",
+                "bounds": "time_bounds",
+                "axis": "T",
+            }
+        )
+        data.createVariable("time_bounds", "f8", ("time", "bounds"), chunksizes=(1024, 2))
+        chunk = (min(self._buffer.shape[0], 365), min(len(catchments), 512))
+        for name, units, long_name in variables:
+            variable = data.createVariable(
+                name, "f4", ("time", "station"), chunksizes=chunk, fill_value=np.float32(np.nan)
+            )
+            variable.setncatts(
+                {
+                    "units": units,
+                    "long_name": long_name,
+                    "coordinates": "station_id latitude longitude",
+                }
+            )
+
+    def write(self, values: NDArray) -> None:
+        """Add one step.
+
+        Parameters
+        ----------
+        values : array, shape (variables, catchments)
+        """
+        self._buffer[self._filled] = values
+        self._filled += 1
+        if self._filled == self._buffer.shape[0]:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self._filled:
+            return
+        steps = slice(self._written, self._written + self._filled)
+        try:
+            begin = np.arange(steps.start, steps.stop) * float(self._step_seconds)
+            self._data["time"][steps] = begin
+            self._data["time_bounds"][steps] = np.stack([begin, begin + self._step_seconds], 1)
+            for k, name in enumerate(self._names):
+                self._data[name][steps] = self._buffer[: self._filled, k]
+            self._data.sync()
+        except (OSError, RuntimeError) as error:
+            self.abandon()
+            raise self._failure(error) from None
+        self._written = steps.stop
+        self._filled = 0
+
+    def close(self) -> None:
+        """Write what is left and give the file its name."""
+        if self._data is None:
+            return
+        self._flush()
+        try:
+            self._data.close()
+            self._data = None
+            self._temporary.replace(self.path)
+        except (OSError, RuntimeError) as error:
+            self.abandon()
+            raise self._failure(error) from None
+
+    def abandon(self) -> None:
+        """Remove what was written so far."""
+        if self._data is not None:
+            try:
+                self._data.close()
+            except (OSError, RuntimeError):
+                pass
+            self._data = None
+        self._temporary.unlink(missing_ok=True)
+
+    def _failure(self, error: Exception) -> ResultsError:
+        return ResultsError(
+            f"{self.path}: results cannot be written ({error}); nothing is left of them. Is the "
+            "folder there and writable, and the disk not full?"
+        )

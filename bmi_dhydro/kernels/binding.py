@@ -1,0 +1,52 @@
+"""Give the primitive names in an equation another meaning, without a second copy of it."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..physics import primitives
+
+
+def bind(
+    function: Callable[..., Any],
+    operations: Mapping[str, Any],
+    _bound: dict[Callable[..., Any], Callable[..., Any]] | None = None,
+) -> Callable[..., Any]:
+    """Rebuild `function` with the primitives replaced by `operations`.
+
+    Parameters
+    ----------
+    function : callable
+        A plain function of this package.
+    operations : mapping
+        A replacement for each name in `physics.primitives.NAMES` that the function uses.
+
+    Returns
+    -------
+    callable
+        The same code with other globals; helper functions of the same package that it calls are
+        rebuilt too, where it names them itself (not as an attribute of a module).
+
+    Raises
+    ------
+    KeyError
+        If the function uses a primitive that `operations` does not offer.
+    """
+    bound = {} if _bound is None else _bound
+    if function in bound:
+        return bound[function]
+    package = primitives.__name__.partition(".")[0]
+    namespace = dict(function.__globals__)
+    result = types.FunctionType(
+        function.__code__, namespace, function.__name__, function.__defaults__
+    )
+    bound[function] = result
+    for name in function.__code__.co_names:
+        value = namespace.get(name)
+        if name in primitives.NAMES and value is getattr(primitives, name):
+            namespace[name] = operations[name]
+        elif isinstance(value, types.FunctionType) and value.__module__.startswith(package):
+            namespace[name] = bind(value, operations, bound)
+    return result

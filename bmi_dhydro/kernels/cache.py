@@ -1,0 +1,87 @@
+"""Where generated kernels live, so that a second process finds them compiled."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+CACHE_VARIABLE = "BMI_DHYDRO_CACHE_DIR"
+
+_log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled kernels: `$BMI_DHYDRO_CACHE_DIR` or the user's cache."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return base / "bmi_dhydro"
+
+
+def _implementation() -> bytes:
+    """Return what compiled code depends on beside its own source."""
+    import numba
+
+    here = Path(__file__).parent / "vectors.py"
+    return here.read_bytes() + numba.__version__.encode()
+
+
+def load(source: str, name: str) -> dict[str, Any]:
+    """Execute generated source as a module kept in the cache folder.
+
+    Parameters
+    ----------
+    source : str
+        Python source of a kernel, made by this package.
+    name : str
+        A readable part of the file's name.
+
+    Returns
+    -------
+    dict
+        The module's globals. Where the folder cannot be written the source is executed from
+        memory and compiled anew in each process.
+    """
+    digest = hashlib.sha256(source.encode() + _implementation()).hexdigest()[:16]
+    path = cache_folder() / f"{name}_{digest}.py"
+    try:
+        _write(path, "CACHE = True\n" + source)
+        return _imported(path)
+    except (OSError, RuntimeError) as error:  # Numba raises the latter where it cannot write
+        _log.info("kernels are compiled anew in this process: %s", error)
+    namespace: dict[str, Any] = {"CACHE": False, "__name__": f"bmi_dhydro_{name}"}
+    exec(compile(source, f"<{name}>", "exec"), namespace)
+    return namespace
+
+
+def _imported(path: Path) -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location(f"bmi_dhydro_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Numba finds the globals of code that it loads from its cache by the module's name.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return vars(module)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write `path` whole or not at all, unless it holds `text` already."""
+    if path.exists() and path.read_text() == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    os.replace(temporary, path)

@@ -1,0 +1,384 @@
+"""The CPU kernel: loops around a process model's own step, printed as source, compiled by Numba.
+
+Layout: components innermost and contiguous, catchments divided over threads, time inside. State
+stays in the first-level cache while a block of time runs. Single steps and blocks are the same
+compiled code, and the code has one order of rounding, so they agree bit for bit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..physics import Process
+from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
+from . import cache
+from .adjoint import PREFIX, differentiate
+from .printing import header, indented, operand, printed
+from .program import trace
+
+# Waking the threads costs about as much time as this many cells take.
+CELLS_WORTH_THREADS = 4096
+
+# The default threading layer of Numba must not be entered by two threads at a time.
+_parallel_region = threading.Lock()
+
+# Lanes advanced together: two registers of the usual 32 bytes, to hide the latency of each other.
+_BYTES_TOGETHER = 64
+
+def _over_components(
+    components: int, dtype: DTypeLike, body: Callable[[int], list[str]]
+) -> list[str]:
+    """Repeat the code for some lanes until it covers all components.
+
+    `body(lanes)` is the code for components `m` to `m + lanes`. Full groups are a loop; what
+    remains is covered by groups of half as many lanes, and so on down to one.
+    """
+    lanes = _BYTES_TOGETHER // np.dtype(dtype).itemsize
+    lines: list[str] = []
+    start = 0
+    while start < components:
+        count = (components - start) // lanes
+        if count:
+            stop = start + count * lanes
+            lines.append(f"for m in range({start}, {stop}, {lanes}):")
+            lines += indented(body(lanes))
+            start = stop
+        lanes //= 2
+    return lines
+
+
+def _forcing_loads(process: Process) -> list[str]:
+    return [f"{name} = real(forcing[t, {k}, c])" for k, name in enumerate(process.forcing_names)]
+
+
+def _parameter_loads(process: Process, lanes: int) -> list[str]:
+    return [
+        f"{name} = load(parameters, {k}, c, m, {lanes})"
+        for k, name in enumerate(process.parameter_names)
+    ]
+
+
+def block_source(
+    process: Process, outputs: Sequence[str], components: int, dtype: DTypeLike
+) -> str:
+    """Print the forward kernel of a process model for a choice of outputs.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`, `DISCHARGE` and `ROUTING_STORE`.
+    components : int
+    dtype : float32 or float64
+
+    Returns
+    -------
+    str
+        A Python module with `run_serial` and `run_parallel`.
+    """
+    count = len(process.states)
+    averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
+    sums = list(dict.fromkeys([process.runoff, *averaged]))
+    positions = [*range(count), *(process.output_names.index(name) for name in sums)]
+    program = trace(process.step).restricted(positions)
+    results = [operand(name) for name in program.outputs]
+
+    def body(lanes: int) -> list[str]:
+        return [
+            *(
+                f"{name} = load(state, {k}, c, m, {lanes})"
+                for k, name in enumerate(process.state_names)
+            ),
+            *_parameter_loads(process, lanes),
+            *printed(program),
+            *(f"store(state, {k}, c, m, {results[k]})" for k in range(count)),
+            *(f"sum_{k} += total({results[count + k]})" for k in range(len(sums))),
+        ]
+
+    step = [
+        *_forcing_loads(process),
+        *(f"sum_{k} = real(0.0)" for k in range(len(sums))),
+        *_over_components(components, dtype, body),
+        f"runoff_mean = sum_{sums.index(process.runoff)} * share",
+        "head = (position + t) % length",
+        "for k in range(length - head):",
+        "    pending[c, head + k] += weights[c, k] * runoff_mean",
+        "for k in range(head):",
+        "    pending[c, k] += weights[c, length - head + k] * runoff_mean",
+        f"{DISCHARGE} = pending[c, head]",
+        "pending[c, head] = real(0.0)",
+    ]
+    if ROUTING_STORE in outputs:
+        step += [
+            f"{ROUTING_STORE} = real(0.0)",
+            "for k in range(length):",
+            f"    {ROUTING_STORE} += pending[c, k]",
+        ]
+    for k, name in enumerate(outputs):
+        value = f"sum_{sums.index(name)} * share" if name in sums else name
+        step.append(f"outputs[t, {k}, c] = {value}")
+    arguments = "forcing, parameters, state, weights, pending, position, outputs"
+    function = [
+        f"share = real(1.0 / {components})",
+        "length = pending.shape[1]",
+        "for c in range(start, stop):",
+        "    for t in range(forcing.shape[0]):",
+        *indented(step, 2),
+    ]
+    return _module(f"{process.long_name}: a block of steps", dtype, arguments, function)
+
+
+def adjoint_source(
+    process: Process, outputs: Sequence[str], components: int, dtype: DTypeLike
+) -> str:
+    """Print the backward kernel: gradients of chosen outputs of a block.
+
+    The states inside the block are computed again, one catchment at a time, so that memory does
+    not grow with the number of catchments. Arguments and result as `block_source`.
+    """
+    count = len(process.states)
+    forcings = len(process.forcings)
+    positions = [process.output_names.index(name) for name in outputs]
+    forward = trace(process.step)
+    advance = forward.restricted(range(count))
+    backward = differentiate(forward, [*range(count), *positions])
+    gradients = [operand(name) for name in backward.outputs]
+
+    def state_loads(lanes: int) -> list[str]:
+        return [
+            f"{name} = load(trajectory, t, {k}, m, {lanes})"
+            for k, name in enumerate(process.state_names)
+        ]
+
+    def forward_body(lanes: int) -> list[str]:
+        return [
+            *state_loads(lanes),
+            *_parameter_loads(process, lanes),
+            *printed(advance),
+            *(
+                f"store(trajectory, t + 1, {k}, m, {operand(name)})"
+                for k, name in enumerate(advance.outputs)
+            ),
+        ]
+
+    def backward_body(lanes: int) -> list[str]:
+        totals = [
+            (f"store(totals, 0, {k}, m, add(load(totals, 0, {k}, m, {lanes}), {gradient}))")
+            for k, gradient in enumerate(gradients[count + forcings :])
+        ]
+        return [
+            *state_loads(lanes),
+            *_parameter_loads(process, lanes),
+            *(f"{PREFIX}{k} = load(sensitivity, 0, {k}, m, {lanes})" for k in range(count)),
+            *printed(backward),
+            *(f"store(sensitivity, 0, {k}, m, {gradients[k]})" for k in range(count)),
+            *(f"forcing_{k} += total({gradients[count + k]})" for k in range(forcings)),
+            *totals,
+        ]
+
+    arguments = (
+        "forcing, parameters, state, output_gradient, final_gradient, "
+        "state_gradient, parameter_gradient, forcing_gradient"
+    )
+    function = [
+        f"share = real(1.0 / {components})",
+        "steps = forcing.shape[0]",
+        f"trajectory = np.empty((steps + 1, {count}, {components}), real)",
+        f"sensitivity = np.empty((1, {count}, {components}), real)",
+        f"totals = np.empty((1, {len(process.parameters)}, {components}), real)",
+        "for c in range(start, stop):",
+        "    trajectory[0] = state[:, c, :]",
+        "    for t in range(steps):",
+        *indented(_forcing_loads(process), 2),
+        *indented(_over_components(components, dtype, forward_body), 2),
+        "    sensitivity[0] = final_gradient[:, c, :]",
+        "    totals[:] = real(0.0)",
+        "    for t in range(steps - 1, -1, -1):",
+        *indented(_forcing_loads(process), 2),
+        *(
+            f"        {PREFIX}{position} = output_gradient[t, {k}, c] * share"
+            for k, position in enumerate(positions)
+        ),
+        *(f"        forcing_{k} = real(0.0)" for k in range(forcings)),
+        *indented(_over_components(components, dtype, backward_body), 2),
+        *(f"        forcing_gradient[t, {k}, c] = forcing_{k}" for k in range(forcings)),
+        "    state_gradient[:, c, :] = sensitivity[0]",
+        "    parameter_gradient[:, c, :] = totals[0]",
+    ]
+    return _module(f"{process.long_name}: gradients of a block", dtype, arguments, function)
+
+
+def _module(title: str, dtype: DTypeLike, arguments: str, function: Sequence[str]) -> str:
+    """Wrap the code for catchments `start` to `stop` in a module, with a parallel version."""
+    lines = [
+        header(title, dtype),
+        f"def run(start, stop, {arguments}):",
+        *indented(function),
+        "",
+        'run_serial = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
+        "",
+        f"def run_chunks(chunks, catchments, {arguments}):",
+        "    for chunk in numba.prange(chunks):",
+        "        first = chunk * catchments // chunks",
+        f"        run_serial(first, (chunk + 1) * catchments // chunks, {arguments})",
+        "",
+        "run_parallel = numba.njit(cache=CACHE, nogil=True, parallel=True)(run_chunks)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class CompiledLoop:
+    """A generated function over catchments, run by one thread or by several."""
+
+    def __init__(self, source: str, name: str) -> None:
+        module = cache.load(source, name)
+        self.serial: Callable[..., None] = module["run_serial"]
+        self._parallel: Callable[..., None] = module["run_parallel"]
+
+    def __call__(self, catchments: int, cells: int, threads: int, *arguments: Any) -> None:
+        """Run for catchments 0 to `catchments`; `cells` is the work, to judge threads by."""
+        if threads == 1 or catchments == 1 or cells < CELLS_WORTH_THREADS:
+            self.serial(0, catchments, *arguments)
+            return
+        import numba
+
+        with _parallel_region:
+            numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+            self._parallel(min(threads, catchments), catchments, *arguments)
+
+
+@lru_cache(maxsize=None)
+def _block(
+    process: Process, outputs: tuple[str, ...], components: int, dtype: str
+) -> CompiledLoop:
+    source = block_source(process, outputs, components, dtype)
+    return CompiledLoop(source, f"{process.name}_block_{components}_{dtype}")
+
+
+@lru_cache(maxsize=None)
+def _adjoint(
+    process: Process, outputs: tuple[str, ...], components: int, dtype: str
+) -> CompiledLoop:
+    source = adjoint_source(process, outputs, components, dtype)
+    return CompiledLoop(source, f"{process.name}_adjoint_{components}_{dtype}")
+
+
+def default_threads() -> int:
+    """Return the number of processors this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class CpuKernel:
+    """Runs a process model on the CPU, for a fixed choice of outputs.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        What `run` writes: names among `process.output_names`, `"discharge"`, `"routing_store"`.
+    components : int
+    dtype : float32 or float64
+    threads : int, optional
+        All processors this process may use, unless given.
+    """
+
+    name = "cpu"
+
+    def __init__(
+        self,
+        process: Process,
+        outputs: Sequence[str],
+        components: int,
+        dtype: DTypeLike = np.float64,
+        threads: int | None = None,
+    ) -> None:
+        self._loop = _block(process, tuple(outputs), components, np.dtype(dtype).name)
+        self._serial = self._loop.serial
+        self.threads = threads or default_threads()
+
+    def run(
+        self,
+        forcing: NDArray,
+        parameters: NDArray,
+        state: NDArray,
+        weights: NDArray,
+        pending: NDArray,
+        position: int,
+        outputs: NDArray,
+    ) -> None:
+        """Advance all cells through a block of steps, in place.
+
+        Parameters
+        ----------
+        forcing : array, shape (steps, forcings, catchments)
+        parameters : array, shape (parameters, catchments, components)
+            Values per step.
+        state : array, shape (states, catchments, components)
+            Changed in place.
+        weights : array, shape (catchments, lags)
+            Unit hydrograph: the share of a step's runoff that leaves after each lag.
+        pending : array, shape (catchments, lags)
+            Routing store as a ring of flows yet to leave; changed in place.
+        position : int
+            Index in the ring of the flow that leaves in the first step.
+        outputs : array, shape (steps, outputs, catchments)
+            Written.
+        """
+        _, catchments, components = state.shape
+        if catchments == 1:
+            self._serial(0, 1, forcing, parameters, state, weights, pending, position, outputs)
+            return
+        cells = catchments * components * forcing.shape[0]
+        self._loop(
+            catchments, cells, self.threads,
+            forcing, parameters, state, weights, pending, position, outputs,
+        )
+
+
+def gradients(
+    process: Process,
+    outputs: Sequence[str],
+    forcing: NDArray,
+    parameters: NDArray,
+    state: NDArray,
+    output_gradient: NDArray,
+    final_gradient: NDArray,
+    threads: int | None = None,
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Pull gradients of a block's outputs and final state back to what it started from.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        The differentiated outputs, among `process.output_names`; means over components.
+    forcing : array, shape (steps, forcings, catchments)
+    parameters : array, shape (parameters, catchments, components)
+    state : array, shape (states, catchments, components)
+        The state before the block.
+    output_gradient : array, shape (steps, outputs, catchments)
+    final_gradient : array, shape (states, catchments, components)
+    threads : int, optional
+
+    Returns
+    -------
+    forcing_gradient, parameter_gradient, state_gradient : array
+        Shapes of `forcing`, `parameters` and `state`.
+    """
+    catchments, components = state.shape[1:]
+    loop = _adjoint(process, tuple(outputs), components, state.dtype.name)
+    results = np.empty_like(forcing), np.empty_like(parameters), np.empty_like(state)
+    loop(
+        catchments, catchments * components * forcing.shape[0], threads or default_threads(),
+        forcing, parameters, state, output_gradient, final_gradient,
+        results[2], results[1], results[0],
+    )
+    return results

@@ -1,0 +1,50 @@
+"""Moving values between a host's arrays and the model's, compiled: the ends of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from . import cache
+
+_SOURCE = '''"""Exchange of values with a host; generated, do not edit."""
+import numba
+
+
+def receive(inputs, lowest, highest, scale, floor, weather):
+    """Scale inputs to weather; return the index of the first value out of bounds, or -1."""
+    for k in range(inputs.shape[0]):
+        for c in range(inputs.shape[1]):
+            value = inputs[k, c]
+            if not (lowest[k] <= value <= highest[k]):
+                return k * inputs.shape[1] + c
+            weather[k, c] = max(value * scale[k], floor[k])
+    return -1
+
+
+def publish(rows, sources, factors, outputs):
+    """Scale model outputs to those of the interface."""
+    for k in range(outputs.shape[0]):
+        for c in range(outputs.shape[1]):
+            outputs[k, c] = rows[sources[k], c] * factors[k, c]
+
+
+receive = numba.njit(cache=CACHE, nogil=True)(receive)
+publish = numba.njit(cache=CACHE, nogil=True)(publish)
+'''
+
+
+@lru_cache(maxsize=1)
+def exchange() -> tuple[Callable[..., int], Callable[..., None]]:
+    """Return `receive` and `publish`; arrays have catchments last.
+
+    Returns
+    -------
+    receive : callable
+        `receive(inputs, lowest, highest, scale, floor, weather)`
+    publish : callable
+        `publish(rows, sources, factors, outputs)`
+    """
+    module: dict[str, Any] = cache.load(_SOURCE, "exchange")
+    return module["receive"], module["publish"]

@@ -1,0 +1,41 @@
+"""Equations without state, compiled to a loop over arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from numpy.typing import NDArray
+
+from . import cache
+from .printing import header, indented, operand, printed
+from .program import trace
+
+
+@lru_cache(maxsize=None)
+def compiled(function: Callable[..., object]) -> Callable[[NDArray, NDArray], None]:
+    """Compile a function of numbers to one of arrays, in float64.
+
+    Parameters
+    ----------
+    function : callable
+        A function over `physics.primitives` that returns one number.
+
+    Returns
+    -------
+    callable
+        `run(arguments, result)`, with `arguments` of shape (arguments, n) in the order of the
+        function's, and `result` of shape (n,), written.
+    """
+    program = trace(function)
+    lines = [
+        header(f"{function.__name__} for many points", float),
+        "def run(arguments, result):",
+        "    for i in range(result.shape[0]):",
+        *indented([f"{name} = arguments[{k}, i]" for k, name in enumerate(program.inputs)], 2),
+        *indented(printed(program), 2),
+        f"        result[i] = {operand(program.outputs[0])}",
+        "",
+        'run = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
+    ]
+    return cache.load("\n".join(lines) + "\n", function.__name__)["run"]

@@ -1,0 +1,257 @@
+"""A process model for many catchments: parameters, state and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .kernels import make_kernel
+from .physics import Parameter, Process, per_step, unit_hydrograph
+from .physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
+
+SECONDS_PER_DAY = 86400
+
+# Catchments whose unit hydrographs are computed at a time, so that memory stays bounded.
+_CHUNK = 4096
+
+
+class Model:
+    """N catchments x M components of a process model, and the routing of their runoff.
+
+    Parameters
+    ----------
+    process : Process
+    parameters : array, shape (parameters, catchments, components)
+        Daily values, in the units of `process.parameters`.
+    routing : array, shape (3, catchments)
+        Values of `unit_hydrograph.PARAMETERS`.
+    area : array, shape (catchments,)
+        In km2.
+    step_seconds : int
+        Length of a step; must divide a day.
+    kernel : {"cpu", "reference"}
+    dtype : float32 or float64
+    threads : int, optional
+        All processors of this process, unless given.
+    outputs : sequence of str, optional
+        What steps return, among `output_names`; everything, unless given.
+    routed : bool
+        Whether runoff passes a unit hydrograph before it is discharge.
+
+    Attributes
+    ----------
+    state : array, shape (states, catchments, components)
+        In mm; may be changed in place.
+    steps : int
+        Steps done.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        parameters: ArrayLike,
+        routing: ArrayLike,
+        area: ArrayLike,
+        step_seconds: int = SECONDS_PER_DAY,
+        kernel: str = "cpu",
+        dtype: DTypeLike = np.float64,
+        threads: int | None = None,
+        outputs: Sequence[str] | None = None,
+        routed: bool = True,
+    ) -> None:
+        if step_seconds <= 0 or SECONDS_PER_DAY % step_seconds:
+            raise ValueError(
+                f"a step of {step_seconds} s does not divide a day; take 86400, 3600, 900, ..."
+            )
+        self.process = process
+        self.step_seconds = int(step_seconds)
+        self.dtype = np.dtype(dtype)
+        self.routed = routed
+        self.area = np.array(area, dtype=float)
+        self._daily = np.array(parameters, dtype=self.dtype)
+        self._routing = np.array(routing, dtype=float)
+        count, catchments, components = self._daily.shape
+        if count != len(process.parameters):
+            raise ValueError(
+                f"{process.name} has {len(process.parameters)} parameters, but values of {count} "
+                "were given"
+            )
+        self.outputs = tuple(outputs) if outputs is not None else self.output_names
+        unknown = [name for name in self.outputs if name not in self.output_names]
+        if unknown:
+            raise ValueError(
+                f"output {unknown[0]!r} is unknown; known: {', '.join(self.output_names)}"
+            )
+        self._per_step = np.empty_like(self._daily) if step_seconds != SECONDS_PER_DAY else None
+        days = self.step_seconds / SECONDS_PER_DAY
+        self._lag_times = unit_hydrograph.lag_times(days)
+        self._lag_matrix = unit_hydrograph.lag_matrix(days)
+        lags = self._lag_matrix.shape[1] if routed else 1
+        self._weights = np.ones((catchments, lags), dtype=self.dtype)
+        self._pending = np.zeros((catchments, lags), dtype=self.dtype)
+        self._lags = lags
+        # What the kernel reads: the daily values themselves where a step is a day.
+        self._effective = self._daily if self._per_step is None else self._per_step
+        self._rescale(slice(None))
+        initial = np.array([state.initial for state in process.states], dtype=self.dtype)
+        self.state = np.empty((len(initial), catchments, components), dtype=self.dtype)
+        self.state[:] = initial[:, None, None]
+        self.steps = 0
+        self._kernel = make_kernel(
+            kernel, process, self.outputs, components, self.dtype, threads
+        )
+        self._single = np.empty((1, len(self.outputs), catchments), dtype=self.dtype)
+
+    @property
+    def catchments(self) -> int:
+        """Number of catchments."""
+        return self.state.shape[1]
+
+    @property
+    def components(self) -> int:
+        """Number of parallel parameter sets of a catchment."""
+        return self.state.shape[2]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """All that a step can return: states, fluxes and those of the routing store."""
+        return (*self.process.output_names, DISCHARGE, ROUTING_STORE)
+
+    @property
+    def parameters(self) -> Mapping[str, NDArray]:
+        """Daily parameters by name, read-only views; change them by `set_parameter`."""
+        table = dict(zip(self.process.parameter_names, self._daily, strict=True))
+        names = (item.name for item in unit_hydrograph.PARAMETERS)
+        table.update(zip(names, self._routing, strict=True))
+        table = {name: values.view() for name, values in table.items()}
+        for view in table.values():
+            view.flags.writeable = False
+        return table
+
+    @property
+    def parameter_items(self) -> tuple[Parameter, ...]:
+        """Names, units and bounds of all parameters, those of routing last."""
+        return (*self.process.parameters, *unit_hydrograph.PARAMETERS)
+
+    @property
+    def pending(self) -> NDArray:
+        """Flows yet to leave, mm per step, the next one first: shape (catchments, lags)."""
+        return np.roll(self._pending, -self._position, axis=1)
+
+    @pending.setter
+    def pending(self, values: ArrayLike) -> None:
+        self._pending[...] = np.roll(np.asarray(values), self._position, axis=1)
+
+    @property
+    def _position(self) -> int:
+        return self.steps % self._lags
+
+    def set_parameter(
+        self, name: str, values: ArrayLike, catchments: slice | NDArray = slice(None)
+    ) -> None:
+        """Change a daily parameter of some catchments.
+
+        Parameters
+        ----------
+        name : str
+            Of the process or of the unit hydrograph.
+        values : array, shape (catchments, components), or (catchments,) for routing
+        catchments : slice or array of int
+            All, unless given.
+        """
+        routing_names = [item.name for item in unit_hydrograph.PARAMETERS]
+        if name in routing_names:
+            self._routing[routing_names.index(name), catchments] = values
+        else:
+            self._daily[self.process.parameter_names.index(name), catchments] = values
+        self._rescale(catchments)
+
+    def set_parameters(
+        self, parameters: NDArray, routing: NDArray, catchments: slice | NDArray = slice(None)
+    ) -> None:
+        """Change all daily parameters of some catchments; shapes as for the constructor."""
+        self._daily[:, catchments] = parameters
+        self._routing[:, catchments] = routing
+        self._rescale(catchments)
+
+    def _rescale(self, catchments: slice | NDArray) -> None:
+        """Turn daily parameters into those of a step, once; the only place that does."""
+        days = self.step_seconds / SECONDS_PER_DAY
+        if self._per_step is not None:
+            for k, parameter in enumerate(self.process.parameters):
+                daily = self._daily[k, catchments].astype(float)
+                self._per_step[k, catchments] = per_step(daily, parameter, days)
+        if not self.routed:
+            return
+        chosen = np.arange(len(self.area))[catchments]
+        for first in range(0, chosen.size, _CHUNK):
+            part = chosen[first : first + _CHUNK]
+            shape, delay, exponent = self._routing[:, part]
+            self._weights[part] = unit_hydrograph.weights(
+                shape,
+                unit_hydrograph.delay(delay, exponent, self.area[part]),
+                self._lag_times,
+                self._lag_matrix,
+            )
+
+    def step(self, forcing: NDArray) -> NDArray:
+        """Advance by one step.
+
+        Parameters
+        ----------
+        forcing : array, shape (forcings, catchments)
+            In the units of `process.forcings`: precipitation and potential evapotranspiration in
+            mm per step, temperature in degC.
+
+        Returns
+        -------
+        array, shape (outputs, catchments)
+            Means over components, in mm (per step); overwritten by the next step.
+        """
+        self.run(forcing[None], self._single)
+        return self._single[0]
+
+    def run(self, forcing: NDArray, results: NDArray | None = None) -> NDArray:
+        """Advance by a block of steps.
+
+        Parameters
+        ----------
+        forcing : array, shape (steps, forcings, catchments)
+            As for `step`.
+        results : array, shape (steps, outputs, catchments), optional
+            Where to write; of `dtype`.
+
+        Returns
+        -------
+        array, shape (steps, outputs, catchments)
+        """
+        if forcing.shape[1:] != (len(self.process.forcings), self.catchments):
+            raise ValueError(
+                f"forcing has shape {forcing.shape}, expected (steps, "
+                f"{len(self.process.forcings)}, {self.catchments})"
+            )
+        if results is None:
+            shape = (forcing.shape[0], len(self.outputs), self.catchments)
+            results = np.empty(shape, dtype=self.dtype)
+        self.advance(np.ascontiguousarray(forcing, dtype=self.dtype), results)
+        return results
+
+    def advance(self, forcing: NDArray, results: NDArray) -> None:
+        """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
+        self._kernel.run(
+            forcing,
+            self._effective,
+            self.state,
+            self._weights,
+            self._pending,
+            self.steps % self._lags,
+            results,
+        )
+        self.steps += len(forcing)
+
+    def stored(self) -> NDArray:
+        """Return the water in all stores, routing included, in mm: shape (catchments,)."""
+        stores = self.state.sum(axis=0, dtype=float).mean(axis=1)
+        return stores + self._pending.sum(axis=1, dtype=float)

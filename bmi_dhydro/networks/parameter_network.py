@@ -1,0 +1,107 @@
+"""From the attributes of catchments to the parameters of a process model and its routing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..physics import Process, between_bounds, unit_hydrograph
+from ..physics.primitives import exp
+from .mlp import evaluate
+
+AREA_EXPONENT = "area_exponent"
+
+
+@dataclass(frozen=True)
+class NetworkLayout:
+    """What a network's outputs mean.
+
+    Attributes
+    ----------
+    process : Process
+    components : int
+        Parallel parameter sets of a catchment.
+    attributes : tuple of str
+        Names of the inputs, in order.
+    """
+
+    process: Process
+    components: int
+    attributes: tuple[str, ...]
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs: one for each parameter and component, and two for routing."""
+        return len(self.process.parameters) * self.components + 2
+
+
+def parameters(
+    layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any
+) -> tuple[list[Any], list[Any]]:
+    """Evaluate a network and place its outputs between the bounds of the parameters.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+    weights : mapping
+        Of `mlp.evaluate`, and `AREA_EXPONENT` of shape (1,).
+    inputs : array, shape (catchments, attributes)
+        Normalised attributes.
+
+    Returns
+    -------
+    process : list of array, shape (catchments, components)
+        Daily values, one array for each parameter of the process.
+    routing : list of array, shape (catchments,)
+        One array for each of `unit_hydrograph.PARAMETERS`.
+    """
+    layers = {name: value for name, value in weights.items() if name != AREA_EXPONENT}
+    shares = evaluate(layers, inputs)
+    size = layout.components
+    process = [
+        between_bounds(shares[:, k * size : (k + 1) * size], parameter)
+        for k, parameter in enumerate(layout.process.parameters)
+    ]
+    first = len(layout.process.parameters) * size
+    shape, delay, exponent = unit_hydrograph.PARAMETERS
+    share = 1.0 / (1.0 + exp(-weights[AREA_EXPONENT])) + 0.0 * shares[:, 0]
+    routing = [
+        between_bounds(shares[:, first], shape),
+        between_bounds(shares[:, first + 1], delay),
+        between_bounds(share, exponent),
+    ]
+    return process, routing
+
+
+def initial_weights(
+    layout: NetworkLayout, hidden: tuple[int, ...], seed: int
+) -> dict[str, np.ndarray]:
+    """Draw the weights from which training starts.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+    hidden : tuple of int
+        Units of each hidden layer.
+    seed : int
+
+    Returns
+    -------
+    dict
+        float32 arrays. Components start with different parameters, so that they can specialise.
+    """
+    random = np.random.default_rng(seed)
+    sizes = (len(layout.attributes), *hidden, layout.outputs)
+    weights: dict[str, np.ndarray] = {}
+    for layer, (rows, columns) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        last = layer == len(sizes) - 2
+        scale = np.sqrt((0.1 if last else 2.0) / rows)
+        weights[f"layer_{layer}.weight"] = random.normal(0.0, scale, (rows, columns))
+        weights[f"layer_{layer}.bias"] = (
+            random.normal(0.0, 1.0, columns) if last else np.zeros(columns)
+        )
+    weights[AREA_EXPONENT] = np.zeros(1)
+    return {name: value.astype(np.float32) for name, value in weights.items()}

@@ -1,0 +1,146 @@
+"""What a process model is: a step function and the tables that describe its arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from .primitives import exp
+
+TimeScaling = Literal["none", "rate", "fraction"]
+BoundScale = Literal["linear", "log"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A coefficient of a process model, in its daily meaning.
+
+    Attributes
+    ----------
+    name, long_name, units : str
+        The name in the literature, a description, a UDUNITS string.
+    lower, upper : float
+        Bounds between which a network or a calibration may choose.
+    time_scaling : {"none", "rate", "fraction"}
+        How a daily value turns into the value of a step of length `dt` days: unchanged, times
+        `dt`, or `1 - (1 - k)**dt` for a share of a store that leaves per day.
+    scale : {"linear", "log"}
+        Whether a network's output between 0 and 1 moves linearly or logarithmically between
+        the bounds.
+    """
+
+    name: str
+    long_name: str
+    units: str
+    lower: float
+    upper: float
+    time_scaling: TimeScaling = "none"
+    scale: BoundScale = "linear"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A state, forcing or flux of a process model: depths in mm, fluxes in mm per step."""
+
+    name: str
+    long_name: str
+    units: str
+    initial: float = 0.0
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process model.
+
+    Attributes
+    ----------
+    name, long_name, reference : str
+        Identifier, description, source of the equations.
+    step : callable
+        One time step of one cell: `step(*states, *forcings, *parameters)` returns
+        `(*states, *fluxes)`. Straight-line arithmetic over `physics.primitives` only.
+    states, forcings, fluxes : tuple of Quantity
+    parameters : tuple of Parameter
+    inflow, evapotranspiration, runoff : str
+        Names of the forcing and the fluxes that make up the water balance: the change of the
+        sum of all states is inflow - evapotranspiration - runoff.
+    """
+
+    name: str
+    long_name: str
+    reference: str
+    step: Callable[..., tuple]
+    states: tuple[Quantity, ...]
+    forcings: tuple[Quantity, ...]
+    parameters: tuple[Parameter, ...]
+    fluxes: tuple[Quantity, ...]
+    inflow: str = "precipitation"
+    evapotranspiration: str = "evapotranspiration"
+    runoff: str = "runoff"
+
+    @cached_property
+    def state_names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.states)
+
+    @cached_property
+    def forcing_names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.forcings)
+
+    @cached_property
+    def parameter_names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.parameters)
+
+    @cached_property
+    def flux_names(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.fluxes)
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """Everything a step returns, in its order."""
+        return self.state_names + self.flux_names
+
+
+def between_bounds(share, parameter: Parameter):
+    """Place a share between 0 and 1 between the bounds of a parameter.
+
+    Parameters
+    ----------
+    share : array or tensor, any shape
+    parameter : Parameter
+
+    Returns
+    -------
+    array or tensor
+        Values in `parameter.units`.
+    """
+    if parameter.scale == "log":
+        lower, upper = np.log(parameter.lower), np.log(parameter.upper)
+        return exp(float(lower) + share * float(upper - lower))
+    return parameter.lower + share * (parameter.upper - parameter.lower)
+
+
+def per_step(values, parameter: Parameter, days: float):
+    """Turn daily parameter values into those of a step of `days` days.
+
+    Parameters
+    ----------
+    values : array or tensor, any shape
+        Daily values in `parameter.units`.
+    parameter : Parameter
+    days : float
+        Length of the step, in days.
+
+    Returns
+    -------
+    array or tensor
+        The same kind and shape as `values`.
+    """
+    if days == 1.0 or parameter.time_scaling == "none":
+        return values
+    if parameter.time_scaling == "rate":
+        return values * days
+    return 1.0 - (1.0 - values) ** days

@@ -1,0 +1,111 @@
+"""Routing by a unit hydrograph: how the runoff of a step leaves over the following days.
+
+The gamma distribution of delays (Nash 1957; in differentiable models Feng et al. 2022). Weights are
+taken from hourly values whatever the step, so that a daily step routes what its 24 hours would.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .primitives import exp, log, maximum, minimum, power
+from .process import Parameter
+
+# Outputs of every model beside those of its process.
+DISCHARGE = "discharge"
+ROUTING_STORE = "routing_store"
+
+# The hydrograph is cut off, and the rest spread over it, after this many days.
+MEMORY_DAYS = 15
+
+# Catchment area at which the delay is the network's own, and the areas between which it varies.
+REFERENCE_AREA = 1000.0
+SMALLEST_AREA, LARGEST_AREA = 1.0, 20000.0
+
+PARAMETERS = (
+    Parameter("route_shape", "shape of the distribution of routing delays", "1", 0.3, 3.0),
+    Parameter(
+        "route_delay", "mean routing delay of a catchment of 1000 km2", "d", 0.05, 6.0, scale="log"
+    ),
+    Parameter("route_area_exponent", "growth of the delay with catchment area", "1", 0.0, 0.6),
+)
+
+
+def delay(route_delay: Any, route_area_exponent: Any, area: Any) -> Any:
+    """Return the mean delay of a catchment, in days.
+
+    Parameters
+    ----------
+    route_delay : array
+        Mean delay of a catchment of `REFERENCE_AREA`, in days.
+    route_area_exponent : array
+        Exponent of the power law, not negative.
+    area : array
+        Catchment area, in km2; limited to the range over which the law was learned and tested.
+    """
+    limited = minimum(maximum(area, SMALLEST_AREA), LARGEST_AREA)
+    return route_delay * power(limited / REFERENCE_AREA, route_area_exponent)
+
+
+def gamma_density(time: Any, shape: Any, mean_delay: Any) -> Any:
+    """Return the gamma density at `time`, up to a factor that does not depend on it.
+
+    Parameters
+    ----------
+    time : array
+        Positive delays, in days.
+    shape : array
+    mean_delay : array
+        In days.
+    """
+    return exp((shape - 1.0) * log(time / mean_delay) - shape * time / mean_delay)
+
+
+def weights(shape: Any, mean_delay: Any, times: Any, matrix: Any) -> Any:
+    """Return the share of a step's runoff that leaves after each lag.
+
+    Parameters
+    ----------
+    shape, mean_delay : array, shape (catchments,)
+    times : array, shape (parts,)
+        From `lag_times`.
+    matrix : array, shape (parts, lags)
+        From `lag_matrix`.
+
+    Returns
+    -------
+    array, shape (catchments, lags)
+        Each row adds up to one.
+    """
+    density = gamma_density(times[None, :], shape[:, None], mean_delay[:, None])
+    return (density @ matrix) / (density @ matrix.sum(1))[:, None]
+
+
+def hours_per_step(days: float) -> int:
+    """Return how many parts of about an hour a step of `days` days is divided into."""
+    return max(1, round(days * 24))
+
+
+def lag_times(days: float) -> NDArray:
+    """Return the middles of the parts of the unit hydrograph, in days: shape (parts,)."""
+    parts = hours_per_step(days)
+    length = days / parts
+    return (np.arange(round(MEMORY_DAYS / length)) + 0.5) * length
+
+
+def lag_matrix(days: float) -> NDArray:
+    """Return the matrix that turns shares per part into shares per step: shape (parts, lags).
+
+    Runoff is spread evenly over its step, so each part of it arrives later than the step's start;
+    what arrives within a step is added up.
+    """
+    parts = hours_per_step(days)
+    count = lag_times(days).size
+    matrix = np.zeros((count, count // parts + (parts > 1)))
+    for start in range(parts):
+        steps = (np.arange(count) + start) // parts
+        np.add.at(matrix, (np.arange(count), steps), 1.0 / parts)
+    return matrix

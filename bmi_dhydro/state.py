@@ -1,0 +1,118 @@
+"""Save and restore a model exactly: the payload of every warm start."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import StateError, listed
+from .files import replaced
+from .model import Model
+
+FORMAT = "bmi_dhydro state"
+FORMAT_VERSION = 1
+
+
+def to_bytes(model: Model, fingerprint: str, ids: NDArray) -> bytes:
+    """Return all that a model remembers, as a `.safetensors` payload.
+
+    Parameters
+    ----------
+    model : Model
+    fingerprint : str
+        Of the trained model, to refuse the state of another.
+    ids : array of str, shape (catchments,)
+    """
+    from safetensors.numpy import save
+
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "fingerprint": fingerprint,
+        "process": model.process.name,
+        "step_seconds": str(model.step_seconds),
+        "steps": str(model.steps),
+        "ids": json.dumps(ids.tolist()),
+    }
+    arrays = {"state": np.ascontiguousarray(model.state), "pending": model.pending}
+    return save(arrays, metadata)
+
+
+def from_bytes(payload: bytes, model: Model, fingerprint: str, ids: NDArray, source: str) -> None:
+    """Restore what `to_bytes` returned; the clock of `model` stays as it is.
+
+    Parameters
+    ----------
+    payload : bytes
+    model : Model
+        Of the same trained model, step and components; its catchments may be a part of those
+        saved, in another order.
+    fingerprint : str
+    ids : array of str
+    source : str
+        What to call the payload in errors.
+
+    Raises
+    ------
+    StateError
+        If the payload is damaged, or of another model, step or set of catchments. `model` is
+        unchanged then.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        size = int.from_bytes(payload[:8], "little")
+        metadata = json.loads(payload[8 : 8 + size])["__metadata__"]
+        arrays = load(payload)
+        found = metadata["format"], metadata["format_version"]
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise StateError(f"{source}: not a whole state ({error!r})") from None
+    if found != (FORMAT, str(FORMAT_VERSION)):
+        raise StateError(
+            f"{source}: is {found[0]!r} version {found[1]}, expected {FORMAT!r} version "
+            f"{FORMAT_VERSION}"
+        )
+    for key, ours in (
+        ("fingerprint", fingerprint),
+        ("process", model.process.name),
+        ("step_seconds", str(model.step_seconds)),
+    ):
+        if metadata[key] != ours:
+            raise StateError(f"{source}: was saved with {key} {metadata[key]}, but here it is {ours}")
+    saved = {name: row for row, name in enumerate(json.loads(metadata["ids"]))}
+    absent = [name for name in ids.tolist() if name not in saved]
+    if absent:
+        raise StateError(f"{source}: has no state for catchment {listed(absent)}")
+    rows = np.array([saved[name] for name in ids.tolist()])
+    state, pending = arrays["state"], arrays["pending"]
+    if state.shape[::2] != model.state.shape[::2] or pending.shape[1] != model.pending.shape[1]:
+        raise StateError(
+            f"{source}: has {state.shape[0]} states x {state.shape[2]} components and "
+            f"{pending.shape[1]} lags of routing; the model has {model.state.shape[0]} x "
+            f"{model.state.shape[2]} and {model.pending.shape[1]}"
+        )
+    model.state[...] = state[:, rows]
+    model.pending = pending[rows]
+
+
+def save(path: Path, model: Model, fingerprint: str, ids: NDArray) -> None:
+    """Write a state file, whole or not at all; arguments as `to_bytes`."""
+    payload = to_bytes(model, fingerprint, ids)
+    try:
+        with replaced(path) as temporary:
+            temporary.write_bytes(payload)
+    except OSError as error:
+        raise StateError(f"{path}: the state cannot be written ({error})") from None
+
+
+def restore(path: Path, model: Model, fingerprint: str, ids: NDArray) -> None:
+    """Read a state file into a model; arguments as `from_bytes`."""
+    try:
+        payload = path.read_bytes()
+    except OSError as error:
+        raise StateError(f"{path}: the state cannot be read ({error.strerror})") from None
+    from_bytes(payload, model, fingerprint, ids, str(path))

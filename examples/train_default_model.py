@@ -1,0 +1,122 @@
+"""Train the model that comes with the package, and measure it on years and regions it never saw.
+
+    python examples/train_default_model.py mopex_daily.nc bmi_dhydro/checkpoints/hbv_mopex.safetensors
+
+The data are the MOPEX catchments of the NOAA National Weather Service (Duan et al. 2006,
+10.1016/j.jhydrol.2005.07.031), in one NetCDF file as `bmi_dhydro.training.data.read_mopex` wants it.
+
+Training uses water years up to 1975; the water years 1976 to 1989 are for testing. For skill in
+space each spatial group of catchments is left out of training once, and tested on the same years.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from rich.progress import Progress
+
+from bmi_dhydro.attributes import NETWORK_INPUTS
+from bmi_dhydro.checkpoint import TrainedModel
+from bmi_dhydro.evaluation.metrics import kge, nse
+from bmi_dhydro.networks.parameter_network import NetworkLayout
+from bmi_dhydro.physics import HBV
+from bmi_dhydro.training.data import TrainingData, read_mopex
+from bmi_dhydro.training.loop import TrainingSettings, simulate, train
+
+TRAINING = "1948-10-01", "1975-09-30"
+WARM_UP_START = "1970-10-01"
+TESTING = "1975-10-01", "1989-09-30"
+
+
+def fit(data: TrainingData, settings: TrainingSettings, components: int, title: str) -> TrainedModel:
+    """Train on the training years of `data`."""
+    layout = NetworkLayout(HBV, components, NETWORK_INPUTS)
+    with Progress() as bar:
+        task = bar.add_task(title, total=settings.batches)
+        weights, normalisation = train(
+            layout, data.period(*TRAINING), settings, lambda *_: bar.advance(task)
+        )
+    return TrainedModel(layout, weights, normalisation)
+
+
+def test(model: TrainedModel, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
+    """Return NSE and KGE of each catchment on the testing years."""
+    with torch.no_grad():
+        simulated = simulate(
+            model.layout,
+            {name: torch.as_tensor(value) for name, value in model.weights.items()},
+            torch.as_tensor(model.normalisation(data.attributes), dtype=torch.float32),
+            torch.as_tensor(data.attributes["area"], dtype=torch.float32),
+            torch.as_tensor(data.forcing[data.between(WARM_UP_START, TESTING[1])]),
+        ).numpy()
+    observed = data.streamflow[data.between(*TESTING)]
+    simulated = simulated[-observed.shape[0] :]
+    return nse(simulated, observed), kge(simulated, observed)
+
+
+def summary(scores: tuple[np.ndarray, np.ndarray]) -> dict[str, float | int]:
+    """Return medians over the catchments that have observations."""
+    known = np.isfinite(scores[0])
+    return {
+        "median_nse": round(float(np.median(scores[0][known])), 3),
+        "median_kge": round(float(np.median(scores[1][known])), 3),
+        "catchments": int(known.sum()),
+    }
+
+
+@click.command()
+@click.argument("data_file", type=click.Path(exists=True, path_type=Path))
+@click.argument("model_file", type=click.Path(path_type=Path))
+@click.option("--batches", default=TrainingSettings.batches, show_default=True)
+@click.option("--components", default=16, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
+def main(
+    data_file: Path, model_file: Path, batches: int, components: int, seed: int, folds: bool
+) -> None:
+    """Train on DATA_FILE and write MODEL_FILE."""
+    begin = time.perf_counter()
+    everything = read_mopex(data_file)
+    data = everything.catchments(~everything.flagged).climate_of(*TRAINING)
+    data = data.observed_in(*TRAINING)
+    settings = TrainingSettings(batches=batches, seed=seed)
+    model = fit(data, settings, components, "all catchments")
+    skill = {"in_time": summary(test(model, data))}
+    print("in time", skill["in_time"])
+    if folds:
+        parts = []
+        for fold in np.unique(data.fold):
+            apart = data.fold == fold
+            regional = fit(data.catchments(~apart), settings, components, f"without group {fold}")
+            parts.append(test(regional, data.catchments(apart)))
+            print(f"group {fold}", summary(parts[-1]))
+        nse_all, kge_all = (np.concatenate(values) for values in zip(*parts, strict=True))
+        skill["in_space"] = summary((nse_all, kge_all))
+        print("in space", skill["in_space"])
+    about = {
+        "name": "HBV, trained on MOPEX catchments",
+        "version": "1",
+        "licence": "Apache-2.0",
+        "training": {
+            "data": "MOPEX daily, US Government work (10.1016/j.jhydrol.2005.07.031)",
+            "period": list(TRAINING),
+            "catchments": len(data.ids),
+            "potential_evapotranspiration": "hargreaves",
+            "settings": {
+                name: getattr(settings, name) for name in settings.__dataclass_fields__
+            },
+            "minutes": round((time.perf_counter() - begin) / 60, 1),
+        },
+        "skill": {"period": list(TESTING), **skill},
+    }
+    replace(model, about=about).save(model_file)
+    print(f"wrote {model_file}")
+
+
+if __name__ == "__main__":
+    main()
