@@ -29,9 +29,7 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute(
             "aridity", "mean potential evapotranspiration over mean precipitation", "1", "climate"
         ),
-        Attribute(
-            "snow_fraction", "share of precipitation on days below 0 degC", "1", "climate"
-        ),
+        Attribute("snow_fraction", "share of precipitation on days below 0 degC", "1", "climate"),
         Attribute(
             "precipitation_seasonality",
             "seasonality of precipitation: positive where it peaks in summer (Woods 2009)",
@@ -57,9 +55,7 @@ ATTRIBUTES: dict[str, Attribute] = {
             "d",
             "climate",
         ),
-        Attribute(
-            "low_precipitation_frequency", "days with less than 1 mm", "d yr-1", "climate"
-        ),
+        Attribute("low_precipitation_frequency", "days with less than 1 mm", "d yr-1", "climate"),
         Attribute(
             "low_precipitation_duration", "mean length of spells of such days", "d", "climate"
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from bmipy import Bmi
@@ -35,7 +35,12 @@ class _Variable:
     __slots__ = ("grid", "index", "kind", "type", "units", "values")
 
     def __init__(
-        self, kind: str, units: str, grid: int, values: NDArray | None, kind_of_number: str,
+        self,
+        kind: str,
+        units: str,
+        grid: int,
+        values: NDArray | None,
+        kind_of_number: str,
         index: int = 0,
     ) -> None:
         self.kind = kind
@@ -178,13 +183,13 @@ class BmiDhydro(Bmi):
     def get_output_item_count(self) -> int:
         return len(OUTPUTS)
 
-    def get_input_var_names(self) -> tuple[str, ...]:
+    def get_input_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Names that a host sets each step; none where the component reads its weather."""
         if self._component is None:
             return tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
         return tuple(item.name for item in self._component.input_items)
 
-    def get_output_var_names(self) -> tuple[str, ...]:
+    def get_output_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(item.name for item in OUTPUTS)
 
     # ---- variables ------------------------------------------------------------------------
@@ -519,9 +524,7 @@ def _variables(component: Component) -> dict[str, _Variable]:
                 "output", output.units, _CATCHMENT_GRID, component.outputs[row], "float64"
             )
     for k, quantity in enumerate(process.states):
-        table[quantity.name] = _Variable(
-            "state", quantity.units, _CELL_GRID, model.state[k], own
-        )
+        table[quantity.name] = _Variable("state", quantity.units, _CELL_GRID, model.state[k], own)
     table[ROUTING_PENDING] = _Variable(ROUTING_PENDING, "mm", _LAG_GRID, None, own)
     units = {item.name: item.units for item in model.parameter_items}
     for name, values in model.parameters.items():
@@ -529,11 +532,13 @@ def _variables(component: Component) -> dict[str, _Variable]:
         table[name] = _Variable("parameter", units[name], grid, values, values.dtype.name)
     for name in component.attribute_names:
         table[name] = _Variable(
-            "attribute", ATTRIBUTES[name].units, _CATCHMENT_GRID, component.attribute(name),
+            "attribute",
+            ATTRIBUTES[name].units,
+            _CATCHMENT_GRID,
+            component.attribute(name),
             "float64",
         )
     for row, name in enumerate(model.outputs):
         if name not in table:
             table[name] = _Variable("output", "mm", _CATCHMENT_GRID, component.rows[row], own)
     return table
-

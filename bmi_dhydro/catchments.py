@@ -14,8 +14,12 @@ from .attributes import ATTRIBUTES
 from .errors import CatchmentError, listed, nearest
 
 # Columns of a catchment table that are no attributes of the network's vocabulary.
-GEOGRAPHY = {"area": "km2", "latitude": "degrees_north", "longitude": "degrees_east",
-             "elevation": "m"}
+GEOGRAPHY = {
+    "area": "km2",
+    "latitude": "degrees_north",
+    "longitude": "degrees_east",
+    "elevation": "m",
+}
 
 
 @dataclass
@@ -96,7 +100,9 @@ class Catchments:
         unknown = np.full(ids.size, np.nan)
         area = numbers["area"]
         if not (area > 0).all():
-            raise CatchmentError(f"{source}: area must be positive, in km2: {listed(ids[~(area > 0)])}")
+            raise CatchmentError(
+                f"{source}: area must be positive, in km2: {listed(ids[~(area > 0)])}"
+            )
         latitude = numbers.get("latitude", unknown)
         if (np.abs(latitude) > 90).any():
             wrong = ids[np.abs(latitude) > 90]
@@ -141,7 +147,7 @@ def read_table(path: Path) -> Catchments:
             import xarray
 
             with xarray.open_dataset(path) as data:
-                frame = data.to_dataframe().reset_index()
+                frame = data.to_dataframe().reset_index()[list(data.variables)]
         else:
             raise CatchmentError(
                 f"{path}: a catchment table is a .csv, .parquet or .nc file, not {kind!r}"

@@ -59,9 +59,7 @@ class TrainedModel:
             digest.update(np.ascontiguousarray(self.weights[name]).tobytes())
         return digest.hexdigest()[:16]
 
-    def parameters(
-        self, attributes: Mapping[str, NDArray]
-    ) -> tuple[NDArray, NDArray]:
+    def parameters(self, attributes: Mapping[str, NDArray]) -> tuple[NDArray, NDArray]:
         """Give catchments their parameters.
 
         Parameters

@@ -46,12 +46,27 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path), default=Path("bmi-dhydro-demo"),
-              show_default=True, help="Folder to write to.")
-@click.option("--catchments", default=24, show_default=True, type=click.IntRange(1),
-              help="How many catchments to make up.")
-@click.option("--years", default=4, show_default=True, type=click.IntRange(1, 40),
-              help="How long to simulate.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("bmi-dhydro-demo"),
+    show_default=True,
+    help="Folder to write to.",
+)
+@click.option(
+    "--catchments",
+    default=24,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many catchments to make up.",
+)
+@click.option(
+    "--years",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 40),
+    help="How long to simulate.",
+)
 @_explained
 def demo(out: Path, catchments: int, years: int) -> None:
     """Simulate made-up catchments in four climates, through the Basic Model Interface.
@@ -69,8 +84,13 @@ def demo(out: Path, catchments: int, years: int) -> None:
 @click.option("--catchments", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--days", default=730, show_default=True, type=click.IntRange(1))
 @click.option("--step", default="1d", show_default=True, help="1d, 1h, or what divides a day.")
-@click.option("--forcing", type=click.Choice(["file", "host"]), default="file", show_default=True,
-              help="Weather in a file, or left to a host (then nothing names it).")
+@click.option(
+    "--forcing",
+    type=click.Choice(["file", "host"]),
+    default="file",
+    show_default=True,
+    help="Weather in a file, or left to a host (then nothing names it).",
+)
 @_explained
 def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -> None:
     """Write a complete run to FOLDER: config.yaml, and catchments and weather beside it.
@@ -91,8 +111,11 @@ def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -
 
 @main.command()
 @click.argument("config", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path),
-              help="NetCDF file to write, instead of output.file in the configuration.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="NetCDF file to write, instead of output.file in the configuration.",
+)
 @_explained
 def run(config: Path, out: Path | None) -> None:
     """Run CONFIG, a YAML file, from its first to its last step.
@@ -114,14 +137,17 @@ def run(config: Path, out: Path | None) -> None:
 @main.command()
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("observed", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("evaluation"),
-              show_default=True, help="Folder for scores.csv, skill.png and map.png.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("evaluation"),
+    show_default=True,
+    help="Folder for scores.csv, skill.png and map.png.",
+)
 @click.option("--variable", help="Name of observed flow, where it is not recognised.")
 @click.option("--warm-up", default=0, show_default=True, help="Days at the start not to count.")
 @_explained
-def evaluate(
-    results: Path, observed: Path, out: Path, variable: str | None, warm_up: int
-) -> None:
+def evaluate(results: Path, observed: Path, out: Path, variable: str | None, warm_up: int) -> None:
     """Compare RESULTS with OBSERVED flow, both NetCDF: NSE, KGE and its parts, bias.
 
     Flow may be a depth per step, a rate, or a volume with catchment areas; days without an

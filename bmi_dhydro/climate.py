@@ -17,7 +17,9 @@ class ShortRecordError(ValueError):
 
 
 def climate_indices(
-    precipitation: NDArray, temperature: NDArray, potential_evapotranspiration: NDArray,
+    precipitation: NDArray,
+    temperature: NDArray,
+    potential_evapotranspiration: NDArray,
     day_of_year: NDArray,
 ) -> dict[str, NDArray]:
     """Compute the climate attributes of catchments.
@@ -70,9 +72,7 @@ def climate_indices(
     }
 
 
-def _seasonal_cycle(
-    values: NDArray, day_of_year: NDArray
-) -> tuple[NDArray, NDArray, NDArray]:
+def _seasonal_cycle(values: NDArray, day_of_year: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     """Fit mean + amplitude * cos(angle - phase) by least squares, for each catchment."""
     angle = 2.0 * np.pi * day_of_year / DAYS_PER_YEAR
     design = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)

@@ -1,7 +1,7 @@
 """A configured model with its weather, its clock and its results.
 
-What the interface adapts and the command line drives: it joins the trained model, the catchments and
-the weather, and knows nothing of BMI beyond the table of exchange items.
+What the interface adapts and the command line drives: it joins the trained model, the catchments
+and the weather, and knows nothing of BMI beyond the table of exchange items.
 """
 
 from __future__ import annotations
@@ -183,7 +183,11 @@ class Component:
             part = slice(first, first + _CLIMATE_CHUNK)
             chosen = self.catchments.subset(np.arange(len(self.catchments))[part])
             preparation = Preparation(
-                self.pet_method, chosen.ids, chosen.latitude, chosen.longitude, self.start,
+                self.pet_method,
+                chosen.ids,
+                chosen.latitude,
+                chosen.longitude,
+                self.start,
                 step_seconds,
             )
             weather = file.read(preparation.quantities, 0, days * per_day, part)
@@ -284,7 +288,8 @@ class Component:
             else self.rows[self.model.outputs.index(name)]
             for name in names
         ]
-        assert config.output.file is not None and self.start is not None
+        assert config.output.file is not None
+        assert self.start is not None
         self._results = ResultsWriter(
             Path(config.output.file),
             self.catchments,
@@ -356,7 +361,8 @@ class Component:
 
     def _compute_block(self) -> None:
         file = self._weather_file
-        assert file is not None and self.steps is not None
+        assert file is not None
+        assert self.steps is not None
         count = min(self._block_length, self.steps - self.done)
         if count <= 0:
             raise ForcingError(f"{file.path}: the run ended at {self.moment()}")
@@ -458,4 +464,3 @@ class Component:
             self._results = None
         if self._weather_file is not None:
             self._weather_file.close()
-

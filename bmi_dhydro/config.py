@@ -17,7 +17,7 @@ class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     """A part of a configuration; unknown keys are refused."""
 
 
-class CatchmentsConfig(Section):
+class CatchmentsConfig(Section, frozen=True):
     """Which catchments: a table, or one catchment in place."""
 
     table: str | None = None
@@ -32,7 +32,7 @@ class CatchmentsConfig(Section):
     least), or (auto) the weather for those that the table lacks."""
 
 
-class ForcingConfig(Section):
+class ForcingConfig(Section, frozen=True):
     """Weather: a file that the component reads ahead, or nothing where the host supplies it."""
 
     file: str | None = None
@@ -48,7 +48,7 @@ class ForcingConfig(Section):
     Hargreaves if there are temperature extremes, else Oudin; with a host, from the host."""
 
 
-class TimeConfig(Section):
+class TimeConfig(Section, frozen=True):
     """The period and the step."""
 
     start: str | None = None
@@ -63,7 +63,7 @@ class TimeConfig(Section):
     a calendar."""
 
 
-class OutputConfig(Section):
+class OutputConfig(Section, frozen=True):
     """What to write."""
 
     file: str | None = None
@@ -72,7 +72,7 @@ class OutputConfig(Section):
     """Interface names or model outputs to write; all interface outputs, unless given."""
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """A run of the component."""
 
     catchments: CatchmentsConfig
@@ -183,7 +183,7 @@ def read_config(path: str | Path) -> Config:
         reason = getattr(error, "strerror", None) or "is not text"
         raise ConfigError(f"{file}: cannot read the configuration ({reason})") from None
     try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader with fewer types
+        document = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: not valid YAML: {error}") from None
     if not isinstance(document, dict):

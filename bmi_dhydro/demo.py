@@ -45,7 +45,9 @@ def run_demo(folder: Path, catchments: int, years: int) -> None:
     component = model.component
     steps = round(model.get_end_time() / model.get_time_step())
     series = {name: np.empty((steps, catchments)) for name in (*_RECORDED, "precipitation")}
-    rain, snowfall = (component.rows[component.model.outputs.index(k)] for k in ("rain", "snowfall"))
+    rain, snowfall = (
+        component.rows[component.model.outputs.index(k)] for k in ("rain", "snowfall")
+    )
     begin = time.perf_counter()
     with progress("simulating", steps) as advance:
         for step in range(steps):
@@ -73,12 +75,20 @@ def _show_table(component: Component, series: dict[str, NDArray]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Mean water balance, mm per year", title_justify="left")
+    table = Table(
+        title="Mean water balance (mm per year), largest snowpack (mm)", title_justify="left"
+    )
     for heading in (
-        "climate", "catchments", "precipitation", "evaporation", "runoff", "runoff share",
-        "baseflow share", "most snow, mm",
+        "climate",
+        "n",
+        "rain+snow",
+        "evap.",
+        "runoff",
+        "runoff/P",
+        "baseflow/Q",
+        "snow",
     ):
-        table.add_column(heading, justify="left" if heading == "climate" else "right")
+        table.add_column(heading, justify="left" if heading == "climate" else "right", no_wrap=True)
     for k, climate in enumerate(CLIMATES):
         members = slice(k, None, len(CLIMATES))
         count = series["flow"][:, members].shape[1]

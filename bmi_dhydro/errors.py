@@ -60,7 +60,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
         What could have been meant.
     """
     candidates = list(known)
-    similar = difflib.get_close_matches(name, candidates, n=1, cutoff=0.5)
+    similar = difflib.get_close_matches(name, candidates, n=1, cutoff=0.6)
     if similar:
         return f"did you mean {similar[0]!r}?"
     return "known: " + ", ".join(candidates) if candidates else "there are none"

@@ -21,7 +21,6 @@ _CLIMATE_YEARS = 10
 
 _HEADER = """\
 # A made-up example of bmi_dhydro: {count} catchment(s), {days} days, steps of {step}.
-# Run it:  bmi-dhydro run {name}
 # All keys are explained in docs/config.md.
 model: default            # the trained model that comes with the package
 """
@@ -36,6 +35,7 @@ time:
   step: {step}
 output:
   file: results.nc        # CF time series of all interface outputs
+# Run it:  bmi-dhydro run {name}
 """
 
 _HOST = """\
@@ -50,7 +50,11 @@ time:
 def climate(weather: Weather, catchments: Catchments) -> dict[str, NDArray]:
     """Return the climate indices of daily weather, with Hargreaves evapotranspiration."""
     preparation = Preparation(
-        "hargreaves", catchments.ids, catchments.latitude, catchments.longitude, weather.start,
+        "hargreaves",
+        catchments.ids,
+        catchments.latitude,
+        catchments.longitude,
+        weather.start,
         86400,
     )
     values = np.stack(
@@ -112,11 +116,11 @@ def write_example(
     long_record = make_weather(made, _CLIMATE_YEARS * 365, seed=seed)
     made = replace(made, attributes={**made.attributes, **climate(long_record, made)})
     weather = make_weather(made, days, seconds, seed=seed)
-    header = _HEADER.format(count=catchments, days=days, step=step, name=path)
+    header = _HEADER.format(count=catchments, days=days, step=step)
     if forcing == "file":
         write_catchments(folder / "catchments.csv", made)
         write_weather(folder / "weather.nc", made, weather)
-        path.write_text(header + _FILE.format(step=step))
+        path.write_text(header + _FILE.format(step=step, name=path))
         return path
     if catchments == 1:
         lines = ["catchments:", "  inline:             # the columns of a catchment table"]

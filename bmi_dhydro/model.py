@@ -99,9 +99,7 @@ class Model:
         self.state = np.empty((len(initial), catchments, components), dtype=self.dtype)
         self.state[:] = initial[:, None, None]
         self.steps = 0
-        self._kernel = make_kernel(
-            kernel, process, self.outputs, components, self.dtype, threads
-        )
+        self._kernel = make_kernel(kernel, process, self.outputs, components, self.dtype, threads)
         self._single = np.empty((1, len(self.outputs), catchments), dtype=self.dtype)
 
     @property

@@ -82,7 +82,9 @@ def from_bytes(payload: bytes, model: Model, fingerprint: str, ids: NDArray, sou
         ("step_seconds", str(model.step_seconds)),
     ):
         if metadata[key] != ours:
-            raise StateError(f"{source}: was saved with {key} {metadata[key]}, but here it is {ours}")
+            raise StateError(
+                f"{source}: was saved with {key} {metadata[key]}, but here it is {ours}"
+            )
     saved = {name: row for row, name in enumerate(json.loads(metadata["ids"]))}
     absent = [name for name in ids.tolist() if name not in saved]
     if absent:

@@ -1,9 +1,10 @@
 """Made-up catchments and weather, for the demonstration, examples and tests.
 
-Weather comes from a small generator of the WGEN kind (Richardson 1981, 10.1029/WR017i001p00182): wet
-and dry days are a first-order Markov chain, rain on wet days is gamma distributed, temperature is a
-seasonal cycle with autocorrelated anomalies that rain cools. Amounts and cycles follow a few
-climates. It resembles weather enough to show what the model does, and claims nothing more.
+Weather comes from a small generator of the WGEN kind (Richardson 1981,
+10.1029/WR017i001p00182): wet and dry days are a first-order Markov chain, rain on wet days is gamma
+distributed, temperature is a seasonal cycle with autocorrelated anomalies that rain cools. Amounts
+and cycles follow a few climates. It resembles weather enough to show
+what the model does, and claims nothing more.
 """
 
 from __future__ import annotations
@@ -52,14 +53,12 @@ class Climate:
 
 
 CLIMATES = (
-    Climate("humid", 36.0, -83.0, 13.0, 11.0, 0.30, 0.52, 9.0, 0.1,
-            (0.44, 0.08, 6.5, -5.5), 0.75),
-    Climate("snowy", 44.5, -73.0, 6.0, 14.0, 0.34, 0.50, 6.5, 0.1,
-            (0.43, 0.06, 5.2, -5.3), 0.80),
-    Climate("dry", 34.0, -98.0, 16.5, 11.5, 0.16, 0.35, 8.0, 0.3,
-            (0.45, 0.10, 7.2, -5.7), 0.10),
-    Climate("wet winters", 44.0, -122.5, 10.0, 7.0, 0.34, 0.66, 8.0, -0.7,
-            (0.45, 0.09, 6.8, -5.6), 0.85),
+    Climate("humid", 36.0, -83.0, 13.0, 11.0, 0.30, 0.52, 9.0, 0.1, (0.44, 0.08, 6.5, -5.5), 0.75),
+    Climate("snowy", 44.5, -73.0, 6.0, 14.0, 0.34, 0.50, 6.5, 0.1, (0.43, 0.06, 5.2, -5.3), 0.80),
+    Climate("dry", 34.0, -98.0, 16.5, 11.5, 0.16, 0.35, 8.0, 0.3, (0.45, 0.10, 7.2, -5.7), 0.10),
+    Climate(
+        "wet winters", 44.0, -122.5, 10.0, 7.0, 0.34, 0.66, 8.0, -0.7, (0.45, 0.09, 6.8, -5.6), 0.85
+    ),
 )
 
 _SUMMER = 196.0  # day of the year around which the northern summer is centred

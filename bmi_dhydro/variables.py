@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 # How a value in the model's units (mm per step, mm, degC) becomes one in the item's units.
 Conversion = Literal["none", "depth_to_m", "depth_to_mm_per_hour", "depth_to_m3_per_second"]
 
@@ -128,9 +131,7 @@ OUTPUTS: tuple[Output, ...] = (
         "snow water equivalent, liquid water in the snowpack included",
         "none",
     ),
-    Output(
-        "soil_root-zone_water__depth", "soil_moisture", "mm", "water in the soil", "none"
-    ),
+    Output("soil_root-zone_water__depth", "soil_moisture", "mm", "water in the soil", "none"),
     Output(
         "soil_sat-zone_water__depth",
         "groundwater",
@@ -171,19 +172,19 @@ def inputs_for(sources: tuple[str, ...]) -> tuple[Input, ...]:
     return tuple(table[source] for source in sources)
 
 
-def factor(conversion: Conversion, step_seconds: int, area: float) -> float:
+def factor(conversion: Conversion, step_seconds: int, area: NDArray) -> NDArray:
     """Return the number that turns the model's unit into that of an output.
 
     Parameters
     ----------
     conversion : str
     step_seconds : int
-    area : float or array
+    area : array, shape (catchments,)
         In km2.
     """
     return {
-        "none": 1.0 + 0.0 * area,
-        "depth_to_m": 1e-3 + 0.0 * area,
-        "depth_to_mm_per_hour": 3600.0 / step_seconds + 0.0 * area,
-        "depth_to_m3_per_second": area * 1e3 / step_seconds,
+        "none": np.ones_like(area),
+        "depth_to_m": np.full_like(area, 1e-3),
+        "depth_to_mm_per_hour": np.full_like(area, 3600.0 / step_seconds),
+        "depth_to_m3_per_second": area * (1e3 / step_seconds),
     }[conversion]

@@ -124,6 +124,7 @@ class Preparation:
         """
         arguments, rows = self._arguments, self._rows
         arguments[:rows] = weather[1:]
+        assert self._start is not None
         time = self._start + np.timedelta64(step * self.step_seconds, "s")
         day = time.astype("datetime64[D]")
         arguments[rows + 1] = (day - day.astype("datetime64[Y]")).astype(int) + 1

@@ -1,9 +1,9 @@
 """Train the model that comes with the package, and measure it on years and regions it never saw.
 
-    python examples/train_default_model.py mopex_daily.nc bmi_dhydro/checkpoints/hbv_mopex.safetensors
+    python examples/train_default_model.py mopex_daily.nc hbv_mopex.safetensors
 
 The data are the MOPEX catchments of the NOAA National Weather Service (Duan et al. 2006,
-10.1016/j.jhydrol.2005.07.031), in one NetCDF file as `bmi_dhydro.training.data.read_mopex` wants it.
+10.1016/j.jhydrol.2005.07.031), in one NetCDF file as `training.data.read_mopex` wants it.
 
 Training uses water years up to 1975; the water years 1976 to 1989 are for testing. For skill in
 space each spatial group of catchments is left out of training once, and tested on the same years.
@@ -33,7 +33,9 @@ WARM_UP_START = "1970-10-01"
 TESTING = "1975-10-01", "1989-09-30"
 
 
-def fit(data: TrainingData, settings: TrainingSettings, components: int, title: str) -> TrainedModel:
+def fit(
+    data: TrainingData, settings: TrainingSettings, components: int, title: str
+) -> TrainedModel:
     """Train on the training years of `data`."""
     layout = NetworkLayout(HBV, components, NETWORK_INPUTS)
     with Progress() as bar:
@@ -107,9 +109,7 @@ def main(
             "period": list(TRAINING),
             "catchments": len(data.ids),
             "potential_evapotranspiration": "hargreaves",
-            "settings": {
-                name: getattr(settings, name) for name in settings.__dataclass_fields__
-            },
+            "settings": {name: getattr(settings, name) for name in settings.__dataclass_fields__},
             "minutes": round((time.perf_counter() - begin) / 60, 1),
         },
         "skill": {"period": list(TESTING), **skill},

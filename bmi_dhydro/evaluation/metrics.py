@@ -55,9 +55,7 @@ def kge_parts(simulated: NDArray, observed: NDArray) -> tuple[NDArray, NDArray, 
 def kge(simulated: NDArray, observed: NDArray) -> NDArray:
     """Return the Kling-Gupta efficiency (Gupta et al. 2009, 10.1016/j.jhydrol.2009.08.003)."""
     correlation, variability, bias = kge_parts(simulated, observed)
-    return 1.0 - np.sqrt(
-        (correlation - 1.0) ** 2 + (variability - 1.0) ** 2 + (bias - 1.0) ** 2
-    )
+    return 1.0 - np.sqrt((correlation - 1.0) ** 2 + (variability - 1.0) ** 2 + (bias - 1.0) ** 2)
 
 
 def relative_bias(simulated: NDArray, observed: NDArray) -> NDArray:

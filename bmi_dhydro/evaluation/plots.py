@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def _save(figure: Any, path: Path) -> None:
 def hydrographs(
     path: Path,
     dates: NDArray,
-    panels: list[Mapping[str, Any]],
+    panels: Sequence[Mapping[str, Any]],
     title: str,
 ) -> None:
     """Draw the flow of some catchments, with precipitation from above and snow behind.
@@ -41,7 +41,7 @@ def hydrographs(
     path : Path
         PNG file.
     dates : array of datetime64, shape (steps,)
-    panels : list of mapping
+    panels : sequence of mapping
         `title`, `simulated` (mm d-1), and optionally `observed` (mm d-1), `precipitation`
         (mm d-1), `snow` (mm): arrays of shape (steps,).
     title : str
@@ -62,7 +62,11 @@ def hydrographs(
         handles, labels = axis.get_legend_handles_labels()
         if "precipitation" in panel:
             other.fill_between(
-                dates, panel["precipitation"], step="post", color=_RAIN, lw=0,
+                dates,
+                panel["precipitation"],
+                step="post",
+                color=_RAIN,
+                lw=0,
                 label="precipitation",
             )
             other.set_ylim(max(float(panel["precipitation"].max()), 1.0) * 3.0, 0.0)
@@ -70,7 +74,12 @@ def hydrographs(
         if "snow" in panel and panel["snow"].max() > 1.0:
             scale = 0.5 * axis.get_ylim()[1] / panel["snow"].max()
             axis.fill_between(
-                dates, panel["snow"] * scale, color=_SNOW, alpha=0.35, lw=0, zorder=0,
+                dates,
+                panel["snow"] * scale,
+                color=_SNOW,
+                alpha=0.35,
+                lw=0,
+                zorder=0,
                 label=f"snow (at most {panel['snow'].max():.0f} mm)",
             )
             handles, labels = axis.get_legend_handles_labels()
@@ -122,8 +131,15 @@ def skill_map(path: Path, longitude: NDArray, latitude: NDArray, score: NDArray,
     known = np.isfinite(score)
     axis.scatter(longitude[~known], latitude[~known], s=16, color="0.8", marker="x")
     points = axis.scatter(
-        longitude[known], latitude[known], c=score[known], s=26, vmin=0.0, vmax=1.0,
-        cmap="viridis", edgecolor="0.3", linewidth=0.3,
+        longitude[known],
+        latitude[known],
+        c=score[known],
+        s=26,
+        vmin=0.0,
+        vmax=1.0,
+        cmap="viridis",
+        edgecolor="0.3",
+        linewidth=0.3,
     )
     figure.colorbar(points, label=name, extend="min", shrink=0.85)
     middle = np.deg2rad(np.nanmean(latitude)) if np.isfinite(latitude).any() else 0.0

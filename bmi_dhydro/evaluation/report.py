@@ -17,9 +17,17 @@ if TYPE_CHECKING:
     import xarray
 
 _FLOW_NAMES = (
-    "land_surface_water__runoff_volume_flux", "land_surface_water__runoff_depth",
-    "channel_exit_water_x-section__volume_flow_rate", "streamflow", "discharge", "qobs", "QObs",
-    "runoff", "flow", "q", "Q",
+    "land_surface_water__runoff_volume_flux",
+    "land_surface_water__runoff_depth",
+    "channel_exit_water_x-section__volume_flow_rate",
+    "streamflow",
+    "discharge",
+    "qobs",
+    "QObs",
+    "runoff",
+    "flow",
+    "q",
+    "Q",
 )
 _ID_NAMES = ("station_id", "ids", "basin", "catchment", "gauge_id", "station", "id")
 
@@ -93,7 +101,9 @@ def _millimetres_per_day(path: Path, flow: Any, data: Any, station: str) -> Any:
     except UnitsError as error:
         raise ResultsError(f"{path}: {flow.name}: {error}") from None
     if "area" not in data:
-        raise ResultsError(f"{path}: {flow.name} is a volume ({units}); a variable 'area' is needed")
+        raise ResultsError(
+            f"{path}: {flow.name} is a volume ({units}); a variable 'area' is needed"
+        )
     return flow.values * (scale * 1e3 / (data["area"].values * 1e6))
 
 

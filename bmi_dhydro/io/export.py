@@ -20,9 +20,7 @@ def columns(catchments: Catchments) -> dict[str, NDArray]:
         values = getattr(catchments, name)
         if np.isfinite(values).any():
             table[name] = values
-    table.update(
-        {name: values for name, values in catchments.attributes.items() if name != "area"}
-    )
+    table.update({name: values for name, values in catchments.attributes.items() if name != "area"})
     return table
 
 
@@ -37,13 +35,25 @@ def write_catchments(path: Path, catchments: Catchments) -> None:
 def write_weather(path: Path, catchments: Catchments, weather: Weather) -> None:
     """Write weather as a CF NetCDF file with dimensions (station, time)."""
     rows = (
-        ("precipitation", "mm h-1", "precipitation",
-         weather.precipitation * (3600.0 / weather.step_seconds)),
+        (
+            "precipitation",
+            "mm h-1",
+            "precipitation",
+            weather.precipitation * (3600.0 / weather.step_seconds),
+        ),
         ("temperature", "degC", "mean air temperature", weather.temperature),
-        ("temperature_minimum", "degC", "lowest air temperature of the day",
-         weather.temperature_minimum),
-        ("temperature_maximum", "degC", "highest air temperature of the day",
-         weather.temperature_maximum),
+        (
+            "temperature_minimum",
+            "degC",
+            "lowest air temperature of the day",
+            weather.temperature_minimum,
+        ),
+        (
+            "temperature_maximum",
+            "degC",
+            "highest air temperature of the day",
+            weather.temperature_maximum,
+        ),
     )
     steps = weather.precipitation.shape[0]
     with replaced(path) as temporary, netcdf4().Dataset(temporary, "w") as data:

@@ -24,19 +24,43 @@ from .netcdf import netcdf4
 # Names under which data sets keep a quantity: CF standard names, then variable names.
 _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     PRECIPITATION: (
-        "precipitation_flux", "lwe_precipitation_rate", "precipitation_amount",
-        "lwe_thickness_of_precipitation_amount", "precipitation", "prcp", "precip", "pr", "P",
-        "precip_rate", "APCP_surface", "RAINRATE", "total_precipitation", "tp",
+        "precipitation_flux",
+        "lwe_precipitation_rate",
+        "precipitation_amount",
+        "lwe_thickness_of_precipitation_amount",
+        "precipitation",
+        "prcp",
+        "precip",
+        "pr",
+        "P",
+        "precip_rate",
+        "APCP_surface",
+        "RAINRATE",
+        "total_precipitation",
+        "tp",
     ),
     TEMPERATURE: (
-        "air_temperature", "temperature", "tmean", "tas", "temp", "TMP_2maboveground", "T2D",
-        "t2m", "tavg", "T",
+        "air_temperature",
+        "temperature",
+        "tmean",
+        "tas",
+        "temp",
+        "TMP_2maboveground",
+        "T2D",
+        "t2m",
+        "tavg",
+        "T",
     ),
     TEMPERATURE_EXTREMES[0]: ("temperature_minimum", "tmin", "tasmin", "mn2t"),
     TEMPERATURE_EXTREMES[1]: ("temperature_maximum", "tmax", "tasmax", "mx2t"),
     PET: (
-        "water_potential_evaporation_flux", "water_potential_evaporation_amount",
-        "potential_evapotranspiration", "pet", "PET", "evspsblpot", "pev",
+        "water_potential_evaporation_flux",
+        "water_potential_evaporation_amount",
+        "potential_evapotranspiration",
+        "pet",
+        "PET",
+        "evspsblpot",
+        "pev",
     ),
 }
 _ID_NAMES = ("ids", "id", "catchment", "catchment_id", "divide_id", "basin", "station", "gauge")
@@ -78,7 +102,7 @@ class ForcingFile:
     """
 
     def __init__(
-        self, path: Path, ids: Sequence[str], names: Mapping[str, str], step_seconds: int
+        self, path: Path, ids: Sequence[str] | NDArray, names: Mapping[str, str], step_seconds: int
     ) -> None:
         self.path = path
         self._data: Any = None
@@ -101,7 +125,7 @@ class ForcingFile:
                 f"{step_seconds} s; set time.step to the file's step or a multiple of it"
             )
         self._per_step = step_seconds // self._file_seconds
-        self.start = np.datetime64(int(times[0]), "s")
+        self.start: np.datetime64 = np.datetime64(int(times[0]), "s")
         self.steps = times.size // self._per_step
         self._origin = 0
         self._conversions = {name: self._conversion(name) for name in self._variables}
@@ -191,12 +215,13 @@ class ForcingFile:
         variable = self._data[self._variables[quantity]]
         begin = self._origin + first * self._per_step
         steps = slice(begin, begin + count * self._per_step)
-        low, high = int(rows.min()), int(rows.max()) + 1
+        first_row, last_row = int(rows.min()), int(rows.max()) + 1
         if variable.dimensions[0] == self._id_dimension:
-            raw = variable[low:high, steps].T
+            raw = variable[first_row:last_row, steps].T
         else:
-            raw = variable[steps, low:high]
-        values = np.ma.filled(np.ma.asarray(raw, dtype=float), np.nan)[:, rows - low]
+            raw = variable[steps, first_row:last_row]
+        masked: Any = np.ma.asarray(raw, dtype=float)
+        values: NDArray = np.ma.filled(masked, np.nan)[:, rows - first_row]
         scale, offset = self._conversions[quantity]
         values = values * scale + offset
         self._check(quantity, values, rows, begin)
@@ -215,7 +240,7 @@ class ForcingFile:
             problem = "impossible"
         if not wrong.any():
             return
-        step, column = np.argwhere(wrong)[0]
+        step, column = np.argwhere(wrong)[0].tolist()
         moment = np.datetime64(int(self._epoch[begin + step]), "s")
         value = "" if problem == "missing" else f" ({values[step, column]:.6g})"
         raise self._error(
@@ -252,8 +277,8 @@ class ForcingFile:
                 elif name in by_standard_name and not (
                     # Extremes share the standard name of the mean.
                     quantity == TEMPERATURE
-                    and by_standard_name[name] in _KNOWN_NAMES[TEMPERATURE_EXTREMES[0]]
-                    + _KNOWN_NAMES[TEMPERATURE_EXTREMES[1]]
+                    and by_standard_name[name]
+                    in _KNOWN_NAMES[TEMPERATURE_EXTREMES[0]] + _KNOWN_NAMES[TEMPERATURE_EXTREMES[1]]
                 ):
                     found[quantity] = by_standard_name[name]
         if PRECIPITATION not in found:
@@ -279,7 +304,7 @@ class ForcingFile:
                 "'ids'"
             )
         variable = self._data[identifier]
-        values = variable[:]
+        values: Any = variable[:]
         if values.dtype.kind == "S" and values.ndim == 2:
             values = netcdf4().chartostring(values)
         self._ids = np.array([str(value).strip() for value in np.ma.getdata(values).tolist()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -171,10 +172,8 @@ class ResultsWriter:
     def abandon(self) -> None:
         """Remove what was written so far."""
         if self._data is not None:
-            try:
+            with contextlib.suppress(OSError, RuntimeError):
                 self._data.close()
-            except (OSError, RuntimeError):
-                pass
             self._data = None
         self._temporary.unlink(missing_ok=True)
 

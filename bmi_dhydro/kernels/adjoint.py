@@ -19,12 +19,16 @@ def _where(program: Program, condition: Operand, a: Operand, b: Operand) -> Oper
     return program.emit("where", condition, a, b)
 
 
-def _pick(program: Program, comparison: str, g: Operand, a: Operand, b: Operand):
+def _pick(
+    program: Program, comparison: str, g: Operand, a: Operand, b: Operand
+) -> tuple[Operand, Operand]:
     first = program.emit(comparison, a, b)
     return _where(program, first, g, 0.0), _where(program, first, 0.0, g)
 
 
-def _power(p: Program, g: Operand, result: Operand, x: Operand, y: Operand):
+def _power(
+    p: Program, g: Operand, result: Operand, x: Operand, y: Operand
+) -> tuple[Operand, Operand | None]:
     to_base = g * y * (result / x)
     to_exponent = g * result * p.emit("log", x) if isinstance(y, Symbol) else None
     return to_base, to_exponent

@@ -19,7 +19,7 @@ def bind(
     Parameters
     ----------
     function : callable
-        A plain function of this package.
+        A plain function.
     operations : mapping
         A replacement for each name in `physics.primitives.NAMES` that the function uses.
 
@@ -37,7 +37,7 @@ def bind(
     bound = {} if _bound is None else _bound
     if function in bound:
         return bound[function]
-    package = primitives.__name__.partition(".")[0]
+    package = function.__module__.partition(".")[0]
     namespace = dict(function.__globals__)
     result = types.FunctionType(
         function.__code__, namespace, function.__name__, function.__defaults__
@@ -47,6 +47,8 @@ def bind(
         value = namespace.get(name)
         if name in primitives.NAMES and value is getattr(primitives, name):
             namespace[name] = operations[name]
-        elif isinstance(value, types.FunctionType) and value.__module__.startswith(package):
+        elif (
+            isinstance(value, types.FunctionType) and value.__module__.partition(".")[0] == package
+        ):
             namespace[name] = bind(value, operations, bound)
     return result

@@ -68,7 +68,8 @@ def load(source: str, name: str) -> dict[str, Any]:
 
 def _imported(path: Path) -> dict[str, Any]:
     spec = importlib.util.spec_from_file_location(f"bmi_dhydro_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Numba finds the globals of code that it loads from its cache by the module's name.
     sys.modules[spec.name] = module

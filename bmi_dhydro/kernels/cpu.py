@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache as memoised
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ _parallel_region = threading.Lock()
 
 # Lanes advanced together: two registers of the usual 32 bytes, to hide the latency of each other.
 _BYTES_TOGETHER = 64
+
 
 def _over_components(
     components: int, dtype: DTypeLike, body: Callable[[int], list[str]]
@@ -117,8 +118,9 @@ def block_source(
     if ROUTING_STORE in outputs:
         step += [
             f"{ROUTING_STORE} = real(0.0)",
-            "for k in range(length):",
-            f"    {ROUTING_STORE} += pending[c, k]",
+            # In the order in which it leaves, so that the sum does not depend on the position.
+            "for k in range(1, length):",
+            f"    {ROUTING_STORE} += pending[c, (head + k) % length]",
         ]
     for k, name in enumerate(outputs):
         value = f"sum_{sums.index(name)} * share" if name in sums else name
@@ -249,19 +251,18 @@ class CompiledLoop:
         import numba
 
         with _parallel_region:
-            numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+            available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+            numba.set_num_threads(min(threads, available))
             self._parallel(min(threads, catchments), catchments, *arguments)
 
 
-@lru_cache(maxsize=None)
-def _block(
-    process: Process, outputs: tuple[str, ...], components: int, dtype: str
-) -> CompiledLoop:
+@memoised
+def _block(process: Process, outputs: tuple[str, ...], components: int, dtype: str) -> CompiledLoop:
     source = block_source(process, outputs, components, dtype)
     return CompiledLoop(source, f"{process.name}_block_{components}_{dtype}")
 
 
-@lru_cache(maxsize=None)
+@memoised
 def _adjoint(
     process: Process, outputs: tuple[str, ...], components: int, dtype: str
 ) -> CompiledLoop:
@@ -338,8 +339,16 @@ class CpuKernel:
             return
         cells = catchments * components * forcing.shape[0]
         self._loop(
-            catchments, cells, self.threads,
-            forcing, parameters, state, weights, pending, position, outputs,
+            catchments,
+            cells,
+            self.threads,
+            forcing,
+            parameters,
+            state,
+            weights,
+            pending,
+            position,
+            outputs,
         )
 
 
@@ -377,8 +386,16 @@ def gradients(
     loop = _adjoint(process, tuple(outputs), components, state.dtype.name)
     results = np.empty_like(forcing), np.empty_like(parameters), np.empty_like(state)
     loop(
-        catchments, catchments * components * forcing.shape[0], threads or default_threads(),
-        forcing, parameters, state, output_gradient, final_gradient,
-        results[2], results[1], results[0],
+        catchments,
+        catchments * components * forcing.shape[0],
+        threads or default_threads(),
+        forcing,
+        parameters,
+        state,
+        output_gradient,
+        final_gradient,
+        results[2],
+        results[1],
+        results[0],
     )
     return results

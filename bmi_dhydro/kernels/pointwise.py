@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache as memoised
 
 from numpy.typing import NDArray
 
@@ -12,7 +12,7 @@ from .printing import header, indented, operand, printed
 from .program import trace
 
 
-@lru_cache(maxsize=None)
+@memoised
 def compiled(function: Callable[..., object]) -> Callable[[NDArray, NDArray], None]:
     """Compile a function of numbers to one of arrays, in float64.
 

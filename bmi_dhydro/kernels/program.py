@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
+from ..physics import primitives
 from .binding import bind
 
 Operand = Union["Symbol", float]
 
-UNARY = ("neg", "exp", "log", "sqrt", "sin", "cos", "arccos")
-BINARY = ("add", "sub", "mul", "div", "minimum", "maximum", "power")
 COMPARISON = ("lt", "le", "gt", "ge")
 
 _FOLD: dict[str, Callable[[float, float], float]] = {
@@ -50,8 +49,9 @@ class Program:
 
     def emit(self, name: str, *arguments: Operand) -> Operand:
         """Append an operation, unless it is trivial or was already computed."""
-        names = tuple(a.name if isinstance(a, Symbol) else float(a) for a in arguments)
-        simpler = _simplify(name, arguments)
+        operands = tuple(a if isinstance(a, Symbol) else float(a) for a in arguments)
+        names = tuple(a.name if isinstance(a, Symbol) else a for a in operands)
+        simpler = _simplify(name, operands)
         if simpler is not None:
             return simpler
         key = (name, *names)
@@ -144,46 +144,55 @@ class Symbol:
             "a process equation branched on a value; use where(condition, a, b) instead of if"
         )
 
+    def __add__(self, other: Operand) -> Operand:
+        return self.program.emit("add", self, other)
 
-def _binary(name: str, swapped: bool = False) -> Callable[[Symbol, Operand], Operand]:
-    def operator(self: Symbol, other: Operand) -> Operand:
-        other = other if isinstance(other, Symbol) else float(other)
-        pair = (other, self) if swapped else (self, other)
-        return self.program.emit(name, *pair)
+    def __radd__(self, other: float) -> Operand:
+        return self.program.emit("add", other, self)
 
-    return operator
+    def __sub__(self, other: Operand) -> Operand:
+        return self.program.emit("sub", self, other)
 
+    def __rsub__(self, other: float) -> Operand:
+        return self.program.emit("sub", other, self)
 
-for _name, _operation in (
-    ("add", "add"),
-    ("sub", "sub"),
-    ("mul", "mul"),
-    ("truediv", "div"),
-    ("lt", "lt"),
-    ("le", "le"),
-    ("gt", "gt"),
-    ("ge", "ge"),
-):
-    setattr(Symbol, f"__{_name}__", _binary(_operation))
-    if _operation not in COMPARISON:
-        setattr(Symbol, f"__r{_name}__", _binary(_operation, swapped=True))
-setattr(Symbol, "__neg__", lambda self: self.program.emit("neg", self))
+    def __mul__(self, other: Operand) -> Operand:
+        return self.program.emit("mul", self, other)
+
+    def __rmul__(self, other: float) -> Operand:
+        return self.program.emit("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> Operand:
+        return self.program.emit("div", self, other)
+
+    def __rtruediv__(self, other: float) -> Operand:
+        return self.program.emit("div", other, self)
+
+    def __neg__(self) -> Operand:
+        return self.program.emit("neg", self)
+
+    def __lt__(self, other: Operand) -> Operand:
+        return self.program.emit("lt", self, other)
+
+    def __le__(self, other: Operand) -> Operand:
+        return self.program.emit("le", self, other)
+
+    def __gt__(self, other: Operand) -> Operand:
+        return self.program.emit("gt", self, other)
+
+    def __ge__(self, other: Operand) -> Operand:
+        return self.program.emit("ge", self, other)
 
 
 def _traced(name: str) -> Callable[..., Operand]:
     def primitive(*arguments: Operand) -> Operand:
         program = next(a.program for a in arguments if isinstance(a, Symbol))
-        return program.emit(
-            name, *(a if isinstance(a, Symbol) else float(a) for a in arguments)
-        )
+        return program.emit(name, *arguments)
 
     return primitive
 
 
-_PRIMITIVES = {
-    name: _traced(name)
-    for name in ("arccos", "cos", "exp", "log", "maximum", "minimum", "power", "sin", "sqrt", "where")
-}
+_PRIMITIVES = {name: _traced(name) for name in primitives.NAMES}
 
 
 def trace(function: Callable[..., object]) -> Program:

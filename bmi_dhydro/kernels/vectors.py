@@ -36,9 +36,11 @@ class Vector(types.Type):
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, vector: Vector) -> None:
-        element = ir.IntType(1) if vector.scalar is types.boolean else manager.lookup(
-            vector.scalar
-        ).get_value_type()
+        element = (
+            ir.IntType(1)
+            if vector.scalar is types.boolean
+            else manager.lookup(vector.scalar).get_value_type()
+        )
         super().__init__(manager, vector, ir.VectorType(element, vector.lanes))
 
 
@@ -200,7 +202,9 @@ def _log2(kind: Any) -> Callable[..., Any]:
         one = _constant(real, 1.0)
         s = builder.fdiv(builder.fsub(scaled, one), builder.fadd(scaled, one))
         series = [2.0 / math.log(2.0) / (2 * k + 1) for k in range(terms)]
-        return _call(builder, "fma", s, _polynomial(builder, builder.fmul(s, s), series), exponent_value)
+        return _call(
+            builder, "fma", s, _polynomial(builder, builder.fmul(s, s), series), exponent_value
+        )
 
     return build
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,7 @@ def initial_weights(
     random = np.random.default_rng(seed)
     sizes = (len(layout.attributes), *hidden, layout.outputs)
     weights: dict[str, np.ndarray] = {}
-    for layer, (rows, columns) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (rows, columns) in enumerate(itertools.pairwise(sizes)):
         last = layer == len(sizes) - 2
         scale = np.sqrt((0.1 if last else 2.0) / rows)
         weights[f"layer_{layer}.weight"] = random.normal(0.0, scale, (rows, columns))

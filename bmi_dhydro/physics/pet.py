@@ -121,6 +121,4 @@ def hamon(mean, latitude, day_of_year, start_hour, hours):
     saturation_pressure = 6.108 * exp(17.26939 * mean / (mean + 237.3))
     saturation_density = 216.7 * saturation_pressure / (mean + 273.3)
     half_days = daylight(latitude, day_of_year, start_hour, hours) / 12.0
-    return where(
-        mean > -237.0, 0.1651 * half_days * saturation_density * HAMON_CALIBRATION, 0.0
-    )
+    return where(mean > -237.0, 0.1651 * half_days * saturation_density * HAMON_CALIBRATION, 0.0)

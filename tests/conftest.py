@@ -1,0 +1,79 @@
+"""Things that many tests need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bmi_dhydro.example import write_example
+from bmi_dhydro.physics import HBV, unit_hydrograph
+from bmi_dhydro.training.data import TrainingData, read_mopex
+
+DATA = Path(__file__).parents[1].parent / "shared" / "data"
+MOPEX = DATA / "mopex_daily.nc"
+
+
+@pytest.fixture(scope="session")
+def mopex() -> TrainingData:
+    """All catchments of the MOPEX file."""
+    if not MOPEX.exists():
+        pytest.skip(f"needs the catchments of {MOPEX.name}, which are not on this machine")
+    return read_mopex(MOPEX)
+
+
+@pytest.fixture
+def mopex_path() -> Path:
+    if not MOPEX.exists():
+        pytest.skip(f"needs {MOPEX.name}, which is not on this machine")
+    return MOPEX
+
+
+def random_setup(catchments, components, steps, dtype=np.float64, seed=0, process=HBV):
+    """Return forcing, parameters and states of a process, drawn between their bounds."""
+    random = np.random.default_rng(seed)
+    parameters = np.stack(
+        [
+            random.uniform(item.lower, item.upper, (catchments, components))
+            for item in process.parameters
+        ]
+    )
+    states = random.uniform(0.0, 30.0, (len(process.states), catchments, components))
+    season = np.sin(np.arange(steps) / 58.0)[:, None]
+    noise = random.normal(0.0, 4.0, (steps, catchments))
+    forcing = np.stack(
+        [
+            random.gamma(0.2, 15.0, (steps, catchments)),
+            8.0 + 12.0 * season + noise,
+            np.maximum(2.0 + 2.0 * season + 0.1 * noise, 0.0),
+        ],
+        axis=1,
+    )
+    return tuple(np.ascontiguousarray(a, dtype=dtype) for a in (forcing, parameters, states))
+
+
+def random_routing(catchments, seed=0):
+    """Return parameters of the unit hydrograph, drawn between their bounds."""
+    random = np.random.default_rng(seed)
+    return np.stack(
+        [random.uniform(item.lower, item.upper, catchments) for item in unit_hydrograph.PARAMETERS]
+    )
+
+
+@pytest.fixture
+def file_example(tmp_path) -> Path:
+    """A runnable folder of five catchments with weather in a file; the configuration's path."""
+    return write_example(tmp_path / "example", 5, 500, "1d", "file")
+
+
+@pytest.fixture
+def host_example(tmp_path) -> Path:
+    """One catchment in the configuration itself, weather from a host."""
+    return write_example(tmp_path / "one", 1, 60, "1d", "host")
+
+
+@pytest.fixture
+def many_host_example(tmp_path) -> Path:
+    """Six catchments, weather from a host."""
+    return write_example(tmp_path / "many", 6, 60, "1d", "host")

@@ -1,0 +1,51 @@
+"""The community's own tester, as a user would call it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bmi_dhydro.example import write_example
+
+bmi_tester = pytest.importorskip("bmi_tester", reason="needs bmi-tester")
+pytest.importorskip("gimli", reason="without gimli the tester skips every unit")
+
+STAGES = 4
+
+# Without the first, tests that depend on a test of another stage are skipped; without the last, the
+# tester's fixtures are not found where it is installed outside the current folder's tree.
+OPTIONS = f"--ignore-unknown-dependency -rs --confcutdir={Path(bmi_tester.__file__).parent}"
+
+
+@pytest.mark.parametrize("forcing", ["host", "file"])
+@pytest.mark.parametrize("catchments", [1, 7])
+def test_bmi_tester_passes_with_no_stage_skipped(tmp_path, catchments, forcing):
+    folder = tmp_path / "case"
+    write_example(folder, catchments, 400, "1d", forcing)
+    tester = shutil.which("bmi-test", path=str(Path(sys.executable).parent)) or "bmi-test"
+    result = subprocess.run(
+        [tester, "bmi_dhydro:BmiDhydro", "--root-dir=.", "--config-file=config.yaml"],
+        cwd=folder,
+        env={**os.environ, "PYTEST_ADDOPTS": OPTIONS},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "All tests passed" in result.stderr
+    passed = [int(number) for number in re.findall(r"(\d+) passed", result.stdout)]
+    assert len(passed) == STAGES
+    assert all(passed)
+    assert "failed" not in result.stdout
+    # What the tester leaves out for every component, or for a grid of another kind.
+    reasons = set(re.findall(r"SKIPPED \[\d+\] \S+ (.*)", result.stdout))
+    inherent = re.compile(
+        r"get_(in|out)put_var_name_count not implemented|test_get_(in|out)put_var_names depends"
+        r"|unconditional skip|too dangerous|grid 0 is not|edges_per_face|face_edges"
+        r"|grid is rank|grid has no edges"
+    )
+    assert all(inherent.match(reason) for reason in reasons), reasons

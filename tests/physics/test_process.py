@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from bmi_dhydro.physics import HBV, Parameter, between_bounds, per_step
+
+
+def parameter(name):
+    return HBV.parameters[HBV.parameter_names.index(name)]
+
+
+def test_a_day_changes_nothing():
+    for item in HBV.parameters:
+        assert per_step(0.3, item, 1.0) == 0.3
+
+
+def test_rates_are_divided_and_fractions_compound():
+    assert per_step(6.0, parameter("PERC"), 1 / 24) == pytest.approx(0.25)
+    hourly = per_step(0.3, parameter("K1"), 1 / 24)
+    assert (1 - hourly) ** 24 == pytest.approx(0.7)
+    assert per_step(100.0, parameter("FC"), 1 / 24) == 100.0
+
+
+@pytest.mark.parametrize("item", HBV.parameters, ids=lambda item: item.name)
+def test_shares_reach_from_bound_to_bound(item: Parameter):
+    values = between_bounds(np.array([0.0, 0.5, 1.0]), item)
+    assert values[0] == pytest.approx(item.lower)
+    assert values[2] == pytest.approx(item.upper)
+    middle = np.sqrt(item.lower * item.upper) if item.scale == "log" else np.mean(values[[0, 2]])
+    assert values[1] == pytest.approx(middle)

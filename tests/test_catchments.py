@@ -1,0 +1,62 @@
+import numpy as np
+import pandas
+import pytest
+
+from bmi_dhydro.catchments import Catchments, read_table
+from bmi_dhydro.errors import CatchmentError
+
+COLUMNS = {"id": ["07", "a"], "area": [10.0, 20.0], "latitude": [40.0, 41.0], "aridity": [1, 2]}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "nc"])
+def test_tables_of_every_kind_give_the_same(tmp_path, kind):
+    frame = pandas.DataFrame(COLUMNS)
+    path = tmp_path / f"table.{kind}"
+    if kind == "csv":
+        frame.to_csv(path, index=False)
+    elif kind == "parquet":
+        pytest.importorskip("pyarrow", reason="needs pyarrow to write Parquet")
+        frame.to_parquet(path)
+    else:
+        frame.to_xarray().drop_vars("index").to_netcdf(path)
+    table = read_table(path)
+    assert table.ids.tolist() == ["07", "a"]
+    assert table.area.tolist() == [10.0, 20.0]
+    assert table.attributes["aridity"].tolist() == [1.0, 2.0]
+    assert np.isnan(table.longitude).all()
+
+
+def test_subset_keeps_the_order_asked_for():
+    part = Catchments.from_columns(COLUMNS, "test").subset(np.array([1, 0]))
+    assert part.ids.tolist() == ["a", "07"]
+    assert part.attributes["aridity"].tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"aridty": [1, 2]}, "column 'aridty' is unknown; did you mean 'aridity'"),
+        ({"area": None}, "column 'area' is missing"),
+        ({"id": ["a", "a"]}, "id a stands twice"),
+        ({"area": ["big", "small"]}, "column 'area' is not numeric"),
+        ({"area": [0.0, 1.0]}, "area must be positive, in km2: 07"),
+        ({"latitude": [91.0, 0.0]}, "latitude is beyond 90 degrees: 07"),
+        ({"id": [], "area": [], "latitude": [], "aridity": []}, "there are no catchments"),
+    ],
+)
+def test_bad_columns(change, message):
+    columns = {**COLUMNS, **change}
+    columns = {name: values for name, values in columns.items() if values is not None}
+    with pytest.raises(CatchmentError, match=message):
+        Catchments.from_columns(columns, "test")
+
+
+def test_bad_files(tmp_path):
+    with pytest.raises(CatchmentError, match="no such catchment table"):
+        read_table(tmp_path / "none.csv")
+    (tmp_path / "table.txt").write_text("id,area\n")
+    with pytest.raises(CatchmentError, match=r"not '.txt'"):
+        read_table(tmp_path / "table.txt")
+    (tmp_path / "table.parquet").write_bytes(b"nonsense")
+    with pytest.raises(CatchmentError, match="cannot be read as a table"):
+        read_table(tmp_path / "table.parquet")

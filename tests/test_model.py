@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+
+from bmi_dhydro import checkpoint
+from bmi_dhydro.model import Model
+from bmi_dhydro.physics import HBV
+
+from .conftest import random_routing, random_setup
+
+
+def make(catchments=4, components=8, **options):
+    _, parameters, _ = random_setup(catchments, components, 1)
+    area = np.linspace(10.0, 5000.0, catchments)
+    return Model(HBV, parameters, random_routing(catchments), area, **options)
+
+
+def forcing(steps, catchments=4, per_day=1, seed=0):
+    values, _, _ = random_setup(catchments, 1, steps // per_day, seed=seed)
+    values = np.repeat(values, per_day, axis=0)
+    values[:, [0, 2]] /= per_day
+    return values
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("step_seconds", [86400, 3600])
+@pytest.mark.parametrize("routed", [True, False])
+def test_stepping_equals_the_block_bit_for_bit(dtype, step_seconds, routed):
+    weather = forcing(240, per_day=86400 // step_seconds).astype(dtype)
+    options = {"dtype": dtype, "step_seconds": step_seconds, "routed": routed}
+    together, stepped = make(**options), make(**options)
+    block = together.run(weather)
+    for k, row in enumerate(weather):
+        assert np.array_equal(stepped.step(row), block[k])
+    assert np.array_equal(stepped.state, together.state)
+    assert np.array_equal(stepped.pending, together.pending)
+    assert stepped.steps == 240
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize("step_seconds", [86400, 21600])
+def test_water_balance_over_forty_years_of_real_weather(mopex, dtype, tolerance, step_seconds):
+    data = mopex.catchments(np.arange(0, 322, 23)).climate_of("1948-10-01", "1988-09-30")
+    per_day = 86400 // step_seconds
+    days = data.between("1948-10-01", "1988-09-30")
+    weather = np.repeat(data.forcing[days], per_day, axis=0).astype(dtype)
+    weather[:, [0, 2]] /= per_day
+    assert weather.shape[0] >= 40 * 365 * per_day
+    trained = checkpoint.load()
+    model = Model(
+        HBV,
+        *trained.parameters(data.attributes),
+        data.attributes["area"],
+        dtype=dtype,
+        step_seconds=step_seconds,
+        outputs=("evapotranspiration", "discharge"),
+    )
+    before = model.stored()
+    results = model.run(weather).astype(float)
+    fallen = weather[:, 0].sum(axis=0, dtype=float)
+    left = results.sum(axis=(0, 1))
+    error = np.abs(fallen - left - (model.stored() - before)) / fallen
+    assert error.max() < tolerance
+
+
+def test_all_fluxes_and_stores_are_available_and_add_up():
+    model = make()
+    weather = forcing(500)
+    before = model.stored()
+    results = dict(zip(model.outputs, model.run(weather).transpose(1, 0, 2), strict=True))
+    assert np.allclose(results["rain"] + results["snowfall"], weather[:, 0])
+    parts = results["surface_runoff"] + results["interflow"] + results["baseflow"]
+    assert np.allclose(parts, results["runoff"])
+    stores = (
+        results["snow_water_equivalent"]
+        + results["soil_moisture"]
+        + results["groundwater"]
+        + results["routing_store"]
+    )
+    assert np.allclose(stores[-1], model.stored())
+    change = np.diff(np.vstack([before, stores]), axis=0)
+    balance = weather[:, 0] - results["evapotranspiration"] - results["discharge"] - change
+    assert np.abs(balance).max() < 1e-10
+    assert np.allclose(results["groundwater"], results["upper_zone"] + results["lower_zone"])
+
+
+@pytest.mark.parametrize("step_seconds", [3600, 21600, 900])
+def test_short_steps_drain_a_store_as_daily_ones(step_seconds):
+    def drained(seconds):
+        model = make(step_seconds=seconds)
+        for name in ("C", "PERC"):
+            model.set_parameter(name, 0.0)
+        model.state[:] = 0.0
+        model.state[4] = 100.0
+        per_day = 86400 // seconds
+        weather = np.zeros((30 * per_day, 3, 4))
+        weather[:, 1] = 20.0
+        flow = model.run(weather)[:, model.outputs.index("baseflow")]
+        return flow.reshape(30, per_day, 4).sum(axis=1), model.state[4].copy()
+
+    daily, short = drained(86400), drained(step_seconds)
+    np.testing.assert_allclose(short[0], daily[0], rtol=1e-12)
+    np.testing.assert_allclose(short[1], daily[1], rtol=1e-12)
+
+
+def test_hours_melt_and_refreeze_what_a_day_does():
+    def snow(seconds):
+        model = make(step_seconds=seconds)
+        model.state[:] = 0.0
+        model.state[0] = 300.0
+        per_day = 86400 // seconds
+        weather = np.zeros((12 * per_day, 3, 4))
+        weather[: 8 * per_day, 1] = 6.0
+        weather[8 * per_day :, 1] = -6.0
+        rows = model.run(weather).reshape(12, per_day, len(model.outputs), 4)
+        names = ("melt", "refreezing", "snow_water_equivalent")
+        melt, refreezing, store = (rows[:, :, model.outputs.index(name)] for name in names)
+        return melt.sum(axis=1), refreezing.sum(axis=1), store[:, -1]
+
+    for hourly, daily in zip(snow(3600), snow(86400), strict=True):
+        np.testing.assert_allclose(hourly, daily, rtol=1e-9, atol=1e-9)
+
+
+def test_hours_under_steady_weather_come_to_the_same_water_balance():
+    def steady(seconds):
+        model = make(step_seconds=seconds)
+        per_day = 86400 // seconds
+        weather = np.zeros((4000 * per_day, 3, 4))
+        weather[:, 0], weather[:, 1], weather[:, 2] = 5.0 / per_day, 12.0, 2.0 / per_day
+        rows = model.run(weather)[-per_day:].sum(axis=0)
+        return [rows[model.outputs.index(name)] for name in ("discharge", "evapotranspiration")]
+
+    for hourly, daily in zip(steady(3600), steady(86400), strict=True):
+        np.testing.assert_allclose(hourly, daily, rtol=0.01)
+
+
+def test_changing_a_parameter_rescales_it_and_loses_no_water():
+    weather = forcing(400, per_day=24)
+    model = make(step_seconds=3600)
+    before = model.stored()
+    first = model.run(weather[:200])
+    model.set_parameter("route_delay", 5.0)
+    model.set_parameter("K1", np.full((1, 8), 0.2), np.array([2]))
+    assert (model.parameters["K1"][2] == 0.2).all()
+    assert (model.parameters["K1"][1] != 0.2).all()
+    second = model.run(weather[200:])
+    out = [model.outputs.index(name) for name in ("discharge", "evapotranspiration")]
+    left = sum(part[:, out].sum(axis=(0, 1)) for part in (first, second))
+    assert weather[:, 0].sum(axis=0) - left == pytest.approx(model.stored() - before, abs=1e-9)
+
+
+def test_parameters_are_read_only():
+    with pytest.raises(ValueError, match="read-only"):
+        make().parameters["BETA"][:] = 1.0
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="7000 s does not divide a day"):
+        make(step_seconds=7000)
+    with pytest.raises(ValueError, match="output 'snow' is unknown; known: snowpack"):
+        make(outputs=("snow",))
+    with pytest.raises(ValueError, match=r"expected \(steps, 3, 4\)"):
+        make().run(np.zeros((5, 3, 3)))
+    with pytest.raises(ValueError, match="has 14 parameters, but values of 3"):
+        Model(HBV, np.zeros((3, 1, 1)), random_routing(1), [1.0])

@@ -1,0 +1,107 @@
+"""Training finds what made the data, and says what is wrong with them."""
+
+import numpy as np
+import pytest
+import torch
+
+from bmi_dhydro.checkpoint import TrainedModel
+from bmi_dhydro.evaluation.metrics import nse
+from bmi_dhydro.model import Model
+from bmi_dhydro.networks.parameter_network import NetworkLayout, initial_weights
+from bmi_dhydro.physics import HBV
+from bmi_dhydro.training.data import TrainingData
+from bmi_dhydro.training.loop import TrainingSettings, simulate, train
+from bmi_dhydro.training.loss import scaled_squared_error
+
+from ..conftest import random_setup
+
+LAYOUT = NetworkLayout(HBV, 4, ("aridity", "forest_fraction"))
+
+
+def made_up(catchments=24, days=1100):
+    """Flow of a network with other weights: what training should come close to."""
+    forcing, _, _ = random_setup(catchments, 1, days, np.float32)
+    random = np.random.default_rng(1)
+    attributes = {name: random.normal(size=catchments) for name in LAYOUT.attributes}
+    attributes["area"] = np.exp(random.uniform(4.0, 8.0, catchments))
+    weights = {
+        name: torch.as_tensor(value) for name, value in initial_weights(LAYOUT, (8,), 7).items()
+    }
+    inputs = torch.as_tensor(np.stack([attributes[n] for n in LAYOUT.attributes], 1)).float()
+    area = torch.as_tensor(attributes["area"]).float()
+    flow = simulate(LAYOUT, weights, inputs, area, torch.as_tensor(forcing)).numpy()
+    flow[:, 3] = np.nan
+    flow[200:600, 4] = np.nan
+    return TrainingData(
+        np.array([f"c{k}" for k in range(catchments)]),
+        np.datetime64("2000-01-01") + np.arange(days),
+        forcing,
+        flow,
+        attributes,
+        np.zeros(catchments, bool),
+        np.zeros(catchments, int),
+        np.zeros(catchments),
+        np.zeros(catchments),
+    )
+
+
+SETTINGS = TrainingSettings(
+    hidden=(16,), batches=80, catchments=16, days=500, warm_up=150, learning_rate=2e-2
+)
+
+
+def test_training_learns_and_repeats_itself():
+    data = made_up()
+    losses = []
+    observed = data.observed_in("2000-01-01", "2002-12-31")
+    assert len(observed.ids) == 23
+    weights, normalisation = train(LAYOUT, observed, SETTINGS, lambda _, loss: losses.append(loss))
+    assert np.mean(losses[-10:]) < 0.25 * np.mean(losses[:5])
+    again, _ = train(LAYOUT, observed, SETTINGS)
+    for name, value in weights.items():
+        assert np.array_equal(value, again[name]), name
+
+    # The trained network in the model that users run gives the same flow as in training.
+    trained = TrainedModel(LAYOUT, weights, normalisation)
+    model = Model(
+        HBV,
+        *trained.parameters(observed.attributes),
+        observed.attributes["area"],
+        outputs=("discharge",),
+    )
+    ours = model.run(observed.forcing)[:, 0]
+    with torch.no_grad():
+        theirs = simulate(
+            LAYOUT,
+            {name: torch.as_tensor(value) for name, value in weights.items()},
+            torch.as_tensor(normalisation(observed.attributes)).float(),
+            torch.as_tensor(observed.attributes["area"]).float(),
+            torch.as_tensor(observed.forcing),
+        ).numpy()
+    assert np.linalg.norm(ours - theirs) < 1e-4 * np.linalg.norm(theirs)
+    assert np.nanmedian(nse(ours[150:], observed.streamflow[150:])) > 0.7
+
+
+def test_a_loss_that_is_no_number_names_its_batch():
+    data = made_up().observed_in("2000-01-01", "2002-12-31")
+    data.forcing[:, 0, 5] = np.nan
+    with pytest.raises(FloatingPointError, match="loss of batch 0 is nan; days from 20"):
+        train(LAYOUT, data, SETTINGS)
+
+
+def test_the_loss_skips_gaps():
+    simulated = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    observed = torch.tensor([[2.0, float("nan")], [3.0, 2.0]])
+    spread = torch.tensor([0.9, 1.9])
+    expected = (1.0 + 0.0 + 1.0) / 3.0
+    assert scaled_squared_error(simulated, observed, spread).item() == pytest.approx(expected)
+
+
+def test_the_training_file(mopex):
+    assert len(mopex.ids) == 322
+    assert (~mopex.flagged).sum() == 299
+    assert str(mopex.dates[0]) == "1948-01-01"
+    training = mopex.period("1948-10-01", "1975-09-30")
+    assert training.forcing.shape == (9861, 3, 322)
+    early = mopex.climate_of("1948-10-01", "1960-09-30").attributes["aridity"]
+    assert not np.array_equal(early, mopex.attributes["aridity"])
