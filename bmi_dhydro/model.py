@@ -84,7 +84,8 @@ class Model:
             raise ValueError(
                 f"output {unknown[0]!r} is unknown; known: {', '.join(self.output_names)}"
             )
-        self._per_step = np.empty_like(self._daily) if step_seconds != SECONDS_PER_DAY else None
+        # What the kernel reads: values per step, those of a catchment side by side.
+        self._per_step = np.empty((catchments, count, components), dtype=self.dtype)
         days = self.step_seconds / SECONDS_PER_DAY
         self._lag_times = unit_hydrograph.lag_times(days)
         self._lag_matrix = unit_hydrograph.lag_matrix(days)
@@ -92,8 +93,6 @@ class Model:
         self._weights = np.ones((catchments, lags), dtype=self.dtype)
         self._pending = np.zeros((catchments, lags), dtype=self.dtype)
         self._lags = lags
-        # What the kernel reads: the daily values themselves where a step is a day.
-        self._effective = self._daily if self._per_step is None else self._per_step
         self._rescale(slice(None))
         initial = np.array([state.initial for state in process.states], dtype=self.dtype)
         self.state = np.empty((len(initial), catchments, components), dtype=self.dtype)
@@ -177,10 +176,9 @@ class Model:
     def _rescale(self, catchments: slice | NDArray) -> None:
         """Turn daily parameters into those of a step, once; the only place that does."""
         days = self.step_seconds / SECONDS_PER_DAY
-        if self._per_step is not None:
-            for k, parameter in enumerate(self.process.parameters):
-                daily = self._daily[k, catchments].astype(float)
-                self._per_step[k, catchments] = per_step(daily, parameter, days)
+        for k, parameter in enumerate(self.process.parameters):
+            daily = self._daily[k, catchments].astype(float)
+            self._per_step[catchments, k] = per_step(daily, parameter, days)
         if not self.routed:
             return
         chosen = np.arange(len(self.area))[catchments]
@@ -240,7 +238,7 @@ class Model:
         """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
         self._kernel.run(
             forcing,
-            self._effective,
+            self._per_step,
             self.state,
             self._weights,
             self._pending,

@@ -31,7 +31,7 @@ class _Block(torch.autograd.Function):
         kernel = CpuKernel(process, outputs, state.shape[2], final.numpy().dtype)
         kernel.run(
             forcing.detach().contiguous().numpy(),
-            parameters.detach().contiguous().numpy(),
+            parameters.detach().transpose(0, 1).contiguous().numpy(),
             final.numpy(),
             routing,
             routing.copy(),
@@ -43,15 +43,21 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
         forcing, parameters, state = ctx.saved_tensors
-        results = gradients(
+        to_forcing, to_parameters, to_state = gradients(
             ctx.process,
             ctx.outputs,
             *(
                 tensor.detach().contiguous().numpy()
-                for tensor in (forcing, parameters, state, *gradient)
+                for tensor in (forcing, parameters.transpose(0, 1), state, *gradient)
             ),
         )
-        return None, None, *(torch.from_numpy(result) for result in results)
+        return (
+            None,
+            None,
+            torch.from_numpy(to_forcing),
+            torch.from_numpy(to_parameters).transpose(0, 1),
+            torch.from_numpy(to_state),
+        )
 
 
 def run_process(

@@ -28,6 +28,9 @@ CELLS_WORTH_THREADS = 4096
 # The default threading layer of Numba must not be entered by two threads at a time.
 _parallel_region = threading.Lock()
 
+# Catchments that go through a block of time together.
+_CATCHMENTS_TOGETHER = 16
+
 # Lanes advanced together: two registers of the usual 32 bytes, to hide the latency of each other.
 _BYTES_TOGETHER = 64
 
@@ -58,9 +61,41 @@ def _forcing_loads(process: Process) -> list[str]:
     return [f"{name} = real(forcing[t, {k}, c])" for k, name in enumerate(process.forcing_names)]
 
 
+# Quantities summed over components together.
+_SUMMED_TOGETHER = 8
+
+
+class _Sums:
+    """Code that sums quantities over the components of a catchment, several together."""
+
+    def __init__(self, count: int, components: int, dtype: DTypeLike) -> None:
+        lanes = _BYTES_TOGETHER // np.dtype(dtype).itemsize
+        # The narrowest group of components has to hold as many lanes as there are sums.
+        while components % lanes:
+            lanes //= 2
+        self.together = min(_SUMMED_TOGETHER, lanes)
+        self.count = count
+        self.groups = -(-count // self.together)
+
+    def start(self) -> list[str]:
+        zeros = ", ".join(["real(0.0)"] * self.together)
+        return [f"sums_{g} = totals({self.together}, {zeros})" for g in range(self.groups)]
+
+    def add(self, values: Sequence[str], lanes: int) -> list[str]:
+        padded = [*values, *["real(0.0)"] * (self.groups * self.together - self.count)]
+        return [
+            f"sums_{g} = add(sums_{g}, totals({lanes}, "
+            f"{', '.join(padded[g * self.together : (g + 1) * self.together])}))"
+            for g in range(self.groups)
+        ]
+
+    def value(self, k: int) -> str:
+        return f"lane(sums_{k // self.together}, {k % self.together})"
+
+
 def _parameter_loads(process: Process, lanes: int) -> list[str]:
     return [
-        f"{name} = load(parameters, {k}, c, m, {lanes})"
+        f"{name} = load(parameters, c, {k}, m, {lanes})"
         for k, name in enumerate(process.parameter_names)
     ]
 
@@ -89,6 +124,7 @@ def block_source(
     positions = [*range(count), *(process.output_names.index(name) for name in sums)]
     program = trace(process.step).restricted(positions)
     results = [operand(name) for name in program.outputs]
+    summed = _Sums(len(sums), components, dtype)
 
     def body(lanes: int) -> list[str]:
         return [
@@ -99,14 +135,14 @@ def block_source(
             *_parameter_loads(process, lanes),
             *printed(program),
             *(f"store(state, {k}, c, m, {results[k]})" for k in range(count)),
-            *(f"sum_{k} += total({results[count + k]})" for k in range(len(sums))),
+            *summed.add(results[count:], lanes),
         ]
 
     step = [
         *_forcing_loads(process),
-        *(f"sum_{k} = real(0.0)" for k in range(len(sums))),
+        *summed.start(),
         *_over_components(components, dtype, body),
-        f"runoff_mean = sum_{sums.index(process.runoff)} * share",
+        f"runoff_mean = {summed.value(sums.index(process.runoff))} * share",
         "head = (position + t) % length",
         "for k in range(length - head):",
         "    pending[c, head + k] += weights[c, k] * runoff_mean",
@@ -119,19 +155,25 @@ def block_source(
         step += [
             f"{ROUTING_STORE} = real(0.0)",
             # In the order in which it leaves, so that the sum does not depend on the position.
-            "for k in range(1, length):",
-            f"    {ROUTING_STORE} += pending[c, (head + k) % length]",
+            "for k in range(head + 1, length):",
+            f"    {ROUTING_STORE} += pending[c, k]",
+            "for k in range(head):",
+            f"    {ROUTING_STORE} += pending[c, k]",
         ]
     for k, name in enumerate(outputs):
-        value = f"sum_{sums.index(name)} * share" if name in sums else name
+        value = f"{summed.value(sums.index(name))} * share" if name in sums else name
         step.append(f"outputs[t, {k}, c] = {value}")
     arguments = "forcing, parameters, state, weights, pending, position, outputs"
     function = [
         f"share = real(1.0 / {components})",
         "length = pending.shape[1]",
-        "for c in range(start, stop):",
+        # Some catchments at a time: their states stay in the cache, and neighbours in memory are
+        # read and written together.
+        f"for first in range(start, stop, {_CATCHMENTS_TOGETHER}):",
+        f"    last = min(first + {_CATCHMENTS_TOGETHER}, stop)",
         "    for t in range(forcing.shape[0]):",
-        *indented(step, 2),
+        "        for c in range(first, last):",
+        *indented(step, 3),
     ]
     return _module(f"{process.long_name}: a block of steps", dtype, arguments, function)
 
@@ -151,6 +193,7 @@ def adjoint_source(
     advance = forward.restricted(range(count))
     backward = differentiate(forward, [*range(count), *positions])
     gradients = [operand(name) for name in backward.outputs]
+    summed = _Sums(forcings, components, dtype)
 
     def state_loads(lanes: int) -> list[str]:
         return [
@@ -170,8 +213,8 @@ def adjoint_source(
         ]
 
     def backward_body(lanes: int) -> list[str]:
-        totals = [
-            (f"store(totals, 0, {k}, m, add(load(totals, 0, {k}, m, {lanes}), {gradient}))")
+        slopes = [
+            f"store(slopes, 0, {k}, m, add(load(slopes, 0, {k}, m, {lanes}), {gradient}))"
             for k, gradient in enumerate(gradients[count + forcings :])
         ]
         return [
@@ -180,8 +223,8 @@ def adjoint_source(
             *(f"{PREFIX}{k} = load(sensitivity, 0, {k}, m, {lanes})" for k in range(count)),
             *printed(backward),
             *(f"store(sensitivity, 0, {k}, m, {gradients[k]})" for k in range(count)),
-            *(f"forcing_{k} += total({gradients[count + k]})" for k in range(forcings)),
-            *totals,
+            *summed.add(gradients[count : count + forcings], lanes),
+            *slopes,
         ]
 
     arguments = (
@@ -193,25 +236,25 @@ def adjoint_source(
         "steps = forcing.shape[0]",
         f"trajectory = np.empty((steps + 1, {count}, {components}), real)",
         f"sensitivity = np.empty((1, {count}, {components}), real)",
-        f"totals = np.empty((1, {len(process.parameters)}, {components}), real)",
+        f"slopes = np.empty((1, {len(process.parameters)}, {components}), real)",
         "for c in range(start, stop):",
         "    trajectory[0] = state[:, c, :]",
         "    for t in range(steps):",
         *indented(_forcing_loads(process), 2),
         *indented(_over_components(components, dtype, forward_body), 2),
         "    sensitivity[0] = final_gradient[:, c, :]",
-        "    totals[:] = real(0.0)",
+        "    slopes[:] = real(0.0)",
         "    for t in range(steps - 1, -1, -1):",
         *indented(_forcing_loads(process), 2),
         *(
             f"        {PREFIX}{position} = output_gradient[t, {k}, c] * share"
             for k, position in enumerate(positions)
         ),
-        *(f"        forcing_{k} = real(0.0)" for k in range(forcings)),
+        *indented(summed.start(), 2),
         *indented(_over_components(components, dtype, backward_body), 2),
-        *(f"        forcing_gradient[t, {k}, c] = forcing_{k}" for k in range(forcings)),
+        *(f"        forcing_gradient[t, {k}, c] = {summed.value(k)}" for k in range(forcings)),
         "    state_gradient[:, c, :] = sensitivity[0]",
-        "    parameter_gradient[:, c, :] = totals[0]",
+        "    parameter_gradient[c] = slopes[0]",
     ]
     return _module(f"{process.long_name}: gradients of a block", dtype, arguments, function)
 
@@ -320,7 +363,7 @@ class CpuKernel:
         Parameters
         ----------
         forcing : array, shape (steps, forcings, catchments)
-        parameters : array, shape (parameters, catchments, components)
+        parameters : array, shape (catchments, parameters, components)
             Values per step.
         state : array, shape (states, catchments, components)
             Changed in place.
@@ -370,7 +413,7 @@ def gradients(
     outputs : sequence of str
         The differentiated outputs, among `process.output_names`; means over components.
     forcing : array, shape (steps, forcings, catchments)
-    parameters : array, shape (parameters, catchments, components)
+    parameters : array, shape (catchments, parameters, components)
     state : array, shape (states, catchments, components)
         The state before the block.
     output_gradient : array, shape (steps, outputs, catchments)

@@ -137,7 +137,7 @@ class ReferenceKernel:
             self._process,
             self._averaged,
             torch.from_numpy(forcing).to(dtype),
-            torch.from_numpy(parameters),
+            torch.from_numpy(parameters).transpose(0, 1),
             torch.from_numpy(state),
         )
         runoff = rows[:, 0]

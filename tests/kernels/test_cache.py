@@ -15,7 +15,7 @@ PROGRAM = textwrap.dedent(
     from bmi_dhydro.physics import HBV
     kernel = CpuKernel(HBV, ("discharge",), 2, "float32")
     kernel.run(
-        np.ones((1, 3, 1), "f4"), np.ones((14, 1, 2), "f4"), np.ones((5, 1, 2), "f4"),
+        np.ones((1, 3, 1), "f4"), np.ones((1, 14, 2), "f4"), np.ones((5, 1, 2), "f4"),
         np.ones((1, 1), "f4"), np.zeros((1, 1), "f4"), 0, np.ones((1, 1, 1), "f4"),
     )
     print(sum(kernel._serial.stats.cache_hits.values()))

@@ -20,6 +20,7 @@ def routing(catchments, lags, dtype):
 def run(kernel, forcing, parameters, state, lags=16, block=None, position=0):
     """Return outputs, final state and routing store; in blocks of `block` steps."""
     state = state.copy()
+    parameters = np.ascontiguousarray(parameters.transpose(1, 0, 2))
     weights, pending = routing(state.shape[1], lags, state.dtype)
     steps = forcing.shape[0]
     outputs = np.empty((steps, len(EVERYTHING), state.shape[1]), state.dtype)

@@ -1,0 +1,211 @@
+"""How fast the component steps, and what it takes to start: one table, ratios to the reference.
+
+    python benchmarks/step.py [--check]
+
+With --check it ends with 1 where a limit of the project is missed, and says which.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from table import Report, median_seconds
+
+from bmi_dhydro import BmiDhydro
+from bmi_dhydro.example import write_example
+from bmi_dhydro.model import Model
+from bmi_dhydro.physics import HBV, unit_hydrograph
+from bmi_dhydro.variables import INPUTS, OUTPUTS
+
+COMPONENTS = 16
+NAMES = [item.name for item in INPUTS[:3]]
+VALUES = [np.array([value]) for value in (0.3, 8.0, 0.1)]
+
+
+def random_model(catchments: int, kernel: str, outputs: tuple[str, ...] | None) -> Model:
+    random = np.random.default_rng(0)
+    shape = (catchments, COMPONENTS)
+    parameters = [random.uniform(item.lower, item.upper, shape) for item in HBV.parameters]
+    routing = [random.uniform(p.lower, p.upper, catchments) for p in unit_hydrograph.PARAMETERS]
+    area = np.full(catchments, 100.0)
+    return Model(HBV, parameters, routing, area, kernel=kernel, dtype=np.float32, outputs=outputs)
+
+
+def random_forcing(steps: int, catchments: int) -> np.ndarray:
+    random = np.random.default_rng(1)
+    forcing = np.empty((steps, 3, catchments), np.float32)
+    forcing[:, 0] = random.gamma(0.2, 15.0, (steps, catchments))
+    forcing[:, 1] = random.normal(8.0, 8.0, (steps, catchments))
+    forcing[:, 2] = random.uniform(0.0, 4.0, (steps, catchments))
+    return forcing
+
+
+def opened(folder: Path, kernel: str) -> BmiDhydro:
+    """One catchment, weather from a host, float32."""
+    path = folder / kernel / "config.yaml"
+    if not path.exists():
+        write_example(path.parent, 1, 10, "1d", "host")
+        path.write_text(path.read_text() + f"dtype: float32\nkernel: {kernel}\n")
+    model = BmiDhydro()
+    model.initialize(str(path))
+    return model
+
+
+def coupled_step(model: BmiDhydro) -> None:
+    for name, value in zip(NAMES, VALUES, strict=True):
+        model.set_value(name, value)
+    model.update()
+    model.get_value(OUTPUTS[0].name, RESULT)
+
+
+RESULT = np.empty(1)
+
+
+def single_catchment(report: Report, folder: Path) -> None:
+    compiled, reference = opened(folder, "cpu"), opened(folder, "reference")
+    for name, call, limit in (
+        ("one catchment, coupled step", coupled_step, 15.0),
+        ("one catchment, update alone", lambda model: model.update(), 6.0),
+    ):
+        ours = median_seconds(lambda call=call: call(compiled), 20_000) * 1e6
+        theirs = median_seconds(lambda call=call: call(reference), 500) * 1e6
+        report.row(
+            name,
+            f"{ours:.2f} us",
+            f"{theirs / ours:.0f} x",
+            limit=f"<= {limit:g} us",
+            kept=ours <= limit,
+        )
+
+
+def many_catchments(report: Report, catchments: int) -> None:
+    steps = 64
+    forcing = random_forcing(steps, catchments)
+    cells = catchments * COMPONENTS / 1e6
+    reference = random_model(catchments, "reference", ("discharge",))
+    theirs = cells * 4 / median_seconds(lambda: reference.run(forcing[:4]), 3)
+    for outputs, label in ((("discharge",), "discharge"), (None, "all 21 outputs")):
+        model = random_model(catchments, "cpu", outputs)
+        results = model.run(forcing)
+        single = cells / median_seconds(lambda m=model: m.step(forcing[0]), 200)
+        block = (
+            cells
+            * steps
+            / median_seconds(
+                lambda m=model, r=results: m.run(forcing, r), 2_000_000 // (catchments * steps) + 5
+            )
+        )
+        for mode, rate, limit in (("one step per call", single, 250), ("blocks", block, 300)):
+            limited = outputs is not None
+            report.row(
+                f"{catchments} catchments, {mode}, {label}",
+                f"{rate:.0f} M cell-steps/s",
+                f"{rate / theirs:.1f} x",
+                limit=f">= {limit} M, >= 4 x" if limited else "",
+                kept=not limited or (rate >= limit and rate >= 4 * theirs),
+            )
+
+
+def memory(report: Report) -> None:
+    catchments = 20_000
+    model = random_model(catchments, "cpu", None)
+    arrays = sum(
+        array.nbytes
+        for array in (model.state, model._daily, model._per_step, model._weights, model._pending)
+    )
+    forcing = random_forcing(1, catchments)
+    model.step(forcing[0])
+    import tracemalloc
+
+    tracemalloc.start()
+    again = random_model(catchments, "cpu", None)
+    again.step(forcing[0])
+    beside = (tracemalloc.get_traced_memory()[0] - arrays) / catchments
+    before = tracemalloc.get_traced_memory()[0]
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(10_000 // 50):
+        for _ in range(50):
+            again.step(forcing[0])
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    grown_resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident
+    report.row(
+        "memory beside state and parameters",
+        f"{beside:.0f} B per catchment",
+        "",
+        limit="<= 2000 B",
+        kept=beside <= 2000,
+    )
+    report.row(
+        "memory after 10,000 steps",
+        f"{grown / 1024:+.1f} kB ({grown_resident} kB resident)",
+        "",
+        limit="flat",
+        kept=grown < 64 * 1024 and grown_resident < 4096,
+    )
+
+
+def start_up(report: Report, folder: Path) -> None:
+    program = (
+        "import time; b = time.perf_counter(); import bmi_dhydro; "
+        "print(time.perf_counter() - b); import sys; "
+        "print([m for m in ('torch', 'numba', 'netCDF4', 'pandas') if m in sys.modules])"
+    )
+    times, loaded = [], "[]"
+    for _ in range(5):
+        text = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        times.append(float(text[0]))
+        loaded = text[1]
+    seconds = sorted(times)[2]
+    report.row(
+        "import bmi_dhydro",
+        f"{seconds:.2f} s",
+        f"loads {loaded}",
+        limit="<= 0.3 s, no torch",
+        kept=seconds <= 0.3 and "torch" not in loaded,
+    )
+    path = write_example(folder / "many", 10_000, 10, "1d", "host")
+    for attempt in ("first", "later"):
+        model = BmiDhydro()
+        begin = time.perf_counter()
+        model.initialize(str(path))
+        seconds = time.perf_counter() - begin
+        limited = attempt == "later"
+        report.row(
+            f"initialize 10,000 catchments, {attempt}",
+            f"{seconds:.2f} s",
+            "",
+            limit="<= 2 s" if limited else "",
+            kept=not limited or seconds <= 2.0,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a limit is missed")
+    check = parser.parse_args().check
+    report = Report(
+        f"HBV, {COMPONENTS} components, float32",
+        ("", "measured", "against reference", "limit"),
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        single_catchment(report, folder)
+        for catchments in (1_000, 10_000):
+            many_catchments(report, catchments)
+        memory(report)
+        start_up(report, folder)
+    report.finish(check)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What the benchmark scripts share: timing, a table, and limits that a number must keep."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+
+def median_seconds(call: Callable[[], object], repeats: int) -> float:
+    """Return the median time of a call, after one that does not count."""
+    call()
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+class Report:
+    """Rows of results, some with a limit."""
+
+    def __init__(self, title: str, columns: tuple[str, ...]) -> None:
+        self._table = Table(title=f"{title} ({processor()})", title_justify="left")
+        for column in columns:
+            self._table.add_column(column, justify="left" if column == columns[0] else "right")
+        self._missed: list[str] = []
+
+    def row(self, name: str, *cells: str, limit: str = "", kept: bool = True) -> None:
+        """Add a row; `limit` says what the number should be, `kept` whether it is."""
+        verdict = "" if not limit else f"{limit} {'ok' if kept else 'MISSED'}"
+        self._table.add_row(name, *cells, verdict)
+        if not kept:
+            self._missed.append(f"{name} ({', '.join(cells)}; {limit})")
+
+    def finish(self, check: bool) -> None:
+        """Print the table; with `check`, exit with 1 where a limit is missed and say which."""
+        Console(width=110).print(self._table)
+        if check and self._missed:
+            print("missed: " + "; ".join(self._missed))
+            sys.exit(1)
+        if check:
+            print("all limits kept")
+
+
+def processor() -> str:
+    """Return the name of this machine's processor and how many this process may use."""
+    from bmi_dhydro.kernels.cpu import default_threads
+
+    name = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo") as file:
+            name = next(line.split(":")[1].strip() for line in file if "model name" in line)
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {default_threads()} processors"

@@ -1,0 +1,138 @@
+"""Write the reference pages that are made of the code: variables.md and config.md.
+
+    python docs/generate.py
+
+A test fails where the pages in the repository differ from what this writes.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+from bmi_dhydro import config
+from bmi_dhydro.attributes import ATTRIBUTES
+from bmi_dhydro.kernels.cpu import DISCHARGE, ROUTING_STORE
+from bmi_dhydro.physics import HBV, unit_hydrograph
+from bmi_dhydro.variables import INPUTS, OUTPUTS
+
+FOLDER = Path(__file__).parent
+_MADE = "<!-- Made by docs/generate.py; do not edit. -->\n\n"
+
+
+def _rows(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heading, ("---",) * len(heading), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def variables_page() -> str:
+    """Return the page on the names that hosts use."""
+    inputs = [
+        (
+            f"`{item.name}`" + "".join(f"<br>`{alias}`" for alias in item.aliases),
+            item.units,
+            f"{item.lowest:g} to {item.highest:g}",
+            item.long_name,
+        )
+        for item in INPUTS
+    ]
+    outputs = [(f"`{item.name}`", item.units, item.long_name) for item in OUTPUTS]
+    parameters = [
+        (f"`{p.name}`", p.units, f"{p.lower:g} to {p.upper:g}", p.long_name)
+        for p in (*HBV.parameters, *unit_hydrograph.PARAMETERS)
+    ]
+    states = [(f"`{q.name}`", q.units, q.long_name) for q in HBV.states]
+    states.append(
+        ("`routing_pending`", "mm", "flows of the next steps that already are on their way")
+    )
+    fluxes = [(f"`{q.name}`", q.long_name) for q in HBV.fluxes]
+    fluxes += [
+        (f"`{DISCHARGE}`", "runoff at the outlet, after routing"),
+        (f"`{ROUTING_STORE}`", "water on its way to the outlet"),
+    ]
+    attributes = [(f"`{a.name}`", a.units, a.long_name) for a in ATTRIBUTES.values()]
+    return _MADE + "\n".join(
+        [
+            "# Variables\n",
+            "All values are `float64` unless said otherwise; a value belongs to a catchment, in the "
+            "order of the catchment table. The location of every variable is `node`.\n",
+            "## Inputs\n",
+            "Which of them a host sets depends on the configuration: precipitation and temperature "
+            "always, potential evapotranspiration unless it is computed, the extremes for "
+            "Hargreaves. There are none where the component reads its own weather. A value beyond "
+            "the range is refused.\n",
+            _rows(("name, aliases", "units", "range", "meaning"), inputs),
+            "## Outputs\n",
+            _rows(("name", "units", "meaning"), outputs),
+            "## By name, but unpublished\n",
+            "These can be read by `get_value` and, except for fluxes, set by `set_value`.\n",
+            "### Parameters\n",
+            "Daily values, of the model's precision: one for each catchment and component, those of "
+            "routing one for each catchment. One value may be given for all components of one "
+            "catchment. `get_value_ptr` gives a read-only view.\n",
+            _rows(("name", "units", "bounds of the network", "meaning"), parameters),
+            "### States\n",
+            "Of the model's precision, one for each catchment and component (`routing_pending`: "
+            "each catchment and lag).\n",
+            _rows(("name", "units", "meaning"), states),
+            "### Fluxes and stores\n",
+            "Read-only, in mm (per step), means over the components.\n",
+            _rows(("name", "meaning"), fluxes),
+            "### Attributes\n",
+            "Setting one re-runs the network for the catchments that it changes, and replaces "
+            "their parameters. `area` acts on the routing delay and on discharge alone.\n",
+            _rows(("name", "units", "meaning"), attributes),
+        ]
+    )
+
+
+def _fields(section: type) -> list[tuple[str, str, str, str]]:
+    """Return key, type, default and documentation of each field of a section."""
+    tree = ast.parse(inspect.getsource(section)).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    rows = []
+    for field, text in zip(tree.body[1:], tree.body[2:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+            kind = ast.unparse(field.annotation).replace("|", "or").replace("Literal", "one of ")
+            default = "required" if field.value is None else ast.unparse(field.value)
+            assert isinstance(text.value, ast.Constant)
+            meaning = " ".join(str(text.value.value).split())
+            rows.append((ast.unparse(field.target), kind, default, meaning))
+    return rows
+
+
+def config_page() -> str:
+    """Return the page on configuration files."""
+    sections = {
+        "catchments": config.CatchmentsConfig,
+        "forcing": config.ForcingConfig,
+        "time": config.TimeConfig,
+        "output": config.OutputConfig,
+    }
+    heading = ("key", "type", "default", "meaning")
+    parts = [
+        "# Configuration\n",
+        "A YAML file. Unknown keys are refused; relative paths are relative to the file. `cfg/` has "
+        "commented examples, and `bmi-dhydro example FOLDER` writes one that runs.\n",
+    ]
+    rows = []
+    for key, kind, default, meaning in _fields(config.Config):
+        if key in sections:
+            kind, meaning = "section", f"{meaning} See [below](#{key})."
+            default = default if default == "required" else "see below"
+        rows.append((f"`{key}`", f"`{kind}`", f"`{default}`", meaning))
+    parts.append(_rows(heading, rows))
+    for name, section in sections.items():
+        parts.append(f"## {name}\n\n{inspect.getdoc(section)}\n")
+        rows = [(f"`{k}`", f"`{t}`", f"`{d}`", m) for k, t, d, m in _fields(section)]
+        parts.append(_rows(heading, rows))
+    return _MADE + "\n".join(parts)
+
+
+PAGES = {"variables.md": variables_page, "config.md": config_page}
+
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page())

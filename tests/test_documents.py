@@ -1,0 +1,75 @@
+"""What the repository says of itself is true."""
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bmi_dhydro import __version__, checkpoint
+from bmi_dhydro.config import read_config
+
+ROOT = Path(__file__).parents[1]
+
+
+def generator():
+    path = ROOT / "docs" / "generate.py"
+    spec = importlib.util.spec_from_file_location("generate", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["variables.md", "config.md"])
+def test_reference_pages_are_those_of_the_code(page):
+    assert (ROOT / "docs" / page).read_text() == generator().PAGES[page]()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cfg").glob("*.yaml")), ids=lambda p: p.stem)
+def test_example_configurations_are_valid(path, tmp_path):
+    assert read_config(path).model == "default"
+    # What they leave commented out is valid too.
+    text = re.sub(r"^( *)# ((?:\w+:|  \w+:).*)$", r"\1\2", path.read_text(), flags=re.MULTILINE)
+    (tmp_path / "all.yaml").write_text(text)
+    read_config(tmp_path / "all.yaml")
+
+
+def test_the_one_catchment_example_runs():
+    from bmi_dhydro import BmiDhydro
+
+    model = BmiDhydro()
+    model.initialize(str(ROOT / "cfg" / "one_catchment_for_a_host.yaml"))
+    model.update_until(86400.0)
+    model.finalize()
+
+
+def test_every_module_stands_in_the_architecture():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    package = ROOT / "bmi_dhydro"
+    for path in package.rglob("*.py"):
+        if path.name not in ("__init__.py", "__main__.py"):
+            assert f"`{path.relative_to(package)}`" in text, path
+
+
+def test_the_readme_states_the_skill_of_the_model_that_is_shipped():
+    text = (ROOT / "README.md").read_text()
+    skill = checkpoint.load().about["skill"]
+    for name in ("in_time", "in_space"):
+        scores = skill[name]
+        row = f"{scores['median_nse']:.3f} | {scores['median_kge']:.3f} | {scores['catchments']}"
+        assert row in text
+
+
+def test_versions_agree():
+    assert f"version: {__version__}" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_examples_run(tmp_path):
+    import runpy
+
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        shutil.copy(path, tmp_path)
+        if path.name != "train_default_model.py":
+            runpy.run_path(str(path), run_name="__main__")
