@@ -55,8 +55,8 @@ def variables_page() -> str:
     return _MADE + "\n".join(
         [
             "# Variables\n",
-            "All values are `float64` unless said otherwise; a value belongs to a catchment, in the "
-            "order of the catchment table. The location of every variable is `node`.\n",
+            "All values are `float64` unless said otherwise; a value belongs to a catchment, "
+            "in the order of the catchment table. The location of every variable is `node`.\n",
             "## Inputs\n",
             "Which of them a host sets depends on the configuration: precipitation and temperature "
             "always, potential evapotranspiration unless it is computed, the extremes for "
@@ -68,8 +68,8 @@ def variables_page() -> str:
             "## By name, but unpublished\n",
             "These can be read by `get_value` and, except for fluxes, set by `set_value`.\n",
             "### Parameters\n",
-            "Daily values, of the model's precision: one for each catchment and component, those of "
-            "routing one for each catchment. One value may be given for all components of one "
+            "Daily values, of the model's precision: one for each catchment and component, those "
+            "of routing one for each catchment. One value may be given for all components of one "
             "catchment. `get_value_ptr` gives a read-only view.\n",
             _rows(("name", "units", "bounds of the network", "meaning"), parameters),
             "### States\n",
@@ -113,8 +113,8 @@ def config_page() -> str:
     heading = ("key", "type", "default", "meaning")
     parts = [
         "# Configuration\n",
-        "A YAML file. Unknown keys are refused; relative paths are relative to the file. `cfg/` has "
-        "commented examples, and `bmi-dhydro example FOLDER` writes one that runs.\n",
+        "A YAML file. Unknown keys are refused; relative paths are relative to the file. `cfg/` "
+        "has commented examples, and `bmi-dhydro example FOLDER` writes one that runs.\n",
     ]
     rows = []
     for key, kind, default, meaning in _fields(config.Config):
