@@ -109,7 +109,8 @@ def skill_distribution(path: Path, scores: Mapping[str, NDArray]) -> None:
     axis.axhline(0.5, color="0.7", lw=0.7)
     axis.grid(alpha=0.3)
     axis.legend(loc="upper left")
-    axis.set_title(f"Skill over {max(v.size for v in scores.values())} catchments", loc="left")
+    most = max(int(np.isfinite(values).sum()) for values in scores.values())
+    axis.set_title(f"Skill over {most} catchments", loc="left")
     _save(figure, path)
 
 
