@@ -7,6 +7,7 @@ compiled code, and the code has one order of rounding, so they agree bit for bit
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache as memoised
@@ -27,6 +28,9 @@ CELLS_WORTH_THREADS = 4096
 
 # The default threading layer of Numba must not be entered by two threads at a time.
 _parallel_region = threading.Lock()
+
+# Steps whose states fit the cache, so that the adjoint keeps them all.
+SHORT = 2048
 
 # Catchments that go through a block of time together.
 _CATCHMENTS_TOGETHER = 16
@@ -184,7 +188,9 @@ def adjoint_source(
     """Print the backward kernel: gradients of chosen outputs of a block.
 
     The states inside the block are computed again, one catchment at a time, so that memory does
-    not grow with the number of catchments. Arguments and result as `block_source`.
+    not grow with the number of catchments. Of a long block only the states at the start of each
+    segment are kept, and those inside are computed a second time. Arguments and result as
+    `block_source`.
     """
     count = len(process.states)
     forcings = len(process.forcings)
@@ -197,7 +203,7 @@ def adjoint_source(
 
     def state_loads(lanes: int) -> list[str]:
         return [
-            f"{name} = load(trajectory, t, {k}, m, {lanes})"
+            f"{name} = load(trajectory, k, {k}, m, {lanes})"
             for k, name in enumerate(process.state_names)
         ]
 
@@ -207,7 +213,7 @@ def adjoint_source(
             *_parameter_loads(process, lanes),
             *printed(advance),
             *(
-                f"store(trajectory, t + 1, {k}, m, {operand(name)})"
+                f"store(trajectory, k + 1, {k}, m, {operand(name)})"
                 for k, name in enumerate(advance.outputs)
             ),
         ]
@@ -228,31 +234,48 @@ def adjoint_source(
         ]
 
     arguments = (
-        "forcing, parameters, state, output_gradient, final_gradient, "
+        "forcing, parameters, state, output_gradient, final_gradient, segment, "
         "state_gradient, parameter_gradient, forcing_gradient"
     )
+    forward_step = [
+        *_forcing_loads(process),
+        *_over_components(components, dtype, forward_body),
+    ]
     function = [
         f"share = real(1.0 / {components})",
         "steps = forcing.shape[0]",
-        f"trajectory = np.empty((steps + 1, {count}, {components}), real)",
+        "segments = (steps + segment - 1) // segment",
+        f"starts = np.empty((segments, {count}, {components}), real)",
+        f"trajectory = np.empty((min(segment, steps) + 1, {count}, {components}), real)",
         f"sensitivity = np.empty((1, {count}, {components}), real)",
         f"slopes = np.empty((1, {len(process.parameters)}, {components}), real)",
         "for c in range(start, stop):",
-        "    trajectory[0] = state[:, c, :]",
-        "    for t in range(steps):",
-        *indented(_forcing_loads(process), 2),
-        *indented(_over_components(components, dtype, forward_body), 2),
+        "    starts[0] = state[:, c, :]",
+        "    for s in range(1, segments):",
+        "        trajectory[0] = starts[s - 1]",
+        "        for t in range((s - 1) * segment, s * segment):",
+        "            k = t - (s - 1) * segment",
+        *indented(forward_step, 3),
+        "        starts[s] = trajectory[segment]",
         "    sensitivity[0] = final_gradient[:, c, :]",
         "    slopes[:] = real(0.0)",
-        "    for t in range(steps - 1, -1, -1):",
-        *indented(_forcing_loads(process), 2),
+        "    for s in range(segments - 1, -1, -1):",
+        "        first = s * segment",
+        "        last = min(first + segment, steps)",
+        "        trajectory[0] = starts[s]",
+        "        for t in range(first, last - 1):",
+        "            k = t - first",
+        *indented(forward_step, 3),
+        "        for t in range(last - 1, first - 1, -1):",
+        "            k = t - first",
+        *indented(_forcing_loads(process), 3),
         *(
-            f"        {PREFIX}{position} = output_gradient[t, {k}, c] * share"
+            f"            {PREFIX}{position} = output_gradient[t, {k}, c] * share"
             for k, position in enumerate(positions)
         ),
-        *indented(summed.start(), 2),
-        *indented(_over_components(components, dtype, backward_body), 2),
-        *(f"        forcing_gradient[t, {k}, c] = {summed.value(k)}" for k in range(forcings)),
+        *indented(summed.start(), 3),
+        *indented(_over_components(components, dtype, backward_body), 3),
+        *(f"            forcing_gradient[t, {k}, c] = {summed.value(k)}" for k in range(forcings)),
         "    state_gradient[:, c, :] = sensitivity[0]",
         "    parameter_gradient[c] = slopes[0]",
     ]
@@ -404,6 +427,7 @@ def gradients(
     output_gradient: NDArray,
     final_gradient: NDArray,
     threads: int | None = None,
+    segment: int | None = None,
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Pull gradients of a block's outputs and final state back to what it started from.
 
@@ -419,24 +443,28 @@ def gradients(
     output_gradient : array, shape (steps, outputs, catchments)
     final_gradient : array, shape (states, catchments, components)
     threads : int, optional
+    segment : int, optional
+        Steps whose states are in memory at a time, beside those at the start of each segment:
+        about the square root of the steps needs least. Up to `SHORT` steps all are, unless given.
 
     Returns
     -------
     forcing_gradient, parameter_gradient, state_gradient : array
         Shapes of `forcing`, `parameters` and `state`.
     """
-    catchments, components = state.shape[1:]
+    steps, catchments, components = (forcing.shape[0], *state.shape[1:])
     loop = _adjoint(process, tuple(outputs), components, state.dtype.name)
     results = np.empty_like(forcing), np.empty_like(parameters), np.empty_like(state)
     loop(
         catchments,
-        catchments * components * forcing.shape[0],
+        catchments * components * steps,
         threads or default_threads(),
         forcing,
         parameters,
         state,
         output_gradient,
         final_gradient,
+        segment or (steps if steps <= SHORT else math.isqrt(steps - 1) + 1),
         results[2],
         results[1],
         results[0],

@@ -99,7 +99,9 @@ def initial_weights(
     weights: dict[str, np.ndarray] = {}
     for layer, (rows, columns) in enumerate(itertools.pairwise(sizes)):
         last = layer == len(sizes) - 2
-        scale = np.sqrt((0.1 if last else 2.0) / rows)
+        # Small hidden weights: parameters start as smooth functions of the attributes, which
+        # carries over to regions that training never saw better than the usual He scale.
+        scale = np.sqrt((0.1 if last else 0.3) / rows)
         weights[f"layer_{layer}.weight"] = random.normal(0.0, scale, (rows, columns))
         weights[f"layer_{layer}.bias"] = (
             random.normal(0.0, 1.0, columns) if last else np.zeros(columns)

@@ -1,8 +1,18 @@
 """Equations, each written once; nothing here knows how it is executed."""
 
+from .exp_hydro import EXP_HYDRO
 from .hbv import HBV
 from .process import Parameter, Process, Quantity, between_bounds, per_step
 
-PROCESSES: dict[str, Process] = {process.name: process for process in (HBV,)}
+PROCESSES: dict[str, Process] = {process.name: process for process in (HBV, EXP_HYDRO)}
 
-__all__ = ["HBV", "PROCESSES", "Parameter", "Process", "Quantity", "between_bounds", "per_step"]
+__all__ = [
+    "EXP_HYDRO",
+    "HBV",
+    "PROCESSES",
+    "Parameter",
+    "Process",
+    "Quantity",
+    "between_bounds",
+    "per_step",
+]

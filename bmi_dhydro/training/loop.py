@@ -10,12 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..kernels.autograd import run_process
-from ..kernels.binding import bind
-from ..kernels.reference import TORCH_PRIMITIVES, route
+from ..differentiable import Block, run, torch_parameters
 from ..networks.normalisation import Normalisation
-from ..networks.parameter_network import NetworkLayout, initial_weights, parameters
-from ..physics import unit_hydrograph
+from ..networks.parameter_network import NetworkLayout, initial_weights
+from ..physics.unit_hydrograph import DISCHARGE
 from .data import TrainingData
 from .loss import scaled_squared_error
 
@@ -75,27 +73,9 @@ def simulate(
     Tensor, shape (days, catchments)
         Discharge in mm d-1.
     """
-    process, routing = _torch_parameters(layout, weights, inputs)
-    values = torch.stack(process)
-    initial = torch.tensor([state.initial for state in layout.process.states])
-    state = initial[:, None, None].expand(-1, *values.shape[1:]).to(values.dtype)
-    runoff, _ = run_process(layout.process, (layout.process.runoff,), forcing, values, state)
-    hydrograph = torch_unit_hydrograph(routing, area)
-    discharge, _ = route(runoff[:, 0], hydrograph, torch.zeros_like(hydrograph))
-    return discharge
-
-
-_torch_parameters = bind(parameters, TORCH_PRIMITIVES)
-_torch_delay = bind(unit_hydrograph.delay, TORCH_PRIMITIVES)
-_torch_weights = bind(unit_hydrograph.weights, TORCH_PRIMITIVES)
-
-
-def torch_unit_hydrograph(routing: list[Tensor], area: Tensor) -> Tensor:
-    """Return the weights of the daily unit hydrograph, shape (catchments, lags)."""
-    shape, route_delay, exponent = routing
-    times = torch.as_tensor(unit_hydrograph.lag_times(1.0), dtype=shape.dtype)
-    matrix = torch.as_tensor(unit_hydrograph.lag_matrix(1.0), dtype=shape.dtype)
-    return _torch_weights(shape, _torch_delay(route_delay, exponent, area), times, matrix)
+    process, routing = torch_parameters(layout, weights, inputs)
+    block = Block(torch.stack(process), routing, area, forcing)
+    return run(layout.process, (DISCHARGE,), block).outputs[DISCHARGE]
 
 
 def _windows(

