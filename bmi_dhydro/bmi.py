@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -388,16 +389,43 @@ class BmiDhydro(Bmi):
         if variable.kind == "attribute":
             component.set_attribute(name, values)
             return
-        component.synchronise()
+        if (values < 0).any() and variable.kind != "parameter":
+            raise ValueError(f"{name} is a store and cannot be {values.min():g}; nothing was set")
+        component.changing()
         if variable.kind == "parameter":
             component.model.set_parameter(name, values.reshape(shape))
-        elif (values < 0).any():
-            raise ValueError(f"{name} is a store and cannot be {values.min():g}; nothing was set")
         elif variable.kind == ROUTING_PENDING:
             component.model.pending = values.reshape(shape)
         else:
             assert variable.values is not None
             variable.values[...] = values.reshape(shape)
+
+    # ---- derivatives ----------------------------------------------------------------------
+
+    def vjp(
+        self, seeds: Mapping[str, NDArray], wrt: Sequence[str], steps: int = 1
+    ) -> dict[str, NDArray]:
+        """Pull the derivative of an objective back through the last steps.
+
+        No part of BMI: in the manner of FMI 3's adjoint derivatives. Needs `history` in the
+        configuration; see `bmi_dhydro.derivatives.vjp` for shapes and units.
+
+        Parameters
+        ----------
+        seeds : mapping
+            Derivative of the objective with respect to outputs, by name.
+        wrt : sequence of str
+            Inputs, parameters, attributes, states `steps` back.
+        steps : int
+
+        Returns
+        -------
+        dict of array
+            The derivative of the objective with respect to each of `wrt`.
+        """
+        from .derivatives import vjp
+
+        return vjp(self._ready(), seeds, wrt, steps)
 
     # ---- grids ----------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from .catchments import Catchments, read_table
 from .climate import ShortRecordError, climate_indices
 from .config import Config, parse_date
 from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
+from .history import History
 from .kernels.exchange import exchange
 from .model import Model
 from .physics import unit_hydrograph
@@ -66,6 +67,8 @@ class Component:
     start : datetime64[s] or None
     steps : int or None
         Steps of the run; None where it has no end.
+    history : History or None
+        What derivatives with respect to the past need, where the configuration asks for it.
 
     Raises
     ------
@@ -94,7 +97,7 @@ class Component:
         elif self.start is not None and end is not None:
             self.steps = int((end - self.start).astype(int)) // config.step_seconds
         self.pet_method = self._choose_pet(config)
-        self._preparation = Preparation(
+        self.preparation = Preparation(
             self.pet_method,
             self.catchments.ids,
             self.catchments.latitude,
@@ -232,13 +235,13 @@ class Component:
 
     def _make_arrays(self, config: Config) -> None:
         count = len(self.catchments)
-        quantities = self._preparation.quantities if self._weather_file is None else ()
+        quantities = self.preparation.quantities if self._weather_file is None else ()
         self.input_items: tuple[Input, ...] = inputs_for(quantities)
         self.inputs = np.zeros((len(self.input_items), count))
         self._lowest = np.array([item.lowest for item in self.input_items])
         self._highest = np.array([item.highest for item in self.input_items])
         hours = config.step_seconds / 3600.0
-        self._scale = np.array([hours if item.per_hour else 1.0 for item in self.input_items])
+        self.input_scale = np.array([hours if item.per_hour else 1.0 for item in self.input_items])
         self._floor = np.array([0.0 if item.per_hour else -np.inf for item in self.input_items])
         self._forcing = np.empty((1, 3, count), dtype=self.model.dtype)
         # Without anything to compute the inputs are the forcing, in another unit.
@@ -259,6 +262,10 @@ class Component:
         self._block_rows = np.empty((0, *self.rows.shape), dtype=self.model.dtype)
         self._cursor = 0
         self.done = 0
+        self.history: History | None = None
+        if config.history:
+            self.pin()
+            self.history = History(self.model, config.history)
 
     def _set_factors(self) -> None:
         for k, item in enumerate(OUTPUTS):
@@ -313,11 +320,16 @@ class Component:
         ForcingError
             If weather is missing or impossible, or has ended; names catchment and time.
         """
+        if self.history is not None:
+            self.history.before_step()
         if self._weather_file is not None:
             self._step_ahead()
         else:
             self._step_with_host()
         self.done += 1
+        if self.history is not None:
+            forcing = self._forcing if self._weather_file is None else self._block_forcing
+            self.history.after_step(self.inputs, forcing[0])
         self._publish(self.rows, self._sources, self._factors, self.outputs)
         if self._results is not None:
             self._results.write(np.stack(self._written))
@@ -327,7 +339,7 @@ class Component:
             self.inputs,
             self._lowest,
             self._highest,
-            self._scale,
+            self.input_scale,
             self._floor,
             self._weather,
         )
@@ -335,7 +347,7 @@ class Component:
             raise self._impossible(*divmod(wrong, len(self.catchments)))
         if self.pet_method != "forcing":
             self._forcing[0, :2] = self._weather[:2]
-            self._preparation.potential_evapotranspiration(self._weather, self.done, self._pet)
+            self.preparation.potential_evapotranspiration(self._weather, self.done, self._pet)
             self._forcing[0, 2] = self._pet
         self.model.advance(self._forcing, self._step_rows)
 
@@ -366,8 +378,8 @@ class Component:
         count = min(self._block_length, self.steps - self.done)
         if count <= 0:
             raise ForcingError(f"{file.path}: the run ended at {self.moment()}")
-        weather = file.read(self._preparation.quantities, self.done, count)
-        self._block_forcing = self._preparation.block(weather, self.done)
+        weather = file.read(self.preparation.quantities, self.done, count)
+        self._block_forcing = self.preparation.block(weather, self.done)
         self._before = self.model.state.copy(), self.model.pending, self.model.steps
         self._block_rows = self.model.run(self._block_forcing)
         self._cursor = 0
@@ -376,7 +388,7 @@ class Component:
     def synchronise(self) -> None:
         """Bring the model to the time of the interface, where it has computed ahead.
 
-        To be called before states or parameters are read or changed.
+        To be called before states are read.
         """
         if self._cursor == self._block_rows.shape[0]:
             return
@@ -386,6 +398,12 @@ class Component:
             self.model.run(self._block_forcing[: self._cursor])
         self._block_rows = self._block_rows[: self._cursor]
         self._block_length = 1
+
+    def changing(self) -> None:
+        """Get ready for a change of states or parameters from outside."""
+        self.synchronise()
+        if self.history is not None:
+            self.history.forget()
 
     def pin(self) -> None:
         """Compute one step at a time from now on, since a host looks at the states themselves."""
@@ -426,11 +444,11 @@ class Component:
                 f"attribute {name!r} cannot be {values[wrong][0]:g} {ATTRIBUTES[name].units} for "
                 f"{listed(self.catchments.ids[wrong])}"
             )
-        self.synchronise()
         current = self.attribute(name)
         changed = np.flatnonzero(current != values)
         if not changed.size:
             return
+        self.changing()
         current[changed] = values[changed]
         if name == "area":
             self.model.area[changed] = values[changed]

@@ -100,6 +100,8 @@ class Config(Section, frozen=True):
     """State file to write when the run ends."""
     output: OutputConfig = OutputConfig()
     """What to write."""
+    history: int = 0
+    """Steps that are remembered, for derivatives with respect to the past (`BmiDhydro.vjp`)."""
     parameters: dict[str, float | list[float]] = {}
     """Values that replace those of the network, by parameter name: one for all, or one for each
     component."""
@@ -248,6 +250,8 @@ def _check(config: Config) -> None:
         )
     if config.forcing.variables and config.forcing.file is None:
         raise ConfigError("forcing.variables: goes with forcing.file")
+    if config.history < 0:
+        raise ConfigError(f"history: {config.history} is less than zero")
     if config.threads is not None and config.threads < 1:
         raise ConfigError(f"threads: {config.threads} is less than one")
     start = config.time.start and parse_date(config.time.start, "time.start")

@@ -124,16 +124,39 @@ class Preparation:
         """
         arguments, rows = self._arguments, self._rows
         arguments[:rows] = weather[1:]
+        arguments[rows + 1], arguments[rows + 2] = self._clock(step)
+        self._run(arguments, result)
+
+    def _clock(self, step: int) -> tuple[int, NDArray | float]:
+        """Return the day of the year and the solar time at which a step begins."""
         assert self._start is not None
         time = self._start + np.timedelta64(step * self.step_seconds, "s")
         day = time.astype("datetime64[D]")
-        arguments[rows + 1] = (day - day.astype("datetime64[Y]")).astype(int) + 1
-        if self.step_seconds < 86400:
-            hour = (time - day).astype(int) / 3600.0
-            arguments[rows + 2] = (hour + self._solar_shift) % 24.0
-        else:
-            arguments[rows + 2] = 0.0
-        self._run(arguments, result)
+        day_of_year = int((day - day.astype("datetime64[Y]")).astype(int)) + 1
+        if self.step_seconds == 86400:
+            return day_of_year, 0.0
+        hour = (time - day).astype(int) / 3600.0
+        return day_of_year, (hour + self._solar_shift) % 24.0
+
+    def time_arguments(self, first: int, count: int) -> tuple[NDArray, ...]:
+        """Return what evapotranspiration takes beside weather, for a block of steps.
+
+        Parameters
+        ----------
+        first, count : int
+
+        Returns
+        -------
+        latitude, day_of_year, start_hour, hours : array
+            Each can be broadcast to (count, catchments).
+        """
+        clock = [self._clock(first + k) for k in range(count)]
+        return (
+            self._arguments[self._rows],
+            np.array([[float(day)] for day, _ in clock]),
+            np.array([np.broadcast_to(hour, self._solar_shift.shape) for _, hour in clock]),
+            np.array(self.step_seconds / 3600.0),
+        )
 
     def block(self, weather: NDArray, first: int) -> NDArray:
         """Turn a block of weather into forcing.

@@ -71,10 +71,11 @@ def differentiate(program: Program, outputs: Sequence[int]) -> Program:
     Returns
     -------
     Program
-        Inputs: those of `program`, then one gradient for each given output, named
-        `PREFIX + position`. Outputs: the gradient of each input of `program`, in order.
+        Inputs: those of `program`, then one gradient for each given output, named `PREFIX` and
+        its place in `outputs` (which may hold an output twice). Outputs: the gradient of each
+        input of `program`, in order.
     """
-    given = tuple(f"{PREFIX}{index}" for index in outputs)
+    given = tuple(f"{PREFIX}{order}" for order in range(len(outputs)))
     result = Program(program.inputs + given)
 
     def operand(name: str | float) -> Operand:

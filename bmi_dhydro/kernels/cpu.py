@@ -270,8 +270,8 @@ def adjoint_source(
         "            k = t - first",
         *indented(_forcing_loads(process), 3),
         *(
-            f"            {PREFIX}{position} = output_gradient[t, {k}, c] * share"
-            for k, position in enumerate(positions)
+            f"            {PREFIX}{count + k} = output_gradient[t, {k}, c] * share"
+            for k in range(len(positions))
         ),
         *indented(summed.start(), 3),
         *indented(_over_components(components, dtype, backward_body), 3),

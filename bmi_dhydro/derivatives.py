@@ -1,0 +1,224 @@
+"""Adjoint derivatives of a component: how an objective of its outputs changes with anything.
+
+In the manner of FMI 3 (`fmi3GetAdjointDerivative`): a host that has an objective gives the
+derivative of that with respect to outputs (the seeds), and gets it with respect to inputs,
+parameters, attributes and the state some steps back. So a coupled system can be differentiated
+through its components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .differentiable import Block, run, torch_parameters
+from .errors import OrderError, VariableError, nearest
+from .kernels.binding import bind
+from .kernels.reference import TORCH_PRIMITIVES
+from .physics import unit_hydrograph
+from .variables import OUTPUTS, factor
+from .weather import PET_METHODS
+
+if TYPE_CHECKING:
+    from .component import Component
+
+PENDING = "routing_pending"
+
+
+@dataclass
+class _Leaves:
+    """Tensors that gradients are asked for, and the block that is made of them."""
+
+    block: Block
+    inputs: dict[str, Tensor] = field(default_factory=dict)
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+    attributes: dict[str, Tensor] = field(default_factory=dict)
+    states: dict[str, Tensor] = field(default_factory=dict)
+
+    def find(self, name: str) -> Tensor:
+        tables = (self.inputs, self.parameters, self.attributes, self.states)
+        for table in tables:
+            if name in table:
+                return table[name]
+        known = [name for table in tables for name in table]
+        raise VariableError(f"no derivative with respect to {name!r}; {nearest(name, known)}")
+
+
+def vjp(
+    component: Component,
+    seeds: Mapping[str, NDArray],
+    wrt: Sequence[str],
+    steps: int,
+) -> dict[str, NDArray]:
+    """Pull the derivative of an objective back through the last steps of a component.
+
+    Parameters
+    ----------
+    component : Component
+        Configured with `history` of at least `steps`.
+    seeds : mapping
+        Derivative of the objective with respect to outputs, by name (of the interface, in its
+        units, or of the model): shape (steps, catchments), or (catchments,) for the last step.
+    wrt : sequence of str
+        Inputs of the interface, parameters, attributes, states (those `steps` back) or
+        `"routing_pending"`.
+    steps : int
+        How far to go back.
+
+    Returns
+    -------
+    dict of array
+        The derivative of the objective with respect to each of `wrt`: shape (steps, catchments)
+        for inputs, (catchments, components) for parameters and states, (catchments,) for
+        parameters of routing and attributes, (catchments, lags) for `"routing_pending"`. With
+        respect to attributes it goes through the network and includes all parameters.
+
+    Raises
+    ------
+    OrderError
+        If fewer steps are remembered.
+    VariableError
+        If a name is unknown.
+    ValueError
+        If seeds have another shape.
+    """
+    history = component.history
+    if history is None or steps > len(history):
+        available = 0 if history is None else len(history)
+        raise OrderError(
+            f"{steps} steps cannot be gone back: {available} are remembered; set history: {steps} "
+            "in the configuration and do as many steps"
+        )
+    leaves = _leaves(component, wrt, *history.since(steps))
+    model = component.model
+    outputs = {item.name: item for item in OUTPUTS}
+    sources = {name: outputs[name].source if name in outputs else name for name in seeds}
+    for name, source in sources.items():
+        # The routing store is left out: it is what remains, not what leaves.
+        known = (*outputs, *model.process.output_names, unit_hydrograph.DISCHARGE)
+        if source not in known:
+            raise VariableError(f"no derivative of {name!r}; {nearest(name, known)}")
+    result = run(
+        model.process,
+        list(dict.fromkeys(sources.values())),
+        leaves.block,
+        model.step_seconds / 86400.0,
+        model.routed,
+    )
+    objective = torch.zeros((), dtype=leaves.block.forcing.dtype)
+    for name, seed in seeds.items():
+        weights = np.zeros((steps, model.catchments))
+        if np.shape(seed) not in (weights.shape, weights.shape[1:]):
+            raise ValueError(
+                f"the seeds of {name} have shape {np.shape(seed)}, expected {weights.shape} (or "
+                f"{weights.shape[1:]} for the last step)"
+            )
+        weights[slice(None) if np.ndim(seed) == 2 else -1] = seed
+        if name in outputs:
+            conversion = outputs[name].conversion
+            weights *= factor(conversion, model.step_seconds, component.catchments.area)
+        objective = objective + (result.outputs[sources[name]] * torch.as_tensor(weights)).sum()
+    asked = [leaves.find(name) for name in wrt]
+    gradients = torch.autograd.grad(objective, asked, allow_unused=True)
+    return {
+        name: np.zeros(tuple(leaf.shape)) if gradient is None else gradient.numpy()
+        for name, leaf, gradient in zip(wrt, asked, gradients, strict=True)
+    }
+
+
+def _leaves(
+    component: Component,
+    wrt: Sequence[str],
+    set_by_host: NDArray,
+    forcing: NDArray,
+    state: NDArray,
+    pending: NDArray,
+) -> _Leaves:
+    """Make the block of the last steps of tensors that gradients can be asked for."""
+    model, catchments = component.model, component.catchments
+
+    def leaf(values: NDArray) -> Tensor:
+        # Views of a model are read-only, and of its precision; derivatives are in float64.
+        return torch.tensor(np.array(values, dtype=float), requires_grad=True)
+
+    names = component.trained.layout.attributes
+    attributes = {name: leaf(catchments.attributes[name]) for name in names}
+    attributes["area"] = leaf(model.area)
+    values = model.parameters
+    parameters = {name: leaf(array) for name, array in values.items()}
+    process_names = model.process.parameter_names
+    routing_names = [item.name for item in unit_hydrograph.PARAMETERS]
+    process = [parameters[name] for name in process_names]
+    routing = [parameters[name] for name in routing_names]
+    if any(name in names for name in wrt):
+        process, routing = _through_network(component, attributes, process, routing)
+    inputs = {
+        item.name: leaf(set_by_host[:, row]) for row, item in enumerate(component.input_items)
+    }
+    states = {
+        name: leaf(array) for name, array in zip(model.process.state_names, state, strict=True)
+    }
+    states[PENDING] = leaf(pending)
+    block = Block(
+        torch.stack(process),
+        routing,
+        attributes["area"],
+        _forcing(component, inputs, forcing),
+        torch.stack([states[name] for name in model.process.state_names]),
+        states[PENDING] if model.routed else None,
+    )
+    return _Leaves(block, inputs, parameters, attributes, states)
+
+
+def _through_network(
+    component: Component,
+    attributes: Mapping[str, Tensor],
+    process: list[Tensor],
+    routing: list[Tensor],
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Let parameters depend on attributes, their values staying as they are.
+
+    A host may have changed parameters; the network's own differ from them by a constant then.
+    """
+    trained = component.trained
+    normalisation = trained.normalisation
+    table = torch.stack([attributes[name] for name in normalisation.names], dim=1)
+    inputs = (table - torch.as_tensor(normalisation.mean)) / torch.as_tensor(
+        normalisation.deviation
+    )
+    weights = {name: torch.as_tensor(value).double() for name, value in trained.weights.items()}
+    from_network = torch_parameters(trained.layout, weights, inputs)
+
+    def joined(own: list[Tensor], given: list[Tensor]) -> list[Tensor]:
+        return [a + (b - b.detach()) for a, b in zip(own, given, strict=True)]
+
+    return joined(process, from_network[0]), joined(routing, from_network[1])
+
+
+def _forcing(component: Component, inputs: Mapping[str, Tensor], forcing: NDArray) -> Tensor:
+    """Turn inputs of the interface into forcing; where weather is read there are none."""
+    if not inputs:
+        return torch.tensor(np.array(forcing, dtype=float))
+    rows = {
+        item.source: inputs[item.name] * scale
+        for item, scale in zip(component.input_items, component.input_scale, strict=True)
+    }
+    method = component.pet_method
+    if method == "forcing":
+        pet = rows["potential_evapotranspiration"]
+        rows["potential_evapotranspiration"] = torch.where(pet > 0.0, pet, 0.0)
+    else:
+        function, quantities = PET_METHODS[method]
+        steps = forcing.shape[0]
+        time = component.preparation.time_arguments(component.done - steps, steps)
+        rows["potential_evapotranspiration"] = bind(function, TORCH_PRIMITIVES)(
+            *(rows[name] for name in quantities), *map(torch.as_tensor, time)
+        )
+    order = ("precipitation", "temperature", "potential_evapotranspiration")
+    return torch.stack([rows[name] for name in order], dim=1)
