@@ -8,7 +8,6 @@ With --check it ends with 1 where a limit of the project is missed, and says whi
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from table import Report, median_seconds
+from table import Report, median_seconds, peak_resident_megabytes
 from torch import Tensor
 
 from bmi_dhydro.kernels import autograd, reference
@@ -54,9 +53,9 @@ def forward_and_backward(run: Run, arrays: tuple[Tensor, Tensor, Tensor]) -> Non
 
 def peak_memory(catchments: int) -> float:
     """Return the MB that a forward and backward pass adds to a process of its own."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_resident_megabytes()
     forward_and_backward(autograd.run_process, tensors(DAYS, catchments))
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return peak_resident_megabytes() - before
 
 
 def main() -> None:

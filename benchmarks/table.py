@@ -49,6 +49,13 @@ class Report:
             print("all limits kept")
 
 
+def peak_resident_megabytes() -> float:
+    """Return the most memory that this process has had resident so far."""
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
 def processor() -> str:
     """Return the name of this machine's processor and how many this process may use."""
     from bmi_dhydro.kernels.cpu import default_threads
