@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ GEOGRAPHY = {
     "latitude": "degrees_north",
     "longitude": "degrees_east",
     "elevation": "m",
+    "fold": "1",
 }
 
 
@@ -33,6 +34,8 @@ class Catchments:
         In km2.
     latitude, longitude, elevation : array, shape (catchments,)
         In degrees and m; NaN where unknown.
+    fold : array, shape (catchments,)
+        Number of a group of neighbours, for tests in space; NaN where unknown.
     attributes : dict of array, shape (catchments,)
         By the names of `attributes.ATTRIBUTES`.
     """
@@ -42,6 +45,7 @@ class Catchments:
     latitude: NDArray
     longitude: NDArray
     elevation: NDArray
+    fold: NDArray
     attributes: dict[str, NDArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -55,8 +59,23 @@ class Catchments:
             self.latitude[rows],
             self.longitude[rows],
             self.elevation[rows],
+            self.fold[rows],
             {name: values[rows] for name, values in self.attributes.items()},
         )
+
+    def chosen(self, ids: Sequence[str], source: str) -> Catchments:
+        """Return the catchments with these ids, in this order.
+
+        Raises
+        ------
+        CatchmentError
+            If one is not there; names `source`.
+        """
+        place = {name: row for row, name in enumerate(self.ids.tolist())}
+        absent = [name for name in ids if name not in place]
+        if absent:
+            raise CatchmentError(f"{source}: has no catchment {listed(absent)}")
+        return self.subset(np.array([place[name] for name in ids]))
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any], source: str) -> Catchments:
@@ -113,6 +132,7 @@ class Catchments:
             latitude,
             numbers.get("longitude", unknown),
             numbers.get("elevation", unknown),
+            numbers.get("fold", unknown),
             {name: numbers[name] for name in ATTRIBUTES if name in numbers},
         )
 

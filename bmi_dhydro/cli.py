@@ -135,6 +135,35 @@ def run(config: Path, out: Path | None) -> None:
 
 
 @main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "--stop-after",
+    type=click.IntRange(1),
+    help="End after this many batches; a later call goes on from there.",
+)
+@_explained
+def train(config: Path, stop_after: int | None) -> None:
+    """Train a model as CONFIG, a YAML file, says.
+
+    Weather, observed flow and a catchment table go in; model.safetensors comes out, in the folder
+    that the configuration names, with a log and curves. Call it again after a break, and it goes
+    on with the same result. docs/training.md explains every key.
+    """
+    from .simulation import progress
+    from .training.run import TrainingRun
+
+    run = TrainingRun(config)
+    judged = "" if run.validation is None else f", {len(run.validation.data.ids)} to judge by"
+    click.echo(f"{len(run.learned.ids)} catchments to learn from{judged}")
+    model = run.run(progress, stop_after)
+    if model is None:
+        click.echo(f"stopped; call again to go on from {run.folder}")
+    else:
+        click.echo(f"wrote {model}")
+        click.echo(f"describe it:  bmi-dhydro info {model}")
+
+
+@main.command()
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("observed", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(

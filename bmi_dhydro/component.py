@@ -127,13 +127,7 @@ class Component:
             return Catchments.from_columns(columns, "catchments.inline")
         assert chosen.table is not None
         table = read_table(Path(chosen.table))
-        if chosen.select is None:
-            return table
-        place = {name: row for row, name in enumerate(table.ids.tolist())}
-        absent = [name for name in chosen.select if name not in place]
-        if absent:
-            raise CatchmentError(f"{chosen.table}: has no catchment {listed(absent)}")
-        return table.subset(np.array([place[name] for name in chosen.select]))
+        return table if chosen.select is None else table.chosen(chosen.select, chosen.table)
 
     def _open_weather(self, config: Config, end: np.datetime64 | None) -> None:
         from .io.forcing import ForcingFile

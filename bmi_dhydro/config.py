@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints, overload
 
 import msgspec
 import numpy as np
@@ -162,6 +162,34 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+_Kind = TypeVar("_Kind", bound=Section)
+
+
+def read_section(file: Path, kind: type[_Kind]) -> _Kind:
+    """Read a YAML file as a section; paths in it stay as they are.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, no YAML, or has unknown, missing or impossible keys.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not text"
+        raise ConfigError(f"{file}: cannot read the configuration ({reason})") from None
+    try:
+        document = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {error}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: a configuration is a mapping of keys, such as 'catchments:'")
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{file}: {_explained(str(error), kind)}") from None
+
+
 def read_config(path: str | Path) -> Config:
     """Read a configuration; relative paths in it are relative to its folder.
 
@@ -179,22 +207,7 @@ def read_config(path: str | Path) -> Config:
         If the file is missing, no YAML, or has unknown, missing or impossible keys.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not text"
-        raise ConfigError(f"{file}: cannot read the configuration ({reason})") from None
-    try:
-        document = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise ConfigError(f"{file}: a configuration is a mapping of keys, such as 'catchments:'")
-    try:
-        config = msgspec.convert(document, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{file}: {_explained(str(error))}") from None
-    config = _resolved(config, file.parent)
+    config = _resolved(read_section(file, Config), file.parent)
     try:
         _check(config)
     except ConfigError as error:
@@ -202,13 +215,13 @@ def read_config(path: str | Path) -> Config:
     return config
 
 
-def _explained(message: str) -> str:
+def _explained(message: str, kind: type) -> str:
     """Add the nearest known key to msgspec's message about an unknown one."""
     match = re.match(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", message)
     if not match:
         return message.replace("`$.", "`").replace("`$`", "the top level")
     key, where = match[1], match[2] or ""
-    section: Any = Config
+    section: Any = kind
     for part in filter(None, where.split(".")):
         section = get_type_hints(section)[part]
         section = next((a for a in get_args(section) if hasattr(a, "__struct_fields__")), section)
@@ -216,21 +229,26 @@ def _explained(message: str) -> str:
     return f"unknown key {'.'.join(filter(None, (where, key)))!r}; {nearest(key, known)}"
 
 
+@overload
+def resolved(path: str, folder: Path) -> str: ...
+@overload
+def resolved(path: None, folder: Path) -> None: ...
+def resolved(path: str | None, folder: Path) -> str | None:
+    """Return a path of a configuration in `folder` as an absolute one."""
+    return None if path is None else str((folder / path).resolve())
+
+
 def _resolved(config: Config, folder: Path) -> Config:
     """Make the paths of a configuration absolute."""
-
-    def absolute(path: str | None) -> str | None:
-        return None if path is None else str((folder / path).resolve())
-
     replace = msgspec.structs.replace
     return replace(
         config,
-        model=config.model if config.model == "default" else absolute(config.model),
-        catchments=replace(config.catchments, table=absolute(config.catchments.table)),
-        forcing=replace(config.forcing, file=absolute(config.forcing.file)),
-        output=replace(config.output, file=absolute(config.output.file)),
-        initial_state=absolute(config.initial_state),
-        save_state=absolute(config.save_state),
+        model=config.model if config.model == "default" else resolved(config.model, folder),
+        catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
+        forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
+        output=replace(config.output, file=resolved(config.output.file, folder)),
+        initial_state=resolved(config.initial_state, folder),
+        save_state=resolved(config.save_state, folder),
     )
 
 

@@ -38,6 +38,10 @@ class ResultsError(DhydroError, OSError):
     """Results cannot be written or read."""
 
 
+class TrainingError(DhydroError, ValueError):
+    """Training cannot start, go on, or make sense of its data."""
+
+
 class OrderError(DhydroError, RuntimeError):
     """A method was called before `initialize` or after `finalize`."""
 

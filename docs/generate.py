@@ -1,4 +1,4 @@
-"""Write the reference pages that are made of the code: variables.md and config.md.
+"""Write the reference pages that are made of the code: variables.md, config.md, training.md.
 
     python docs/generate.py
 
@@ -15,6 +15,7 @@ from bmi_dhydro import config
 from bmi_dhydro.attributes import ATTRIBUTES
 from bmi_dhydro.kernels.cpu import DISCHARGE, ROUTING_STORE
 from bmi_dhydro.physics import HBV, unit_hydrograph
+from bmi_dhydro.training import config as training
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
 FOLDER = Path(__file__).parent
@@ -102,6 +103,23 @@ def _fields(section: type) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _reference(main: type, sections: dict[str, type]) -> list[str]:
+    """Return tables of the keys of a configuration and of its sections."""
+    heading = ("key", "type", "default", "meaning")
+    rows = []
+    for key, kind, default, meaning in _fields(main):
+        if key in sections:
+            kind, meaning = "section", f"{meaning} See [below](#{key})."
+            default = default if default == "required" else "see below"
+        rows.append((f"`{key}`", f"`{kind}`", f"`{default}`", meaning))
+    parts = [_rows(heading, rows)]
+    for name, section in sections.items():
+        parts.append(f"## {name}\n\n{inspect.getdoc(section)}\n")
+        rows = [(f"`{k}`", f"`{t}`", f"`{d}`", m) for k, t, d, m in _fields(section)]
+        parts.append(_rows(heading, rows))
+    return parts
+
+
 def config_page() -> str:
     """Return the page on configuration files."""
     sections = {
@@ -110,27 +128,32 @@ def config_page() -> str:
         "time": config.TimeConfig,
         "output": config.OutputConfig,
     }
-    heading = ("key", "type", "default", "meaning")
-    parts = [
-        "# Configuration\n",
-        "A YAML file. Unknown keys are refused; relative paths are relative to the file. `cfg/` "
-        "has commented examples, and `bmi-dhydro example FOLDER` writes one that runs.\n",
-    ]
-    rows = []
-    for key, kind, default, meaning in _fields(config.Config):
-        if key in sections:
-            kind, meaning = "section", f"{meaning} See [below](#{key})."
-            default = default if default == "required" else "see below"
-        rows.append((f"`{key}`", f"`{kind}`", f"`{default}`", meaning))
-    parts.append(_rows(heading, rows))
-    for name, section in sections.items():
-        parts.append(f"## {name}\n\n{inspect.getdoc(section)}\n")
-        rows = [(f"`{k}`", f"`{t}`", f"`{d}`", m) for k, t, d, m in _fields(section)]
-        parts.append(_rows(heading, rows))
-    return _MADE + "\n".join(parts)
+    introduction = (
+        "# Configuration\n\nA YAML file. Unknown keys are refused; relative paths are relative to "
+        "the file. `cfg/` has commented examples, and `bmi-dhydro example FOLDER` writes one that "
+        "runs.\n"
+    )
+    return _MADE + "\n".join([introduction, *_reference(config.Config, sections)])
 
 
-PAGES = {"variables.md": variables_page, "config.md": config_page}
+def training_page() -> str:
+    """Return the page on training, with the reference of its configuration."""
+    sections = {
+        "catchments": config.CatchmentsConfig,
+        "forcing": config.ForcingConfig,
+        "observed": training.ObservedConfig,
+        "split": training.SplitConfig,
+        "settings": training.SettingsConfig,
+    }
+    introduction = (FOLDER / "training_introduction.md").read_text()
+    return _MADE + "\n".join([introduction, *_reference(training.TrainConfig, sections)])
+
+
+PAGES = {
+    "variables.md": variables_page,
+    "config.md": config_page,
+    "training.md": training_page,
+}
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 
 from bmi_dhydro import __version__, checkpoint
 from bmi_dhydro.config import read_config
+from bmi_dhydro.training.config import read_train_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,18 +22,19 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("page", ["variables.md", "config.md"])
+@pytest.mark.parametrize("page", ["variables.md", "config.md", "training.md"])
 def test_reference_pages_are_those_of_the_code(page):
     assert (ROOT / "docs" / page).read_text() == generator().PAGES[page]()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "cfg").glob("*.yaml")), ids=lambda p: p.stem)
 def test_example_configurations_are_valid(path, tmp_path):
-    assert read_config(path).model == "default"
+    read = read_train_config if path.stem == "training" else read_config
+    read(path)
     # What they leave commented out is valid too.
     text = re.sub(r"^( *)# ((?:\w+:|  \w+:).*)$", r"\1\2", path.read_text(), flags=re.MULTILINE)
     (tmp_path / "all.yaml").write_text(text)
-    read_config(tmp_path / "all.yaml")
+    read(tmp_path / "all.yaml")
 
 
 def test_the_one_catchment_example_runs():

@@ -149,3 +149,38 @@ def skill_map(path: Path, longitude: NDArray, latitude: NDArray, score: NDArray,
     axis.set_title(f"{name} of {int(known.sum())} catchments", loc="left")
     axis.grid(alpha=0.3)
     _save(figure, path)
+
+
+def training_curves(
+    path: Path, runs: Mapping[str, tuple[Sequence[float], Sequence[tuple[int, float]]]]
+) -> None:
+    """Draw losses and validation scores of training runs.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    runs : mapping
+        By name: the loss of each batch, and (batch, median NSE) of each validation.
+    """
+    figure, axes = _figure(figsize=(7.0, 4.2))
+    axis = axes[0, 0]
+    other = axis.twinx()
+    for name, (losses, scores) in runs.items():
+        window = max(1, len(losses) // 100)
+        smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+        axis.plot(np.arange(window, len(losses) + 1), smooth, lw=1.0, label=f"loss, {name}")
+        if scores:
+            batches, values = zip(*scores, strict=True)
+            other.plot(batches, values, "o--", ms=3, lw=0.8, label=f"validation, {name}")
+    axis.set(xlabel="batch", ylabel="loss", yscale="log")
+    axis.set_title("Training", loc="left")
+    axis.grid(alpha=0.3)
+    handles, labels = axis.get_legend_handles_labels()
+    more, names = other.get_legend_handles_labels()
+    if more:
+        other.set_ylabel("median NSE of validation")
+    else:
+        other.set_yticks([])
+    axis.legend(handles + more, labels + names, fontsize=7)
+    _save(figure, path)

@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..physics.primitives import exp, maximum
+from ..physics.primitives import exp, maximum, minimum
+
+# Beyond this the sigmoid is 0 or 1 in float32, and its derivative would be infinity over infinity.
+_SATURATED = 30.0
 
 
 def depth(weights: Mapping[str, Any]) -> int:
     """Return the number of layers, the last one included."""
     return sum(name.endswith(".weight") for name in weights)
+
+
+def sigmoid(values: Any) -> Any:
+    """Return the logistic function, with a derivative that is finite everywhere."""
+    return 1.0 / (1.0 + exp(-minimum(maximum(values, -_SATURATED), _SATURATED)))
 
 
 def evaluate(weights: Mapping[str, Any], inputs: Any) -> Any:
@@ -38,4 +46,4 @@ def evaluate(weights: Mapping[str, Any], inputs: Any) -> Any:
             values @ weights[f"layer_{layer}.weight"] + weights[f"layer_{layer}.bias"], 0.0
         )
     values = values @ weights[f"layer_{last}.weight"] + weights[f"layer_{last}.bias"]
-    return 1.0 / (1.0 + exp(-values))
+    return sigmoid(values)

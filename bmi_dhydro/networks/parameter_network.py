@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..physics import Process, between_bounds, unit_hydrograph
-from ..physics.primitives import exp
-from .mlp import evaluate
+from .mlp import evaluate, sigmoid
 
 AREA_EXPONENT = "area_exponent"
 
@@ -68,7 +67,7 @@ def parameters(
     ]
     first = len(layout.process.parameters) * size
     shape, delay, exponent = unit_hydrograph.PARAMETERS
-    share = 1.0 / (1.0 + exp(-weights[AREA_EXPONENT])) + 0.0 * shares[:, 0]
+    share = sigmoid(weights[AREA_EXPONENT]) + 0.0 * shares[:, 0]
     routing = [
         between_bounds(shares[:, first], shape),
         between_bounds(shares[:, first + 1], delay),

@@ -1,9 +1,16 @@
-"""Training a parameter network through the process model."""
+"""Training a parameter network through the process model.
+
+Every batch is drawn from its own random numbers, made of the seed and the batch's number. So what
+training has to remember are the weights and the optimiser, and training that was cut off goes on
+with the same result.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,11 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..differentiable import Block, run, torch_parameters
+from ..evaluation.metrics import nse
 from ..networks.normalisation import Normalisation
 from ..networks.parameter_network import NetworkLayout, initial_weights
 from ..physics.unit_hydrograph import DISCHARGE
 from .data import TrainingData
-from .loss import scaled_squared_error
+from .loss import LOSSES
 
 
 @dataclass(frozen=True)
@@ -31,10 +39,17 @@ class TrainingSettings:
     catchments, days : int
         Size of a batch; the first `warm_up` days of it do not count.
     warm_up : int
+    loss : str
+        Name in `loss.LOSSES`.
     learning_rate, weight_decay : float
+        Of AdamW; the rate rises for a tenth of the batches, then falls along a cosine.
+    clip : float
+        Largest norm of a gradient.
     noise : float
         Standard deviation of noise on the normalised attributes, against learning catchments
         by heart.
+    validate_every, patience : int
+        Batches between two validations, and how many without improvement end training.
     seed : int
     """
 
@@ -43,10 +58,41 @@ class TrainingSettings:
     catchments: int = 96
     days: int = 1095
     warm_up: int = 365
+    loss: str = "nse"
     learning_rate: float = 3e-3
     weight_decay: float = 0.0
+    clip: float = 1.0
     noise: float = 0.0
+    validate_every: int = 100
+    patience: int = 10
     seed: int = 0
+
+
+@dataclass
+class Progress:
+    """What a training run has to remember to go on exactly.
+
+    Attributes
+    ----------
+    batch : int
+        Batches done.
+    weights : dict of Tensor
+    moments : dict of Tensor
+        Of the optimiser, by `weight.moment`.
+    losses : list of float
+        Of each batch.
+    scores : list of (int, float)
+        Batch and median NSE of each validation.
+    best : dict of Tensor
+        Weights of the best validation; empty where there was none.
+    """
+
+    batch: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    moments: dict[str, Tensor] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    scores: list[tuple[int, float]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
 
 
 def simulate(
@@ -78,18 +124,197 @@ def simulate(
     return run(layout.process, (DISCHARGE,), block).outputs[DISCHARGE]
 
 
-def _windows(
-    observed: NDArray, settings: TrainingSettings, random: np.random.Generator
-) -> Iterator[tuple[NDArray, int]]:
-    """Draw batches: indices of catchments and the first day of their common window."""
-    days, catchments = observed.shape
-    size = min(settings.catchments, catchments)
-    while True:
-        first = int(random.integers(0, days - settings.days + 1))
-        counted = observed[first + settings.warm_up : first + settings.days]
-        usable = np.flatnonzero(np.isfinite(counted).any(axis=0))
-        if usable.size:
-            yield random.choice(usable, min(size, usable.size), replace=False), first
+def learning_rate(settings: TrainingSettings, batch: int) -> float:
+    """Return the learning rate of a batch."""
+    rise = max(1, settings.batches // 10)
+    if batch < rise:
+        return settings.learning_rate * (batch + 1) / rise
+    done = (batch - rise) / max(1, settings.batches - rise)
+    return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Flow that training does not see, to judge it by.
+
+    Attributes
+    ----------
+    data : TrainingData
+        Its first `warm_up` days do not count.
+    warm_up : int
+    """
+
+    data: TrainingData
+    warm_up: int
+
+
+class Trainer:
+    """Trains one network.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+    data : TrainingData
+        The catchments and days to learn from, and no others.
+    settings : TrainingSettings
+    validation : Validation, optional
+        Decides which weights are kept, and when to stop; without it the last are kept.
+    progress : Progress, optional
+        Of a run that was cut off.
+
+    Raises
+    ------
+    ValueError
+        If windows are longer than the data, or the loss is unknown.
+    """
+
+    def __init__(
+        self,
+        layout: NetworkLayout,
+        data: TrainingData,
+        settings: TrainingSettings,
+        validation: Validation | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        if settings.days > len(data.dates):
+            raise ValueError(
+                f"windows of {settings.days} days do not fit into {len(data.dates)} days of data"
+            )
+        if settings.loss not in LOSSES:
+            raise ValueError(f"loss {settings.loss!r} is unknown; known: {', '.join(LOSSES)}")
+        self.layout, self.data, self.settings = layout, data, settings
+        self.validation = validation
+        self.normalisation = Normalisation.of(
+            {name: data.attributes[name] for name in layout.attributes}
+        )
+        self._inputs, self._area = self._tensors(data)
+        self._forcing = torch.as_tensor(data.forcing)
+        self._observed = torch.as_tensor(data.streamflow)
+        self._spread = torch.as_tensor(np.nanstd(data.streamflow, axis=0))
+        self._loss = LOSSES[settings.loss]
+        self.progress = progress or Progress(
+            weights={
+                name: torch.tensor(value)
+                for name, value in initial_weights(layout, settings.hidden, settings.seed).items()
+            }
+        )
+        self._weights = {
+            name: value.clone().requires_grad_() for name, value in self.progress.weights.items()
+        }
+        self._optimiser = torch.optim.AdamW(
+            self._weights.values(), lr=1.0, weight_decay=settings.weight_decay
+        )
+        self._restore_moments(self.progress.moments)
+
+    def _tensors(self, data: TrainingData) -> tuple[Tensor, Tensor]:
+        inputs = torch.as_tensor(self.normalisation(data.attributes), dtype=torch.float32)
+        return inputs, torch.as_tensor(data.attributes["area"], dtype=torch.float32)
+
+    def _restore_moments(self, moments: dict[str, Tensor]) -> None:
+        for name, weight in self._weights.items():
+            found = {
+                key.removeprefix(f"{name}/"): value.clone()
+                for key, value in moments.items()
+                if key.startswith(f"{name}/")
+            }
+            if found:
+                self._optimiser.state[weight] = found
+
+    def snapshot(self) -> Progress:
+        """Return what is needed to go on from here."""
+        done = self.progress
+        moments = {
+            f"{name}/{key}": value.clone()
+            for name, weight in self._weights.items()
+            for key, value in self._optimiser.state[weight].items()
+        }
+        weights = {name: value.detach().clone() for name, value in self._weights.items()}
+        return Progress(
+            done.batch, weights, moments, list(done.losses), list(done.scores), dict(done.best)
+        )
+
+    def finished(self) -> bool:
+        """Return whether all batches are done, or validation no longer improves."""
+        scores = [score for _, score in self.progress.scores]
+        stale = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
+        return self.progress.batch >= self.settings.batches or stale >= self.settings.patience
+
+    def step(self) -> float:
+        """Do one batch; return its loss.
+
+        Raises
+        ------
+        FloatingPointError
+            If the loss is not a number; names the batch and its catchments. The weights stay as
+            they were.
+        """
+        settings, batch = self.settings, self.progress.batch
+        chosen, first = self._window(batch)
+        index = torch.as_tensor(chosen)
+        block = slice(first, first + settings.days)
+        inputs = self._inputs[index]
+        if settings.noise:
+            generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + batch)
+            inputs = inputs + settings.noise * torch.randn(inputs.shape, generator=generator)
+        discharge = simulate(
+            self.layout, self._weights, inputs, self._area[index], self._forcing[block][:, :, index]
+        )
+        loss = self._loss(
+            discharge[settings.warm_up :],
+            self._observed[block][settings.warm_up :, index],
+            self._spread[index],
+        )
+        self._optimiser.zero_grad()
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self._weights.values(), settings.clip)
+        if not (torch.isfinite(loss) and torch.isfinite(norm)):
+            names = ", ".join(map(str, self.data.ids[chosen][:5]))
+            raise FloatingPointError(
+                f"loss of batch {batch} is {loss.item()} and its gradient {norm.item()}; days from "
+                f"{self.data.dates[first]}, catchments {names} and {max(0, len(chosen) - 5)} more"
+            )
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate(settings, batch)
+        self._optimiser.step()
+        self.progress.batch += 1
+        self.progress.losses.append(loss.item())
+        due = self.progress.batch % settings.validate_every == 0
+        if self.validation is not None and (due or self.progress.batch == settings.batches):
+            self._validate(self.validation)
+        return loss.item()
+
+    def _window(self, batch: int) -> tuple[NDArray, int]:
+        """Draw a batch: indices of catchments and the first day of their common window."""
+        settings = self.settings
+        random = np.random.default_rng([settings.seed, batch])
+        days, catchments = self.data.streamflow.shape
+        while True:
+            first = int(random.integers(0, days - settings.days + 1))
+            counted = self.data.streamflow[first + settings.warm_up : first + settings.days]
+            usable = np.flatnonzero(np.isfinite(counted).any(axis=0))
+            if usable.size:
+                size = min(settings.catchments, catchments, usable.size)
+                return random.choice(usable, size, replace=False), first
+
+    def _validate(self, validation: Validation) -> None:
+        with torch.no_grad():
+            inputs, area = self._tensors(validation.data)
+            forcing = torch.as_tensor(validation.data.forcing)
+            simulated = simulate(self.layout, self._weights, inputs, area, forcing).numpy()
+        skill = nse(
+            simulated[validation.warm_up :], validation.data.streamflow[validation.warm_up :]
+        )
+        score = float(np.nanmedian(skill))
+        if all(score > earlier for _, earlier in self.progress.scores):
+            self.progress.best = {
+                name: value.detach().clone() for name, value in self._weights.items()
+            }
+        self.progress.scores.append((self.progress.batch, score))
+
+    def result(self) -> dict[str, NDArray]:
+        """Return the weights to keep."""
+        weights: dict[str, Any] = self.progress.best or self._weights
+        return {name: value.detach().numpy().copy() for name, value in weights.items()}
 
 
 def train(
@@ -98,14 +323,12 @@ def train(
     settings: TrainingSettings,
     progress: Callable[[int, float], None] = lambda batch, loss: None,
 ) -> tuple[dict[str, NDArray], Normalisation]:
-    """Train a network on observed streamflow.
+    """Train a network on observed streamflow, from beginning to end.
 
     Parameters
     ----------
-    layout : NetworkLayout
-    data : TrainingData
-        The catchments and days to learn from, and no others.
-    settings : TrainingSettings
+    layout, data, settings
+        As for `Trainer`.
     progress : callable
         Called after each batch with its number and loss.
 
@@ -114,54 +337,9 @@ def train(
     weights : dict of array
     normalisation : Normalisation
         Of the attributes.
-
-    Raises
-    ------
-    FloatingPointError
-        If a loss is not a number; names the batch and its catchments.
     """
-    torch.manual_seed(settings.seed)
-    random = np.random.default_rng(settings.seed)
-    normalisation = Normalisation.of({name: data.attributes[name] for name in layout.attributes})
-    inputs = torch.as_tensor(normalisation(data.attributes), dtype=torch.float32)
-    area = torch.as_tensor(data.attributes["area"], dtype=torch.float32)
-    forcing = torch.as_tensor(data.forcing)
-    observed = torch.as_tensor(data.streamflow)
-    spread = torch.as_tensor(np.nanstd(data.streamflow, axis=0))
-    weights = {
-        name: torch.tensor(value, requires_grad=True)
-        for name, value in initial_weights(layout, settings.hidden, settings.seed).items()
-    }
-    optimiser = torch.optim.AdamW(
-        weights.values(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=settings.learning_rate, total_steps=settings.batches
-    )
-    windows = _windows(data.streamflow, settings, random)
-    for batch in range(settings.batches):
-        chosen, first = next(windows)
-        index = torch.as_tensor(chosen)
-        block = slice(first, first + settings.days)
-        seen = inputs[index]
-        if settings.noise:
-            seen = seen + settings.noise * torch.randn_like(seen)
-        discharge = simulate(layout, weights, seen, area[index], forcing[block][:, :, index])
-        loss = scaled_squared_error(
-            discharge[settings.warm_up :],
-            observed[block][settings.warm_up :, index],
-            spread[index],
-        )
-        if not torch.isfinite(loss):
-            names = ", ".join(map(str, data.ids[chosen][:5]))
-            raise FloatingPointError(
-                f"loss of batch {batch} is {loss.item()}; days from {data.dates[first]}, "
-                f"catchments {names} and {max(0, len(chosen) - 5)} more"
-            )
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
-        optimiser.step()
-        schedule.step()
-        progress(batch, loss.item())
-    return {name: value.detach().numpy() for name, value in weights.items()}, normalisation
+    trainer = Trainer(layout, data, settings)
+    while not trainer.finished():
+        loss = trainer.step()
+        progress(trainer.progress.batch, loss)
+    return trainer.result(), trainer.normalisation

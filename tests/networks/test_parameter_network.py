@@ -42,6 +42,14 @@ def test_the_area_exponent_is_one_for_all_and_not_negative():
     assert np.unique(exponent).size == 1
 
 
+def test_gradients_of_saturated_networks_are_finite():
+    weights = {k: torch.as_tensor(v) for k, v in initial_weights(LAYOUT, (4,), 0).items()}
+    inputs = torch.full((1, 3), 1e6, requires_grad=True)
+    process, _ = bind(parameters, TORCH_PRIMITIVES)(LAYOUT, weights, inputs)
+    torch.stack(process).sum().backward()
+    assert torch.isfinite(inputs.grad).all()
+
+
 def test_normalisation():
     table = {"a": np.array([1.0, 3.0]), "b": np.array([5.0, 5.0])}
     normalisation = Normalisation.of(table)

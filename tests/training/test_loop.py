@@ -11,7 +11,7 @@ from bmi_dhydro.networks.parameter_network import NetworkLayout, initial_weights
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.data import TrainingData
 from bmi_dhydro.training.loop import TrainingSettings, simulate, train
-from bmi_dhydro.training.loss import scaled_squared_error
+from bmi_dhydro.training.loss import nse as nse_loss
 
 from ..conftest import random_setup
 
@@ -85,7 +85,9 @@ def test_training_learns_and_repeats_itself():
 def test_a_loss_that_is_no_number_names_its_batch():
     data = made_up().observed_in("2000-01-01", "2002-12-31")
     data.forcing[:, 0, 5] = np.nan
-    with pytest.raises(FloatingPointError, match="loss of batch 0 is nan; days from 20"):
+    with pytest.raises(
+        FloatingPointError, match="loss of batch 0 is nan and its gradient nan; days from 20"
+    ):
         train(LAYOUT, data, SETTINGS)
 
 
@@ -94,7 +96,7 @@ def test_the_loss_skips_gaps():
     observed = torch.tensor([[2.0, float("nan")], [3.0, 2.0]])
     spread = torch.tensor([0.9, 1.9])
     expected = (1.0 + 0.0 + 1.0) / 3.0
-    assert scaled_squared_error(simulated, observed, spread).item() == pytest.approx(expected)
+    assert nse_loss(simulated, observed, spread).item() == pytest.approx(expected)
 
 
 def test_the_training_file(mopex):

@@ -1,0 +1,72 @@
+"""Several networks as one: the components of each become components of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .mlp import depth
+from .parameter_network import AREA_EXPONENT, NetworkLayout
+
+
+def merge(
+    layout: NetworkLayout, members: Sequence[Mapping[str, NDArray]]
+) -> tuple[NetworkLayout, dict[str, NDArray]]:
+    """Join networks that were trained apart, from different seeds.
+
+    Hidden units stand side by side, so that each member computes what it did alone; its components
+    follow those of the member before it. A catchment has one unit hydrograph, so the outputs for
+    routing are averaged, before the sigmoid.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+        Of each member.
+    members : sequence of dict
+        Weights, of equal shapes.
+
+    Returns
+    -------
+    layout : NetworkLayout
+        With the components of all members.
+    weights : dict of array
+    """
+    count, size = len(members), layout.components
+    layers = depth({name: None for name in members[0] if name != AREA_EXPONENT})
+    merged: dict[str, NDArray] = {}
+    for layer in range(layers):
+        matrices = [np.asarray(member[f"layer_{layer}.weight"]) for member in members]
+        biases = [np.asarray(member[f"layer_{layer}.bias"]) for member in members]
+        if layer < layers - 1:
+            weight = np.concatenate(matrices, axis=1) if layer == 0 else _diagonal(matrices)
+            merged[f"layer_{layer}.weight"] = weight
+            merged[f"layer_{layer}.bias"] = np.concatenate(biases)
+            continue
+        whole = replace(layout, components=count * size)
+        rows = matrices[0].shape[0]
+        stacked = rows * (1 if layer == 0 else count)
+        weight = np.zeros((stacked, whole.outputs), matrices[0].dtype)
+        bias = np.zeros(whole.outputs, biases[0].dtype)
+        for k, (matrix, offset) in enumerate(zip(matrices, biases, strict=True)):
+            units = slice(None) if layer == 0 else slice(k * rows, (k + 1) * rows)
+            for parameter in range(len(layout.process.parameters)):
+                own = slice(parameter * size, (parameter + 1) * size)
+                place = slice((parameter * count + k) * size, (parameter * count + k + 1) * size)
+                weight[units, place] = matrix[:, own]
+                bias[place] = offset[own]
+            weight[units, -2:] += matrix[:, -2:] / count
+            bias[-2:] += offset[-2:] / count
+        merged[f"layer_{layer}.weight"], merged[f"layer_{layer}.bias"] = weight, bias
+    merged[AREA_EXPONENT] = np.mean([member[AREA_EXPONENT] for member in members], axis=0)
+    return replace(layout, components=count * size), merged
+
+
+def _diagonal(matrices: Sequence[NDArray]) -> NDArray:
+    rows, columns = matrices[0].shape
+    whole = np.zeros((rows * len(matrices), columns * len(matrices)), matrices[0].dtype)
+    for k, matrix in enumerate(matrices):
+        whole[k * rows : (k + 1) * rows, k * columns : (k + 1) * columns] = matrix
+    return whole

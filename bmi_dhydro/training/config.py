@@ -1,0 +1,141 @@
+"""The configuration of a training run, read from YAML; the fields below are its reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ..config import CatchmentsConfig, ForcingConfig, Section, parse_date, read_section, resolved
+from ..errors import ConfigError
+from ..physics import PROCESSES
+
+
+class ObservedConfig(Section, frozen=True):
+    """Observed flow."""
+
+    file: str
+    """NetCDF file with a catchment and a time dimension: mm per step, a rate, or a volume with a
+    variable `area`. Gaps do not count."""
+    variable: str | None = None
+    """Name of the flow in it, where it is not recognised."""
+
+
+class SplitConfig(Section, frozen=True):
+    """Which days and catchments train, and which judge."""
+
+    train: tuple[str, str]
+    """First and last day to learn from."""
+    validate: tuple[str, str] | None = None
+    """First and last day to judge by, for choosing weights and stopping early; without it, and
+    without `hold_out`, all batches are done and the last weights are kept."""
+    hold_out: tuple[int, ...] = ()
+    """Values of the column `fold` of the catchment table: those catchments are judged by, and not
+    learned from."""
+
+
+class SettingsConfig(Section, frozen=True):
+    """How each network is trained."""
+
+    hidden: tuple[int, ...] = (128,)
+    """Units of each hidden layer."""
+    batches: int = 1500
+    """Optimisation steps."""
+    catchments: int = 96
+    """Catchments of a batch."""
+    days: int = 1095
+    """Days of a batch."""
+    warm_up: int = 365
+    """Days at the start of a batch that do not count."""
+    loss: Literal["nse", "log", "kge", "combined"] = "nse"
+    """What is made small: squared errors scaled by each catchment's variability, errors of
+    logarithms, 1 - KGE, or squared errors and a quarter of those of logarithms."""
+    learning_rate: float = 3e-3
+    """Highest rate of AdamW: it rises for a tenth of the batches, then falls along a cosine."""
+    weight_decay: float = 0.0
+    """Of AdamW."""
+    clip: float = 1.0
+    """Largest norm of a gradient."""
+    noise: float = 0.0
+    """Standard deviation of noise on the normalised attributes."""
+    validate_every: int = 100
+    """Batches between two validations."""
+    patience: int = 10
+    """Validations without improvement that end training."""
+
+
+class TrainConfig(Section, frozen=True):
+    """A training run."""
+
+    output: str
+    """Folder for the trained model, the log, curves, and what a later start goes on from."""
+    catchments: CatchmentsConfig
+    """Which catchments; climate indices that the table lacks are those of the days of `train`."""
+    forcing: ForcingConfig
+    """Weather, daily or finer."""
+    observed: ObservedConfig
+    """Observed flow."""
+    split: SplitConfig
+    """Which days and catchments train, and which judge."""
+    process: str = "hbv"
+    """Process model."""
+    components: int = 16
+    """Parallel parameter sets of each network."""
+    seeds: tuple[int, ...] = (0,)
+    """A network is trained from each; their components together make the model."""
+    attributes: list[str] | None = None
+    """What the network sees; all of the vocabulary but area, unless given."""
+    settings: SettingsConfig = SettingsConfig()
+    """How each network is trained."""
+    name: str = "trained model"
+    """What people will call the model."""
+    licence: str = "not stated"
+    """Under which it may be used."""
+
+
+def read_train_config(path: str | Path) -> TrainConfig:
+    """Read the configuration of a training run; relative paths are relative to its folder.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, no YAML, or has unknown, missing or impossible keys.
+    """
+    file = Path(path)
+    config = read_section(file, TrainConfig)
+    replace = msgspec.structs.replace
+    config = replace(
+        config,
+        output=resolved(config.output, file.parent),
+        catchments=replace(config.catchments, table=resolved(config.catchments.table, file.parent)),
+        forcing=replace(config.forcing, file=resolved(config.forcing.file, file.parent)),
+        observed=replace(config.observed, file=resolved(config.observed.file, file.parent)),
+    )
+    try:
+        _check(config)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    return config
+
+
+def _check(config: TrainConfig) -> None:
+    if config.catchments.table is None:
+        raise ConfigError("catchments.table: training needs a table of catchments")
+    if config.forcing.file is None:
+        raise ConfigError("forcing.file: training needs a weather file")
+    if config.process not in PROCESSES:
+        raise ConfigError(f"process: {config.process!r} is unknown; known: {', '.join(PROCESSES)}")
+    if not config.seeds or len(set(config.seeds)) < len(config.seeds):
+        raise ConfigError(f"seeds: {config.seeds} should be one or more different numbers")
+    for key in ("train", "validate"):
+        period = getattr(config.split, key)
+        if period is not None:
+            first, last = (parse_date(text, f"split.{key}") for text in period)
+            if last <= first:
+                raise ConfigError(f"split.{key}: {last} is not after {first}")
+    if config.settings.warm_up >= config.settings.days:
+        raise ConfigError(
+            f"settings.warm_up: {config.settings.warm_up} days leave nothing of a batch of "
+            f"{config.settings.days} days"
+        )

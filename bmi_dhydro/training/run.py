@@ -1,0 +1,331 @@
+"""A training run in a folder: resumable, logged, with curves and a trained model at its end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..attributes import CLIMATE, NETWORK_INPUTS
+from ..catchments import Catchments, read_table
+from ..checkpoint import TrainedModel
+from ..climate import climate_indices
+from ..errors import CatchmentError, TrainingError, listed
+from ..evaluation.plots import training_curves
+from ..evaluation.report import read_flow
+from ..files import replaced
+from ..io.forcing import ForcingFile
+from ..networks.ensemble import merge
+from ..networks.parameter_network import NetworkLayout
+from ..physics import PROCESSES
+from ..weather import Preparation, choose_pet
+from .config import TrainConfig, read_train_config
+from .data import TrainingData
+from .loop import Progress, Trainer, TrainingSettings, Validation
+
+_log = logging.getLogger(__name__)
+
+# Batches between two savings of progress.
+_SAVE_EVERY = 50
+
+# Steps of weather read at a time.
+_BLOCK = 1024
+
+# Days before a validation period that fill the stores.
+_VALIDATION_WARM_UP = 365
+
+# Makes a progress bar: title, total -> context manager of a callable.
+Bar = Callable[[str, int], AbstractContextManager[Callable[[], Any]]]
+
+
+def read_training_data(config: TrainConfig) -> TrainingData:
+    """Read what a configuration names: all days that training and validation need.
+
+    Returns
+    -------
+    TrainingData
+        Catchments without a day of observed flow in the days to learn from are left out, by name
+        in the log. Climate indices that the table lacks are those of the days to learn from.
+
+    Raises
+    ------
+    DhydroError
+        If anything is missing or does not fit.
+    """
+    assert config.catchments.table is not None
+    assert config.forcing.file is not None
+    table = read_table(Path(config.catchments.table))
+    if config.catchments.select is not None:
+        table = table.chosen(config.catchments.select, config.catchments.table)
+    begin, end = (np.datetime64(text, "D") for text in config.split.train)
+    first, last = begin, end
+    if config.split.validate is not None:
+        start, stop = (np.datetime64(text, "D") for text in config.split.validate)
+        first, last = min(first, start - _VALIDATION_WARM_UP), max(last, stop)
+    with ForcingFile(Path(config.forcing.file), table.ids, config.forcing.variables, 86400) as file:
+        first = max(first, file.start.astype("datetime64[D]"))
+        file.begin_at(first.astype("datetime64[s]"), (last + 1).astype("datetime64[s]"))
+        method: str = config.forcing.potential_evapotranspiration
+        if method == "auto":
+            known = bool(np.isfinite(table.latitude).all())
+            method = choose_pet(file.available, known)
+        preparation = Preparation(
+            method, table.ids, table.latitude, table.longitude, file.start, 86400
+        )
+        forcing = np.empty((file.steps, 3, len(table)), np.float32)
+        for step in range(0, file.steps, _BLOCK):
+            count = min(_BLOCK, file.steps - step)
+            weather = file.read(preparation.quantities, step, count)
+            forcing[step : step + count] = preparation.block(weather, step)
+    dates = first + np.arange(forcing.shape[0])
+    data = TrainingData(
+        table.ids,
+        dates,
+        forcing,
+        _observed_flow(config, table, dates),
+        {**table.attributes, "area": table.area},
+        np.zeros(len(table), bool),
+        np.where(np.isfinite(table.fold), table.fold, -1).astype(int),
+        table.latitude,
+        table.longitude,
+    )
+    return _with_climate(_observed(data, str(begin), str(end)), config)
+
+
+def _observed_flow(config: TrainConfig, table: Catchments, dates: NDArray) -> NDArray:
+    """Return daily flow of the catchments, NaN where there is none: shape (days, catchments)."""
+    flow = read_flow(Path(config.observed.file), config.observed.variable)
+    flow = flow.resample(time="1D").mean(skipna=False)
+    present = set(flow["station"].values.tolist())
+    absent = [name for name in table.ids.tolist() if name not in present]
+    if len(absent) == len(table):
+        raise TrainingError(
+            f"{config.observed.file}: has flow of {listed(flow['station'].values)}, but of none "
+            f"of the catchments {listed(table.ids)}"
+        )
+    flow = flow.reindex(station=table.ids, time=dates.astype("datetime64[ns]"))
+    return flow.values.astype(np.float32)
+
+
+def _observed(data: TrainingData, begin: str, end: str) -> TrainingData:
+    known = np.isfinite(data.streamflow[data.between(begin, end)]).any(axis=0)
+    if not known.any():
+        raise TrainingError(f"no catchment has observed flow between {begin} and {end}")
+    if not known.all():
+        _log.warning("left out, no observed flow: %s", listed(data.ids[~known], 20))
+    return data.catchments(known)
+
+
+def _with_climate(data: TrainingData, config: TrainConfig) -> TrainingData:
+    names = config.attributes or list(NETWORK_INPUTS)
+    source = config.catchments.climate
+    missing = [
+        n for n in names if n in CLIMATE and (n not in data.attributes or source == "forcing")
+    ]
+    if missing and source != "table":
+        days = data.between(*config.split.train)
+        dates = data.dates[days]
+        day_of_year = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
+        rows = data.forcing[days].transpose(1, 0, 2).astype(float)
+        indices = climate_indices(rows[0], rows[1], rows[2], day_of_year)
+        data.attributes.update({name: indices[name] for name in missing})
+    absent = [name for name in names if name not in data.attributes]
+    if absent:
+        raise CatchmentError(
+            f"{config.catchments.table}: lacks attributes of the network: {', '.join(absent)}"
+        )
+    return data
+
+
+def split(config: TrainConfig, data: TrainingData) -> tuple[TrainingData, Validation | None]:
+    """Divide data into what is learned from and what is judged by."""
+    held = np.isin(data.fold, config.split.hold_out)
+    if config.split.hold_out and not held.any():
+        raise TrainingError(
+            f"split.hold_out: no catchment has a fold among {list(config.split.hold_out)}; the "
+            f"table has {sorted(set(data.fold.tolist()))}"
+        )
+    if held.all():
+        raise TrainingError("split.hold_out: nothing is left to learn from")
+    learned = data.catchments(~held).period(*config.split.train)
+    if config.split.validate is None and not held.any():
+        return learned, None
+    judged = data.catchments(held) if held.any() else data
+    start, stop = config.split.validate or config.split.train
+    begin = max(np.datetime64(start, "D") - _VALIDATION_WARM_UP, data.dates[0])
+    warm_up = int((np.datetime64(start, "D") - begin).astype(int))
+    if config.split.validate is None:
+        warm_up = max(warm_up, _VALIDATION_WARM_UP)
+    return learned, Validation(judged.period(str(begin), stop), warm_up)
+
+
+class TrainingRun:
+    """A training run in its folder.
+
+    Parameters
+    ----------
+    path : Path
+        Of the configuration. If its folder holds progress of the same configuration, training goes
+        on from there, with the result that it would have had without a break.
+
+    Raises
+    ------
+    TrainingError
+        If the folder holds progress of another configuration.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.config = read_train_config(path)
+        self.folder = Path(self.config.output)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._claim()
+        self.data = read_training_data(self.config)
+        self.learned, self.validation = split(self.config, self.data)
+        names = tuple(self.config.attributes or NETWORK_INPUTS)
+        process = PROCESSES[self.config.process]
+        self.layout = NetworkLayout(process, self.config.components, names)
+
+    def _claim(self) -> None:
+        """Make sure that what is in the folder was made by this configuration."""
+        described = msgspec.to_builtins(msgspec.structs.replace(self.config, output=""))
+        text = json.dumps(described, indent=2, sort_keys=True) + "\n"
+        record = self.folder / "config.json"
+        if record.exists() and record.read_text() != text:
+            ours, before = json.loads(text), json.loads(record.read_text())
+            differing = [key for key in ours if ours[key] != before.get(key)]
+            raise TrainingError(
+                f"{self.folder}: holds a run of another configuration (different: "
+                f"{', '.join(differing)}); choose another output, or remove the folder"
+            )
+        with replaced(record) as temporary:
+            temporary.write_text(text)
+
+    def settings(self, seed: int) -> TrainingSettings:
+        """Return the settings of a member of the ensemble."""
+        values = msgspec.structs.asdict(self.config.settings)
+        return TrainingSettings(**values, seed=seed)
+
+    def run(self, bar: Bar, stop_after: int | None = None) -> Path | None:
+        """Train all members, and write the model.
+
+        Parameters
+        ----------
+        bar : callable
+            Makes a progress bar of a title and a number of batches.
+        stop_after : int, optional
+            Batches of this call after which it ends, leaving its progress.
+
+        Returns
+        -------
+        Path or None
+            Of the trained model; None if `stop_after` came first.
+
+        Raises
+        ------
+        TrainingError
+            If a loss is not a number; the last good progress is kept.
+        """
+        remaining = [stop_after if stop_after is not None else -1]
+        members = []
+        for seed in self.config.seeds:
+            trainer = self._trainer(seed)
+            title = f"seed {seed}" if len(self.config.seeds) > 1 else "training"
+            with bar(title, trainer.settings.batches) as advance:
+                for _ in range(trainer.progress.batch):
+                    advance()
+                self._train(trainer, seed, advance, remaining)
+            if not trainer.finished():
+                return None
+            members.append(trainer)
+        return self._finish(members)
+
+    def _train(
+        self, trainer: Trainer, seed: int, advance: Callable[[], Any], remaining: list[int]
+    ) -> None:
+        while not trainer.finished() and remaining[0] != 0:
+            try:
+                trainer.step()
+            except FloatingPointError as error:
+                self._save(trainer.snapshot(), seed)
+                raise TrainingError(
+                    f"{error}; progress up to there is kept in {self.folder}. Is there weather or "
+                    "flow that cannot be, or is the learning rate too high?"
+                ) from None
+            advance()
+            remaining[0] -= 1
+            if trainer.progress.batch % _SAVE_EVERY == 0 or trainer.finished():
+                self._save(trainer.snapshot(), seed)
+
+    def _progress_file(self, seed: int) -> Path:
+        return self.folder / f"progress_{seed}.pt"
+
+    def _trainer(self, seed: int) -> Trainer:
+        path = self._progress_file(seed)
+        progress = None
+        if path.exists():
+            try:
+                progress = Progress(**torch.load(path, weights_only=True))
+            except Exception as error:  # torch raises many kinds
+                raise TrainingError(
+                    f"{path}: progress cannot be read ({error}); remove it to begin again"
+                ) from None
+        return Trainer(self.layout, self.learned, self.settings(seed), self.validation, progress)
+
+    def _save(self, progress: Progress, seed: int) -> None:
+        with replaced(self._progress_file(seed)) as temporary:
+            torch.save(asdict(progress), temporary)
+        with replaced(self.folder / f"log_{seed}.csv") as temporary:
+            scores = dict(progress.scores)
+            with temporary.open("w", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(("batch", "loss", "validation_median_nse"))
+                for batch, loss in enumerate(progress.losses, 1):
+                    writer.writerow((batch, f"{loss:.6g}", scores.get(batch, "")))
+
+    def _finish(self, members: list[Trainer]) -> Path:
+        layout, weights = merge(self.layout, [member.result() for member in members])
+        config = self.config
+        skill = {}
+        if self.validation is not None:
+            best = [max(score for _, score in member.progress.scores) for member in members]
+            skill = {
+                "period": list(config.split.validate or config.split.train),
+                "validation": {
+                    "median_nse": round(float(np.mean(best)), 3),
+                    "catchments": len(self.validation.data.ids),
+                },
+            }
+        about = {
+            "name": config.name,
+            "version": "1",
+            "licence": config.licence,
+            "training": {
+                "data": Path(config.observed.file).name,
+                "period": list(config.split.train),
+                "catchments": len(self.learned.ids),
+                "potential_evapotranspiration": config.forcing.potential_evapotranspiration,
+                "seeds": list(config.seeds),
+                "settings": msgspec.to_builtins(config.settings),
+            },
+            "skill": skill,
+        }
+        path = self.folder / "model.safetensors"
+        TrainedModel(layout, weights, members[0].normalisation, about).save(path)
+        training_curves(
+            self.folder / "curves.png",
+            {
+                f"seed {seed}": (member.progress.losses, member.progress.scores)
+                for seed, member in zip(config.seeds, members, strict=True)
+            },
+        )
+        return path

@@ -1,0 +1,244 @@
+"""Training runs as people start them: in a folder, cut off and gone on with, judged, refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import netCDF4
+import numpy as np
+import pandas
+import pytest
+import xarray
+from click.testing import CliRunner
+
+from bmi_dhydro import BmiDhydro, checkpoint
+from bmi_dhydro.cli import main
+from bmi_dhydro.errors import CatchmentError, ConfigError, TrainingError
+from bmi_dhydro.example import write_example
+from bmi_dhydro.simulation import progress, run_config
+from bmi_dhydro.training.config import read_train_config
+from bmi_dhydro.training.run import TrainingRun
+
+CONFIG = """
+output: run
+catchments: {table: catchments.csv}
+forcing: {file: weather.nc, potential_evapotranspiration: hargreaves}
+observed: {file: results.nc, variable: land_surface_water__runoff_volume_flux}
+split:
+  train: [2000-10-01, 2002-06-30]
+  validate: [2002-07-01, 2003-09-29]
+components: 2
+settings:
+  {hidden: [8], batches: 12, catchments: 6, days: 400, warm_up: 150, validate_every: 4,
+   learning_rate: 0.02}
+name: a test
+licence: CC0
+"""
+
+
+@pytest.fixture
+def case(tmp_path):
+    """Catchments, weather, and the flow of the default model as observed flow."""
+    config = write_example(tmp_path, 8, 1095, "1d", "file")
+    run_config(config)
+    path = tmp_path / "training.yaml"
+    path.write_text(CONFIG)
+    frame = pandas.read_csv(tmp_path / "catchments.csv")
+    frame["fold"] = np.arange(8) % 4
+    frame.to_csv(tmp_path / "catchments.csv", index=False)
+    return path
+
+
+def changed(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def weights(folder):
+    return checkpoint.load(folder / "model.safetensors").weights
+
+
+def test_a_run_makes_a_model_that_the_component_takes(case):
+    result = CliRunner().invoke(main, ["train", str(case)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "8 catchments to learn from, 8 to judge by" in result.output
+    folder = case.parent / "run"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"model.safetensors", "curves.png", "log_0.csv", "progress_0.pt", "config.json"}
+    model = checkpoint.load(folder / "model.safetensors")
+    assert model.about["name"] == "a test"
+    assert model.about["training"]["period"] == ["2000-10-01", "2002-06-30"]
+    assert model.about["skill"]["validation"]["catchments"] == 8
+    log = pandas.read_csv(folder / "log_0.csv")
+    assert log["batch"].tolist() == list(range(1, 13))
+    assert log["validation_median_nse"].notna().sum() == 3
+    config = case.parent / "config.yaml"
+    changed(config, "model: default", "model: run/model.safetensors")
+    bmi = BmiDhydro()
+    with warnings.catch_warnings():
+        # Eight catchments make a narrow range of training.
+        warnings.simplefilter("ignore")
+        bmi.initialize(str(config))
+    bmi.update()
+    bmi.component.abandon()
+
+
+def test_going_on_after_a_break_gives_the_same_model(case):
+    whole = TrainingRun(case).run(progress)
+    expected = weights(whole.parent)
+    changed(case, "output: run", "output: again")
+    for batches in (3, 1, 6):
+        assert TrainingRun(case).run(progress, batches) is None
+    broken = TrainingRun(case).run(progress)
+    for name, values in weights(broken.parent).items():
+        assert np.array_equal(values, expected[name]), name
+    a, b = (pandas.read_csv(p.parent / "log_0.csv") for p in (whole, broken))
+    pandas.testing.assert_frame_equal(a, b)
+
+
+def test_a_run_that_is_killed_goes_on_with_the_same_result(case):
+    changed(case, "batches: 12", "batches: 160")
+    changed(case, "validate_every: 4", "validate_every: 40")
+    expected = weights(TrainingRun(case).run(progress).parent)
+    changed(case, "output: run", "output: killed")
+    folder = case.parent / "killed"
+    command = [sys.executable, "-m", "bmi_dhydro", "train", str(case)]
+    for _ in range(2):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = (folder / "log_0.csv").stat().st_mtime_ns if folder.exists() else 0
+        for _ in range(600):
+            log = folder / "log_0.csv"
+            if process.poll() is not None or (log.exists() and log.stat().st_mtime_ns > before):
+                break
+            time.sleep(0.1)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert not (folder / "model.safetensors").exists() or process.returncode == 0
+    subprocess.run(command, check=True, capture_output=True)
+    for name, values in weights(folder).items():
+        assert np.array_equal(values, expected[name]), name
+
+
+def test_held_out_catchments_are_judged_by_and_not_learned_from(case):
+    changed(case, "split:", "split:\n  hold_out: [1, 3]")
+    run = TrainingRun(case)
+    assert run.learned.ids.tolist() == ["cat-1", "cat-3", "cat-5", "cat-7"]
+    assert run.validation.data.ids.tolist() == ["cat-2", "cat-4", "cat-6", "cat-8"]
+    assert str(run.learned.dates[-1]) == "2002-06-30"
+    assert run.validation.warm_up == 365
+    changed(case, "hold_out: [1, 3]", "hold_out: [9]")
+    changed(case, "output: run", "output: other")
+    with pytest.raises(TrainingError, match="no catchment has a fold among .9."):
+        TrainingRun(case)
+
+
+def test_seeds_become_components(case):
+    changed(case, "components: 2", "components: 2\nseeds: [3, 5]")
+    changed(case, "batches: 12", "batches: 2")
+    model = checkpoint.load(TrainingRun(case).run(progress))
+    assert model.layout.components == 4
+    assert model.about["training"]["seeds"] == [3, 5]
+
+
+def test_patience_ends_training_and_the_best_weights_are_kept(case):
+    changed(case, "batches: 12", "batches: 400")
+    changed(case, "learning_rate: 0.02", "learning_rate: 0.5, patience: 2")
+    run = TrainingRun(case)
+    run.run(progress)
+    log = pandas.read_csv(case.parent / "run" / "log_0.csv")
+    assert len(log) < 400
+    scores = log["validation_median_nse"].dropna().to_numpy()
+    assert len(scores) - 1 - np.argmax(scores) == 2
+
+
+def test_climate_is_that_of_the_days_to_learn_from(case):
+    changed(case, "catchments.csv}", "catchments.csv, climate: forcing}")
+    run = TrainingRun(case)
+    days = run.data.between("2000-10-01", "2002-06-30")
+    expected = run.data.forcing[days, 0].mean(axis=0)
+    np.testing.assert_allclose(run.data.attributes["mean_precipitation"], expected, rtol=1e-5)
+
+
+def test_another_configuration_is_refused(case):
+    assert TrainingRun(case).run(progress, 1) is None
+    changed(case, "components: 2", "components: 3")
+    with pytest.raises(TrainingError, match=r"another configuration \(different: components\)"):
+        TrainingRun(case)
+
+
+def test_progress_that_is_damaged_is_refused(case):
+    assert TrainingRun(case).run(progress, 1) is None
+    (case.parent / "run" / "progress_0.pt").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(TrainingError, match="progress cannot be read"):
+        TrainingRun(case).run(progress)
+
+
+def test_catchments_without_flow_are_left_out_by_name(case, caplog):
+    with netCDF4.Dataset(case.parent / "results.nc", "a") as data:
+        data["land_surface_water__runoff_volume_flux"][:, 2] = np.nan
+    run = TrainingRun(case)
+    assert "left out, no observed flow: cat-3" in caplog.text
+    assert "cat-3" not in run.learned.ids
+
+
+def test_no_flow_at_all_is_an_error(case):
+    with netCDF4.Dataset(case.parent / "results.nc", "a") as data:
+        data["land_surface_water__runoff_volume_flux"][:] = np.nan
+    with pytest.raises(TrainingError, match="no catchment has observed flow"):
+        TrainingRun(case)
+
+
+def test_flow_of_other_catchments_is_an_error(case):
+    with xarray.open_dataset(case.parent / "results.nc") as data:
+        flow = data.load()
+    flow["station_id"] = ("station", [f"x{k}" for k in range(8)])
+    flow.to_netcdf(case.parent / "other.nc")
+    changed(case, "results.nc", "other.nc")
+    with pytest.raises(TrainingError, match="but of none of the catchments cat-1"):
+        TrainingRun(case)
+
+
+def test_a_loss_that_is_no_number_keeps_the_last_good_progress(case, monkeypatch):
+    from bmi_dhydro.training import loop
+
+    calls = []
+
+    def broken(simulated, observed, spread):
+        calls.append(1)
+        return simulated.sum() * (float("nan") if len(calls) == 4 else 1.0)
+
+    monkeypatch.setitem(loop.LOSSES, "nse", broken)
+    with pytest.raises(TrainingError, match="loss of batch 3 is nan.*progress up to there is kept"):
+        TrainingRun(case).run(progress)
+    log = pandas.read_csv(case.parent / "run" / "log_0.csv")
+    assert len(log) == 3
+
+
+def test_a_network_of_attributes_that_the_table_lacks(case):
+    frame = pandas.read_csv(case.parent / "catchments.csv")
+    frame.drop(columns=["soil_porosity"]).to_csv(case.parent / "catchments.csv", index=False)
+    with pytest.raises(CatchmentError, match="lacks attributes of the network: soil_porosity"):
+        TrainingRun(case)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("components: 2", "componets: 2", "unknown key 'componets'; did you mean 'components'"),
+        ("hidden: [8]", "hiden: [8]", "unknown key 'settings.hiden'; did you mean 'hidden'"),
+        ("warm_up: 150", "warm_up: 400", "400 days leave nothing of a batch of 400 days"),
+        ("2002-06-30]", "2000-06-30]", "split.train: 2000-06-30T00:00:00 is not after"),
+        ("components: 2", "process: sac", "process: 'sac' is unknown; known: hbv, exp_hydro"),
+        ("components: 2", "seeds: [1, 1]", "should be one or more different numbers"),
+        ("{table: catchments.csv}", "{inline: {id: a}}", "training needs a table"),
+    ],
+)
+def test_bad_configurations(case, old, new, message):
+    changed(case, old, new)
+    with pytest.raises(ConfigError, match=message):
+        read_train_config(case)
