@@ -1,0 +1,93 @@
+"""How long an epoch takes: 300 catchments x 20 years through the static network and the adjoint.
+
+    python benchmarks/train.py [--check]
+
+With --check it ends with 1 where a limit of the project is missed, and says which.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from table import Report
+
+from bmi_dhydro.attributes import NETWORK_INPUTS
+from bmi_dhydro.kernels import reference
+from bmi_dhydro.networks.parameter_network import NetworkLayout
+from bmi_dhydro.physics import HBV
+from bmi_dhydro.training.data import TrainingData
+from bmi_dhydro.training.loop import Trainer, TrainingSettings
+
+CATCHMENTS, YEARS, COMPONENTS = 300, 20, 16
+
+
+def made_up() -> TrainingData:
+    """Return random weather and flow: what an epoch costs does not depend on what it learns."""
+    random = np.random.default_rng(0)
+    days = YEARS * 365
+    shape = (days, CATCHMENTS)
+    forcing = np.empty((days, 3, CATCHMENTS), np.float32)
+    forcing[:, 0] = random.gamma(0.2, 15.0, shape)
+    forcing[:, 1] = random.normal(8.0, 8.0, shape)
+    forcing[:, 2] = random.uniform(0.0, 4.0, shape)
+    attributes = {name: random.normal(size=CATCHMENTS) for name in NETWORK_INPUTS}
+    attributes["area"] = np.exp(random.uniform(4.0, 8.0, CATCHMENTS))
+    nothing = np.zeros(CATCHMENTS)
+    return TrainingData(
+        np.array([f"c{k}" for k in range(CATCHMENTS)]),
+        np.datetime64("1970-01-01") + np.arange(days),
+        forcing,
+        random.gamma(1.0, 1.0, shape).astype(np.float32),
+        attributes,
+        nothing.astype(bool),
+        nothing.astype(int),
+        nothing,
+        nothing,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a limit is missed")
+    check = parser.parse_args().check
+    layout = NetworkLayout(HBV, COMPONENTS, NETWORK_INPUTS)
+    settings = TrainingSettings()
+    data = made_up()
+    trainer = Trainer(layout, data, settings)
+    trainer.step()
+    counted = (settings.days - settings.warm_up) * settings.catchments
+    batches = -(-CATCHMENTS * YEARS * 365 // counted)
+    begin = time.perf_counter()
+    for _ in range(batches):
+        trainer.step()
+    epoch = time.perf_counter() - begin
+
+    # The same batch through the reference kernel: forward and backward, without the rest.
+    forcing = torch.as_tensor(data.forcing[: settings.days, :, : settings.catchments])
+    shape = (settings.catchments, COMPONENTS)
+    parameters = torch.stack(
+        [torch.full(shape, 0.5 * (p.lower + p.upper)) for p in HBV.parameters]
+    ).requires_grad_()
+    state = torch.full((len(HBV.states), *shape), 10.0)
+    begin = time.perf_counter()
+    rows, _ = reference.run_process(HBV, (HBV.runoff,), forcing, parameters, state)
+    rows.square().mean().backward()
+    slow = (time.perf_counter() - begin) * batches
+
+    report = Report(f"HBV, {COMPONENTS} components, static network", ("", "seconds", "ratio", ""))
+    report.row(
+        f"an epoch: {CATCHMENTS} catchments x {YEARS} years, {batches} batches",
+        f"{epoch:.1f}",
+        "",
+        limit="<= 60 s",
+        kept=epoch <= 60.0,
+    )
+    report.row("the same by autograd through the reference", f"{slow:.0f}", f"{slow / epoch:.0f} x")
+    report.finish(check)
+
+
+if __name__ == "__main__":
+    main()
