@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from .attributes import ATTRIBUTES
 from .errors import CatchmentError, listed, nearest
+
+_log = logging.getLogger(__name__)
 
 # Columns of a catchment table that are no attributes of the network's vocabulary.
 GEOGRAPHY = {
@@ -78,7 +81,9 @@ class Catchments:
         return self.subset(np.array([place[name] for name in ids]))
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, Any], source: str) -> Catchments:
+    def from_columns(
+        cls, columns: Mapping[str, Any], source: str, strict: bool = True
+    ) -> Catchments:
         """Make catchments of columns by name.
 
         Parameters
@@ -87,6 +92,8 @@ class Catchments:
             `id` and `area` at least; `latitude`, `longitude`, `elevation`, attributes.
         source : str
             What to call their origin in errors.
+        strict : bool
+            Whether a column that is not known is an error; else it is left out.
 
         Raises
         ------
@@ -94,11 +101,14 @@ class Catchments:
             If a column is missing, unknown, not numeric, or impossible.
         """
         known = ("id", *GEOGRAPHY, *ATTRIBUTES)
-        for name in columns:
-            if name not in known:
-                raise CatchmentError(
-                    f"{source}: column {name!r} is unknown; {nearest(name, known)}"
-                )
+        unknown = [name for name in columns if name not in known]
+        if unknown and strict:
+            raise CatchmentError(
+                f"{source}: column {unknown[0]!r} is unknown; {nearest(unknown[0], known)}"
+            )
+        if unknown:
+            _log.info("%s: columns without a use: %s", source, ", ".join(unknown))
+        columns = {name: values for name, values in columns.items() if name in known}
         for name in ("id", "area"):
             if name not in columns:
                 raise CatchmentError(f"{source}: column {name!r} is missing")
@@ -116,13 +126,13 @@ class Catchments:
                 numbers[name] = np.array(column, dtype=float)
             except (TypeError, ValueError) as error:
                 raise CatchmentError(f"{source}: column {name!r} is not numeric: {error}") from None
-        unknown = np.full(ids.size, np.nan)
+        absent = np.full(ids.size, np.nan)
         area = numbers["area"]
         if not (area > 0).all():
             raise CatchmentError(
                 f"{source}: area must be positive, in km2: {listed(ids[~(area > 0)])}"
             )
-        latitude = numbers.get("latitude", unknown)
+        latitude = numbers.get("latitude", absent)
         if (np.abs(latitude) > 90).any():
             wrong = ids[np.abs(latitude) > 90]
             raise CatchmentError(f"{source}: latitude is beyond 90 degrees: {listed(wrong)}")
@@ -130,9 +140,9 @@ class Catchments:
             ids,
             area,
             latitude,
-            numbers.get("longitude", unknown),
-            numbers.get("elevation", unknown),
-            numbers.get("fold", unknown),
+            numbers.get("longitude", absent),
+            numbers.get("elevation", absent),
+            numbers.get("fold", absent),
             {name: numbers[name] for name in ATTRIBUTES if name in numbers},
         )
 
@@ -144,7 +154,7 @@ def read_table(path: Path) -> Catchments:
     ----------
     path : Path
         `.csv`, `.parquet` or `.nc`, a row (or an element of one dimension) for each catchment;
-        columns as `Catchments.from_columns`.
+        columns as `Catchments.from_columns`; others are left out.
 
     Raises
     ------
@@ -177,4 +187,4 @@ def read_table(path: Path) -> Catchments:
             raise
         raise CatchmentError(f"{path}: cannot be read as a table: {error}") from None
     columns = {str(name): frame[name].to_numpy() for name in frame.columns}
-    return Catchments.from_columns(columns, str(path))
+    return Catchments.from_columns(columns, str(path), strict=False)

@@ -107,7 +107,8 @@ class TrainedModel:
             raise CatchmentError(
                 f"the trained model needs attributes that the catchments lack: "
                 f"{', '.join(absent)}; add them as columns of the catchment table "
-                "(climate indices can also come from at least a year of forcing)"
+                "(climate indices can also come from at least a year of forcing); "
+                f"the catchments have {', '.join(attributes) or 'none'}"
             )
         for name in self.layout.attributes:
             unknown = ids[~np.isfinite(np.asarray(attributes[name], dtype=float))]

@@ -164,6 +164,60 @@ def train(config: Path, stop_after: int | None) -> None:
 
 
 @main.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("observed", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("parameters.safetensors"),
+    show_default=True,
+    help="Parameter file to write.",
+)
+@click.option("--iterations", default=100, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--loss",
+    type=click.Choice(["nse", "log", "kge", "combined"]),
+    default="nse",
+    show_default=True,
+    help="What is made small.",
+)
+@click.option("--warm-up", default=365, show_default=True, help="Days at the start not to count.")
+@click.option("--until", help="Last day that counts; what comes later judges the result.")
+@click.option("--only", help="Parameters to calibrate, separated by commas; all, unless given.")
+@click.option("--variable", help="Name of observed flow, where it is not recognised.")
+@_explained
+def calibrate(
+    config: Path,
+    observed: Path,
+    out: Path,
+    iterations: int,
+    loss: str,
+    warm_up: int,
+    until: str | None,
+    only: str | None,
+    variable: str | None,
+) -> None:
+    """Calibrate the catchments of CONFIG on OBSERVED flow, from the network's parameters on.
+
+    Each catchment goes down the gradient of its own error. Name the file that comes out as
+    parameter_file in a configuration, and runs use it.
+    """
+    from .config import read_config
+    from .simulation import progress
+    from .training.calibration import CalibrationSettings
+    from .training.calibration import calibrate as descend
+
+    names = tuple(name.strip() for name in only.split(",")) if only else ()
+    settings = CalibrationSettings(iterations, loss, warm_up=warm_up, until=until, parameters=names)
+    with progress("calibrating", iterations) as advance:
+        scores = descend(read_config(config), observed, settings, out, variable, advance)
+    click.echo(f"medians over {len(scores)} catchments")
+    for name, value in scores.median().items():
+        click.echo(f"{str(name).replace('_', ' '):18s} {value:.3f}")
+    click.echo(f"wrote {out}")
+
+
+@main.command()
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("observed", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(

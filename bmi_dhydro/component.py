@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checkpoint, state
+from . import checkpoint, parameter_file, state
 from .attributes import ATTRIBUTES, CLIMATE
 from .catchments import Catchments, read_table
 from .climate import ShortRecordError, climate_indices
@@ -216,6 +216,12 @@ class Component:
             threads=config.threads,
             routed=config.routing != "none",
         )
+        if config.parameter_file is not None:
+            path = Path(config.parameter_file)
+            count = parameter_file.apply(path, model, self.catchments.ids)
+            _log.info(
+                "%d of %d catchments have parameters of %s", count, len(self.catchments), path
+            )
         for name, value in config.parameters.items():
             if name not in model.parameters:
                 raise ConfigError(
@@ -403,6 +409,26 @@ class Component:
         """Compute one step at a time from now on, since a host looks at the states themselves."""
         self.synchronise()
         self._longest_block = self._block_length = 1
+
+    def all_forcing(self) -> tuple[NDArray, NDArray]:
+        """Read the weather of the whole run.
+
+        Returns
+        -------
+        forcing : array, shape (steps, 3, catchments)
+            As for `Model.run`; whole days only.
+        dates : array of datetime64[D], shape (days,)
+        """
+        file = self._weather_file
+        assert file is not None
+        per_day = 86400 // self.model.step_seconds
+        steps = file.steps // per_day * per_day
+        forcing = np.empty((steps, 3, len(self.catchments)))
+        for first in range(0, steps, self._longest_block):
+            count = min(self._longest_block, steps - first)
+            weather = file.read(self.preparation.quantities, first, count)
+            forcing[first : first + count] = self.preparation.block(weather, first)
+        return forcing, file.start.astype("datetime64[D]") + np.arange(steps // per_day)
 
     # ---- changing -------------------------------------------------------------------------
 

@@ -102,6 +102,9 @@ class Config(Section, frozen=True):
     """What to write."""
     history: int = 0
     """Steps that are remembered, for derivatives with respect to the past (`BmiDhydro.vjp`)."""
+    parameter_file: str | None = None
+    """Parameters that replace those of the network, for the catchments that the file has; written
+    by `bmi-dhydro calibrate`."""
     parameters: dict[str, float | list[float]] = {}
     """Values that replace those of the network, by parameter name: one for all, or one for each
     component."""
@@ -247,6 +250,7 @@ def _resolved(config: Config, folder: Path) -> Config:
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
         output=replace(config.output, file=resolved(config.output.file, folder)),
+        parameter_file=resolved(config.parameter_file, folder),
         initial_state=resolved(config.initial_state, folder),
         save_state=resolved(config.save_state, folder),
     )

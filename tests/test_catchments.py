@@ -51,6 +51,13 @@ def test_bad_columns(change, message):
         Catchments.from_columns(columns, "test")
 
 
+def test_other_columns_of_a_table_are_left_out(tmp_path, caplog):
+    caplog.set_level("INFO")
+    pandas.DataFrame({**COLUMNS, "gauge_name": ["x", "y"]}).to_csv(tmp_path / "t.csv", index=False)
+    assert read_table(tmp_path / "t.csv").ids.tolist() == ["07", "a"]
+    assert "columns without a use: gauge_name" in caplog.text
+
+
 def test_bad_files(tmp_path):
     with pytest.raises(CatchmentError, match="no such catchment table"):
         read_table(tmp_path / "none.csv")

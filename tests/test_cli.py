@@ -20,7 +20,7 @@ def call(*arguments, code=0):
 def test_version_and_help():
     assert __version__ in call("--version")
     text = call("--help")
-    for command in ("demo", "example", "run", "train", "evaluate", "info"):
+    for command in ("demo", "example", "run", "train", "calibrate", "evaluate", "info"):
         assert re.search(rf"^  {command}  ", text, re.MULTILINE)
         assert len(call(command, "--help")) > 200
 

@@ -2,7 +2,7 @@
 
 from .exp_hydro import EXP_HYDRO
 from .hbv import HBV
-from .process import Parameter, Process, Quantity, between_bounds, per_step
+from .process import Parameter, Process, Quantity, between_bounds, per_step, share_between_bounds
 
 PROCESSES: dict[str, Process] = {process.name: process for process in (HBV, EXP_HYDRO)}
 
@@ -15,4 +15,5 @@ __all__ = [
     "Quantity",
     "between_bounds",
     "per_step",
+    "share_between_bounds",
 ]

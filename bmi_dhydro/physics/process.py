@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from .primitives import exp
+from .primitives import exp, log
 
 TimeScaling = Literal["none", "rate", "fraction"]
 BoundScale = Literal["linear", "log"]
@@ -121,6 +121,26 @@ def between_bounds(share, parameter: Parameter):
         lower, upper = np.log(parameter.lower), np.log(parameter.upper)
         return exp(float(lower) + share * float(upper - lower))
     return parameter.lower + share * (parameter.upper - parameter.lower)
+
+
+def share_between_bounds(values, parameter: Parameter):
+    """Return where values lie between the bounds of a parameter: the inverse of `between_bounds`.
+
+    Parameters
+    ----------
+    values : array, any shape
+        In `parameter.units`.
+    parameter : Parameter
+
+    Returns
+    -------
+    array
+        0 at the lower bound, 1 at the upper.
+    """
+    if parameter.scale == "log":
+        lower, upper = np.log(parameter.lower), np.log(parameter.upper)
+        return (log(values) - lower) / (upper - lower)
+    return (values - parameter.lower) / (parameter.upper - parameter.lower)
 
 
 def per_step(values, parameter: Parameter, days: float):

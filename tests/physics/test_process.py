@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bmi_dhydro.physics import HBV, Parameter, between_bounds, per_step
+from bmi_dhydro.physics import HBV, Parameter, between_bounds, per_step, share_between_bounds
 
 
 def parameter(name):
@@ -27,3 +27,4 @@ def test_shares_reach_from_bound_to_bound(item: Parameter):
     assert values[2] == pytest.approx(item.upper)
     middle = np.sqrt(item.lower * item.upper) if item.scale == "log" else np.mean(values[[0, 2]])
     assert values[1] == pytest.approx(middle)
+    np.testing.assert_allclose(share_between_bounds(values, item), [0.0, 0.5, 1.0], atol=1e-12)

@@ -1,0 +1,235 @@
+"""Local calibration: down the gradient of each catchment's error, from the network's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .. import parameter_file
+from ..component import Component
+from ..config import Config, OutputConfig, parse_date
+from ..differentiable import Block, run
+from ..errors import ConfigError, TrainingError, listed, nearest
+from ..evaluation import metrics
+from ..evaluation.report import read_flow
+from ..kernels.binding import bind
+from ..kernels.reference import TORCH_PRIMITIVES
+from ..model import Model
+from ..physics import Parameter, between_bounds, share_between_bounds
+from ..physics.unit_hydrograph import DISCHARGE
+from .loss import LOSSES
+
+_between = bind(between_bounds, TORCH_PRIMITIVES)
+
+# Parameters start at least this far from their bounds, so that they can move.
+_MARGIN = 1e-4
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    """How parameters are calibrated.
+
+    Attributes
+    ----------
+    iterations : int
+    loss : str
+        Name in `loss.LOSSES`.
+    learning_rate : float
+        Of Adam, on the logit of a parameter's share of its range.
+    warm_up : int
+        Days at the start that do not count.
+    until : str, optional
+        Day after which observations do not count, so that they can judge.
+    parameters : tuple of str
+        What is calibrated; all, unless given.
+    """
+
+    iterations: int = 100
+    loss: str = "nse"
+    learning_rate: float = 0.05
+    warm_up: int = 365
+    until: str | None = None
+    parameters: tuple[str, ...] = ()
+
+
+def calibrate(
+    config: Config,
+    observed: Path,
+    settings: CalibrationSettings,
+    out: Path,
+    variable: str | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> pandas.DataFrame:
+    """Calibrate the catchments of a configuration that have observed flow.
+
+    Parameters
+    ----------
+    config : Config
+        With weather in a file.
+    observed : Path
+        NetCDF file of flow; see `evaluation.report.read_flow`.
+    settings : CalibrationSettings
+    out : Path
+        Parameter file to write: `parameter_file` in the configuration of a run.
+    variable : str, optional
+        Name of the flow, where it is not recognised.
+    advance : callable
+        Called after each iteration.
+
+    Returns
+    -------
+    DataFrame
+        A row for each calibrated catchment: NSE and KGE before and after, on the days that counted,
+        and on the days after `until` where there are any.
+
+    Raises
+    ------
+    ConfigError
+        If there is no weather file, or a parameter is unknown.
+    TrainingError
+        If there is no observed flow, or a loss is not a number.
+    """
+    if config.forcing.file is None:
+        raise ConfigError("forcing.file: calibration needs weather in a file")
+    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
+    component = Component(idle)
+    try:
+        model = component.model
+        forcing, dates = component.all_forcing()
+        flow = _daily_flow(component, observed, variable, dates)
+    finally:
+        component.abandon()
+    counted = np.arange(len(dates)) >= settings.warm_up
+    later = np.zeros(len(dates), bool)
+    if settings.until is not None:
+        later = dates > parse_date(settings.until, "until").astype("datetime64[D]")
+    counted &= ~later
+    chosen = np.flatnonzero(np.isfinite(flow[counted]).sum(axis=0) > 0)
+    if not chosen.size:
+        raise TrainingError(
+            f"{observed}: no catchment has flow between {dates[counted][0]} and "
+            f"{dates[counted][-1]}"
+        )
+    flow = flow[:, chosen]
+    problem = _Problem(model, forcing[:, :, chosen], chosen, settings.parameters)
+    before = problem.flow()
+    loss_function = LOSSES[settings.loss]
+    target = torch.as_tensor(flow[counted])
+    spread = torch.as_tensor(np.nanstd(flow[counted], axis=0))
+    optimiser = torch.optim.Adam(problem.leaves, lr=settings.learning_rate)
+    days = torch.as_tensor(np.flatnonzero(counted))
+    for iteration in range(settings.iterations):
+        optimiser.zero_grad()
+        # A sum over catchments: each has parameters of its own, and its own descent.
+        loss = loss_function(problem.simulate()[days], target, spread) * len(chosen)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"loss of iteration {iteration} is {loss.item()}")
+        loss.backward()
+        optimiser.step()
+        advance()
+    after = problem.flow()
+    ids = component.catchments.ids[chosen]
+    problem.write(out, ids, {"observed": observed.name, "loss": settings.loss})
+    return _scores(ids, before, after, flow, counted, later)
+
+
+def _daily_flow(
+    component: Component, observed: Path, variable: str | None, dates: NDArray
+) -> NDArray:
+    """Return observed flow of the days and catchments of a run, mm d-1."""
+    flow = read_flow(observed, variable).resample(time="1D").mean(skipna=False)
+    ids = component.catchments.ids
+    if not set(ids.tolist()) & set(flow["station"].values.tolist()):
+        raise TrainingError(
+            f"{observed}: has flow of {listed(flow['station'].values)}, but of none of the "
+            f"catchments {listed(ids)}"
+        )
+    flow = flow.reindex(station=ids, time=dates.astype("datetime64[ns]"))
+    return flow.values.astype(float)
+
+
+class _Problem:
+    """Flow as a function of what is calibrated: logits of shares of the range of a parameter."""
+
+    def __init__(
+        self, model: Model, forcing: NDArray, chosen: NDArray, wanted: tuple[str, ...]
+    ) -> None:
+        self.model, self.chosen = model, chosen
+        self.items: dict[str, Parameter] = {item.name: item for item in model.parameter_items}
+        unknown = [name for name in wanted if name not in self.items]
+        if unknown:
+            raise ConfigError(
+                f"parameter {unknown[0]!r} is unknown; {nearest(unknown[0], self.items)}"
+            )
+        self.logits: dict[str, Tensor] = {}
+        self.fixed: dict[str, Tensor] = {}
+        for name, values in model.parameters.items():
+            array = np.array(values[chosen], dtype=float)
+            if wanted and name not in wanted:
+                self.fixed[name] = torch.as_tensor(array)
+                continue
+            share = np.clip(share_between_bounds(array, self.items[name]), _MARGIN, 1.0 - _MARGIN)
+            self.logits[name] = torch.tensor(np.log(share / (1.0 - share)), requires_grad=True)
+        self.leaves = list(self.logits.values())
+        self.forcing = torch.as_tensor(forcing)
+        self.area = torch.as_tensor(model.area[chosen])
+
+    def parameters(self) -> dict[str, Tensor]:
+        values = dict(self.fixed)
+        for name, logit in self.logits.items():
+            values[name] = _between(torch.sigmoid(logit), self.items[name])
+        return values
+
+    def simulate(self) -> Tensor:
+        """Return daily flow: shape (days, catchments)."""
+        values = self.parameters()
+        process = self.model.process
+        block = Block(
+            torch.stack([values[name] for name in process.parameter_names]),
+            [values[name] for name in self.items if name not in process.parameter_names],
+            self.area,
+            self.forcing,
+        )
+        days = self.model.step_seconds / 86400.0
+        result = run(process, (DISCHARGE,), block, days, self.model.routed)
+        flow = result.outputs[DISCHARGE]
+        return flow.reshape(-1, round(1.0 / days), flow.shape[1]).sum(dim=1)
+
+    def flow(self) -> NDArray:
+        with torch.no_grad():
+            return self.simulate().numpy()
+
+    def write(self, out: Path, ids: NDArray, about: dict[str, str]) -> None:
+        """Give the model the parameters, and write those of the calibrated catchments."""
+        values = {name: value.detach().numpy() for name, value in self.parameters().items()}
+        process = self.model.process
+        calibrated = Model(
+            process,
+            np.stack([values[name] for name in process.parameter_names]),
+            np.stack([values[n] for n in self.items if n not in process.parameter_names]),
+            self.model.area[self.chosen],
+            outputs=(DISCHARGE,),
+        )
+        parameter_file.save(out, calibrated, ids, about)
+
+
+def _scores(
+    ids: NDArray, before: NDArray, after: NDArray, flow: NDArray, counted: NDArray, later: NDArray
+) -> pandas.DataFrame:
+    frame = pandas.DataFrame(index=pandas.Index(ids, name="catchment"))
+    for when, days in (("", counted), ("later_", later)):
+        if not np.isfinite(flow[days]).any():
+            continue
+        for score in (metrics.nse, metrics.kge):
+            for label, simulated in (("before", before), ("after", after)):
+                name = f"{when}{score.__name__}_{label}"
+                frame[name] = score(simulated[days], flow[days])
+    return frame

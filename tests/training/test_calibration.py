@@ -1,0 +1,178 @@
+"""Calibration on one's own flow, and the file that runs take."""
+
+import numpy as np
+import pytest
+import xarray
+from click.testing import CliRunner
+
+from bmi_dhydro import parameter_file
+from bmi_dhydro.catchments import Catchments
+from bmi_dhydro.cli import main
+from bmi_dhydro.config import read_config
+from bmi_dhydro.errors import CheckpointError, ConfigError, TrainingError
+from bmi_dhydro.evaluation.report import compare, read_flow
+from bmi_dhydro.example import write_example
+from bmi_dhydro.io.export import write_catchments
+from bmi_dhydro.simulation import run_config
+from bmi_dhydro.training.calibration import CalibrationSettings, calibrate
+
+FLUX = "land_surface_water__runoff_volume_flux"
+
+
+@pytest.fixture
+def case(tmp_path):
+    """Four catchments whose flow was made with other parameters than the network's."""
+    config = write_example(tmp_path / "case", 4, 900, "1d", "file")
+    text = config.read_text()
+    config.write_text(text + "parameters: {FC: 120.0, K1: 0.35, K2: 0.004, BETA: 4.0}\n")
+    run_config(config, tmp_path / "observed.nc")
+    config.write_text(text)
+    return config, tmp_path / "observed.nc"
+
+
+def test_calibration_finds_flow_and_a_run_repeats_it(case, tmp_path):
+    config, observed = case
+    out = tmp_path / "parameters.safetensors"
+    result = CliRunner().invoke(
+        main,
+        [
+            "calibrate",
+            str(config),
+            str(observed),
+            "--out",
+            str(out),
+            "--until",
+            "2002-09-30",
+            "--iterations",
+            "60",
+        ],
+        catch_exceptions=False,
+    )
+    assert result.exit_code == 0, result.output
+    assert "medians over 4 catchments" in result.output
+    scores = dict(
+        line.rsplit(None, 1) for line in result.output.splitlines() if " nse" in f" {line}"
+    )
+    before, after = float(scores["nse before"]), float(scores["nse after"])
+    assert after > before
+    assert after > 0.97
+    assert float(scores["later nse after"]) > float(scores["later nse before"])
+
+    run_config(config, tmp_path / "plain.nc")
+    config.write_text(config.read_text() + f"parameter_file: {out}\n")
+    run_config(config, tmp_path / "calibrated.nc")
+    plain, calibrated = (
+        compare(read_flow(tmp_path / name), read_flow(observed), 365)["nse"].median()
+        for name in ("plain.nc", "calibrated.nc")
+    )
+    assert calibrated > plain
+    assert calibrated > 0.95
+
+
+def test_only_what_is_asked_for_changes(case, tmp_path):
+    config, observed = case
+    out = tmp_path / "p.safetensors"
+    settings = CalibrationSettings(iterations=3, parameters=("K1", "route_delay"))
+    calibrate(read_config(config), observed, settings, out)
+    component = _component(config)
+    before = {name: np.array(v) for name, v in component.model.parameters.items()}
+    assert parameter_file.apply(out, component.model, component.catchments.ids) == 4
+    for name, values in component.model.parameters.items():
+        changed = not np.allclose(values, before[name], rtol=1e-9)
+        assert changed == (name in settings.parameters), name
+    component.abandon()
+
+
+def _component(config):
+    from bmi_dhydro.component import Component
+
+    return Component(read_config(config))
+
+
+def test_a_file_for_some_of_the_catchments(case, tmp_path):
+    config, observed = case
+    with xarray.open_dataset(observed) as data:
+        data.isel(station=[1, 3])[[FLUX, "station_id"]].to_netcdf(tmp_path / "two.nc")
+    out = tmp_path / "p.safetensors"
+    scores = calibrate(
+        read_config(config), tmp_path / "two.nc", CalibrationSettings(iterations=2), out
+    )
+    assert scores.index.tolist() == ["cat-2", "cat-4"]
+    component = _component(config)
+    before = np.array(component.model.parameters["BETA"])
+    assert parameter_file.apply(out, component.model, component.catchments.ids) == 2
+    after = component.model.parameters["BETA"]
+    assert np.array_equal(after[[0, 2]], before[[0, 2]])
+    assert (after[[1, 3]] != before[[1, 3]]).any()
+    component.abandon()
+
+
+def test_hourly_runs_are_calibrated_on_daily_flow(tmp_path):
+    config = write_example(tmp_path / "case", 2, 60, "1h", "file")
+    run_config(config, tmp_path / "observed.nc")
+    scores = calibrate(
+        read_config(config),
+        tmp_path / "observed.nc",
+        CalibrationSettings(iterations=1, warm_up=5),
+        tmp_path / "p.safetensors",
+    )
+    np.testing.assert_allclose(scores["nse_before"], 1.0, atol=1e-6)
+
+
+def test_real_catchments_get_better_on_years_that_did_not_count(mopex, mopex_path, tmp_path):
+    data = mopex.catchments(~mopex.flagged).climate_of("1948-10-01", "1975-09-30")
+    data = data.catchments(np.arange(0, len(data.ids), 30))
+    columns = {"id": data.ids, "latitude": data.latitude, **data.attributes}
+    write_catchments(tmp_path / "c.csv", Catchments.from_columns(columns, "test"))
+    (tmp_path / "config.yaml").write_text(
+        "catchments: {table: c.csv}\n"
+        f"forcing: {{file: {mopex_path}}}\n"
+        "time: {start: 1960-10-01, end: 1975-10-01}\n"
+    )
+    scores = calibrate(
+        read_config(tmp_path / "config.yaml"),
+        mopex_path,
+        CalibrationSettings(iterations=40, until="1970-09-30"),
+        tmp_path / "p.safetensors",
+    )
+    assert len(scores) >= 8
+    assert scores["nse_after"].median() > scores["nse_before"].median() + 0.01
+    assert scores["later_nse_after"].median() > scores["later_nse_before"].median() - 0.03
+
+
+def test_what_cannot_be_calibrated(case, host_example, tmp_path):
+    config, observed = case
+    out = tmp_path / "p.safetensors"
+    with pytest.raises(ConfigError, match="'K7' is unknown; did you mean|known"):
+        calibrate(read_config(config), observed, CalibrationSettings(parameters=("K7",)), out)
+    with pytest.raises(ConfigError, match="calibration needs weather in a file"):
+        calibrate(read_config(host_example), observed, CalibrationSettings(), out)
+    with xarray.open_dataset(observed) as data:
+        flow = data.load()
+    flow["station_id"] = ("station", [f"x{k}" for k in range(4)])
+    flow.to_netcdf(tmp_path / "other.nc")
+    with pytest.raises(TrainingError, match="but of none of the catchments"):
+        calibrate(read_config(config), tmp_path / "other.nc", CalibrationSettings(), out)
+    with pytest.raises(TrainingError, match="no catchment has flow between"):
+        flow["station_id"] = ("station", [f"cat-{k + 1}" for k in range(4)])
+        flow[FLUX][:] = np.nan
+        flow.to_netcdf(tmp_path / "gaps.nc")
+        calibrate(
+            read_config(config), tmp_path / "gaps.nc", CalibrationSettings(), out, variable=FLUX
+        )
+    assert not out.exists()
+
+
+def test_parameter_files_that_do_not_fit(case, tmp_path):
+    config, observed = case
+    out = tmp_path / "p.safetensors"
+    calibrate(read_config(config), observed, CalibrationSettings(iterations=1), out)
+    component = _component(config)
+    with pytest.raises(CheckpointError, match="none of the catchments of this run"):
+        parameter_file.apply(out, component.model, np.array(["a", "b", "c", "d"]))
+    component.abandon()
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(out.read_bytes()[:-9])
+    config.write_text(config.read_text() + f"parameter_file: {cut}\n")
+    with pytest.raises(CheckpointError, match="not a whole parameter file"):
+        _component(config)
