@@ -217,6 +217,18 @@ def calibrate(
     click.echo(f"wrote {out}")
 
 
+_SHOWN = (
+    "nse",
+    "kge",
+    "correlation",
+    "variability",
+    "bias_ratio",
+    "relative_bias",
+    "bias_high",
+    "bias_low",
+)
+
+
 @main.command()
 @click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("observed", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -225,13 +237,16 @@ def calibrate(
     type=click.Path(path_type=Path),
     default=Path("evaluation"),
     show_default=True,
-    help="Folder for scores.csv, skill.png and map.png.",
+    help="Folder for scores.csv and pictures.",
 )
 @click.option("--variable", help="Name of observed flow, where it is not recognised.")
 @click.option("--warm-up", default=0, show_default=True, help="Days at the start not to count.")
 @_explained
 def evaluate(results: Path, observed: Path, out: Path, variable: str | None, warm_up: int) -> None:
     """Compare RESULTS with OBSERVED flow, both NetCDF: NSE, KGE and its parts, bias.
+
+    Also written: hydrographs of the best, the median and the worst catchment, and quantities that
+    no training saw (baseflow index, annual trend).
 
     Flow may be a depth per step, a rate, or a volume with catchment areas; days without an
     observation do not count.
@@ -241,15 +256,16 @@ def evaluate(results: Path, observed: Path, out: Path, variable: str | None, war
 
     from .evaluation.report import compare, read_flow, write_report
 
-    scores = compare(read_flow(results), read_flow(observed, variable), warm_up)
+    comparison = compare(read_flow(results), read_flow(observed, variable), warm_up)
+    scores = comparison.scores
     table = Table(title=f"{len(scores)} catchments", title_justify="left")
     for heading in ("", "lower quarter", "median", "upper quarter"):
         table.add_column(heading, justify="right" if heading else "left")
-    for name in ("nse", "kge", "correlation", "variability", "bias_ratio", "relative_bias"):
+    for name in _SHOWN:
         values = scores[name].quantile([0.25, 0.5, 0.75])
         table.add_row(name, *(f"{value:.3f}" for value in values))
     Console().print(table)
-    for path in write_report(out, scores):
+    for path in write_report(out, comparison):
         click.echo(f"wrote {path}")
 
 

@@ -3,8 +3,9 @@
     python examples/train_lstm_peer.py mopex_daily.nc [--held-out FOLD]
 
 Same data, attributes, years and loss as `train_default_model.py`, windows of two years; after
-Kratzert et al. 2019 (10.5194/hess-23-5089-2019). With --held-out the catchments of one spatial group are left out of
-training and tested; without it all are trained on, and tested on the later years.
+Kratzert et al. 2019 (10.5194/hess-23-5089-2019). With --held-out the catchments of one spatial
+group are left out of training and tested; without it all are trained on, and tested on the later
+years.
 """
 
 from __future__ import annotations

@@ -96,7 +96,8 @@ def test_evaluate(tmp_path):
         "evaluate", folder / "results.nc", tmp_path / "observed.nc", "--out", out, "--warm-up", 30
     )
     assert "5 catchments" in text
-    assert {path.name for path in out.iterdir()} == {"scores.csv", "skill.png", "map.png"}
+    names = {"scores.csv", "skill.png", "map.png", "hydrographs.png", "untrained.png"}
+    assert {path.name for path in out.iterdir()} == names
     lines = (out / "scores.csv").read_text().splitlines()
     row = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))
     assert row["catchment"] == "cat-1"

@@ -61,3 +61,96 @@ def kge(simulated: NDArray, observed: NDArray) -> NDArray:
 def relative_bias(simulated: NDArray, observed: NDArray) -> NDArray:
     """Return the error of the mean flow as a share of observed mean flow."""
     return kge_parts(simulated, observed)[2] - 1.0
+
+
+# Shares of the flow duration curve that count as high and as low (Yilmaz et al. 2008,
+# 10.1029/2007WR006716).
+HIGH_SHARE = 0.02
+LOW_SHARE = 0.30
+
+
+def bias_of_extremes(simulated: NDArray, observed: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the relative bias of high and of low flows.
+
+    Both flows are sorted apart, so that it is the distribution that is compared, not the timing.
+
+    Returns
+    -------
+    high, low : array, shape (catchments,)
+        Of the highest 2 % and the lowest 30 % of days with an observation.
+    """
+    simulated, observed = _paired(simulated, observed)
+    high = np.full(observed.shape[1], np.nan)
+    low = np.full(observed.shape[1], np.nan)
+    for k in range(observed.shape[1]):
+        known = np.isfinite(observed[:, k])
+        count = int(known.sum())
+        if count == 0:
+            continue
+        ours, theirs = np.sort(simulated[known, k]), np.sort(observed[known, k])
+        top, bottom = max(1, round(HIGH_SHARE * count)), max(1, round(LOW_SHARE * count))
+        for result, part in ((high, slice(count - top, count)), (low, slice(0, bottom))):
+            total = theirs[part].sum()
+            if total > 0:
+                result[k] = ours[part].sum() / total - 1.0
+    return high, low
+
+
+def baseflow_index(flow: NDArray, parameter: float = 0.925) -> NDArray:
+    """Return the share of baseflow in daily flow, by the filter of Lyne and Hollick (1979).
+
+    Three passes, forward, backward and forward, as in Ladson et al. (2013). Gaps are filled by the
+    last flow before them for the filter, and do not count in the index.
+
+    Parameters
+    ----------
+    flow : array, shape (days, catchments)
+    parameter : float
+        Of the filter.
+
+    Returns
+    -------
+    array, shape (catchments,)
+        NaN where there is no flow.
+    """
+    known = np.isfinite(flow)
+    last = np.maximum.accumulate(np.where(known, np.arange(len(flow))[:, None], 0), axis=0)
+    base = np.nan_to_num(np.take_along_axis(np.asarray(flow, dtype=float), last, axis=0))
+    total = np.where(known, base, 0.0).sum(axis=0)
+    for backward in (False, True, False):
+        stream = base[::-1] if backward else base
+        quick = np.zeros_like(stream)
+        for day in range(1, len(stream)):
+            rise = 0.5 * (1.0 + parameter) * (stream[day] - stream[day - 1])
+            quick[day] = np.clip(parameter * quick[day - 1] + rise, 0.0, stream[day])
+        base = (stream - quick)[::-1] if backward else stream - quick
+    return _divide(np.where(known, base, 0.0).sum(axis=0), total)
+
+
+def annual_trend(flow: NDArray, years: NDArray) -> NDArray:
+    """Return the slope of mean annual flow, in percent of its mean per decade.
+
+    Parameters
+    ----------
+    flow : array, shape (days, catchments)
+    years : array of int, shape (days,)
+        Year that each day belongs to. Years with fewer than 330 days of flow do not count.
+
+    Returns
+    -------
+    array, shape (catchments,)
+        NaN where fewer than five years count.
+    """
+    labels = np.unique(years)
+    means = np.full((labels.size, flow.shape[1]), np.nan)
+    for row, year in enumerate(labels):
+        part = flow[years == year]
+        enough = np.isfinite(part).sum(axis=0) >= 330
+        means[row, enough] = np.nanmean(part[:, enough], axis=0)
+    known = np.isfinite(means)
+    result = np.full(flow.shape[1], np.nan)
+    for k in np.flatnonzero(known.sum(axis=0) >= 5):
+        values, when = means[known[:, k], k], labels[known[:, k]]
+        if values.mean() > 0:
+            result[k] = np.polyfit(when, values, 1)[0] / values.mean() * 1000.0
+    return result

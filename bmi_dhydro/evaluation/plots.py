@@ -151,6 +151,31 @@ def skill_map(path: Path, longitude: NDArray, latitude: NDArray, score: NDArray,
     _save(figure, path)
 
 
+def agreement(path: Path, panels: Mapping[str, tuple[NDArray, NDArray]]) -> None:
+    """Draw simulated against observed values of some quantities, a point for each catchment.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    panels : mapping
+        By title: observed and simulated values, shape (catchments,).
+    """
+    figure, axes = _figure(1, len(panels), figsize=(4.2 * len(panels), 4.4))
+    for axis, (title, (observed, simulated)) in zip(axes[0], panels.items(), strict=True):
+        known = np.isfinite(observed) & np.isfinite(simulated)
+        axis.scatter(observed[known], simulated[known], s=12, color=_SIMULATED, alpha=0.6, lw=0)
+        if known.any():
+            both = np.concatenate([observed[known], simulated[known]])
+            ends = np.quantile(both, [0.01, 0.99]) if both.size > 50 else [both.min(), both.max()]
+            axis.plot(ends, ends, color="0.4", lw=0.8)
+        agrees = np.corrcoef(observed[known], simulated[known])[0, 1] if known.sum() > 2 else np.nan
+        axis.set_title(f"{title}\nr = {agrees:.2f}, {int(known.sum())} catchments", loc="left")
+        axis.set(xlabel="observed", ylabel="simulated")
+        axis.grid(alpha=0.3)
+    _save(figure, path)
+
+
 def training_curves(
     path: Path, runs: Mapping[str, tuple[Sequence[float], Sequence[tuple[int, float]]]]
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ResultsError, UnitsError, listed
 from ..files import replaced
@@ -15,6 +17,9 @@ from . import metrics, plots
 if TYPE_CHECKING:
     import pandas
     import xarray
+
+# Days that hydrographs show.
+_HYDROGRAPH_DAYS = 730
 
 _FLOW_NAMES = (
     "land_surface_water__runoff_volume_flux",
@@ -107,9 +112,30 @@ def _millimetres_per_day(path: Path, flow: Any, data: Any, station: str) -> Any:
     return flow.values * (scale * 1e3 / (data["area"].values * 1e6))
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Simulated and observed flow of the same catchments and days.
+
+    Attributes
+    ----------
+    scores : DataFrame
+        A row for each catchment: `nse`, `kge`, `correlation`, `variability`, `bias_ratio`,
+        `relative_bias`, `bias_high`, `bias_low`, baseflow index and annual trend (percent per
+        decade) of both flows, `days`, `latitude`, `longitude`.
+    dates : array of datetime64, shape (days,)
+    simulated, observed : array, shape (days, catchments)
+        In mm d-1.
+    """
+
+    scores: pandas.DataFrame
+    dates: NDArray
+    simulated: NDArray
+    observed: NDArray
+
+
 def compare(
     simulated: xarray.DataArray, observed: xarray.DataArray, warm_up_days: int = 0
-) -> pandas.DataFrame:
+) -> Comparison:
     """Score daily means of simulated flow where there is observed flow.
 
     Parameters
@@ -118,12 +144,6 @@ def compare(
         Of `read_flow`.
     warm_up_days : int
         Days at the start of the simulation that do not count.
-
-    Returns
-    -------
-    DataFrame
-        A row for each catchment that both have: `nse`, `kge`, `correlation`, `variability`,
-        `bias_ratio`, `relative_bias`, `days`, `latitude`, `longitude`.
 
     Raises
     ------
@@ -153,6 +173,9 @@ def compare(
         )
     ours, theirs = (flow.sel(time=times).values for flow in daily)
     correlation, variability, bias = metrics.kge_parts(ours, theirs)
+    high, low = metrics.bias_of_extremes(ours, theirs)
+    same_days = np.where(np.isfinite(theirs), ours, np.nan)
+    years = pandas.DatetimeIndex(times).year.to_numpy()
     frame = pandas.DataFrame(
         {
             "nse": metrics.nse(ours, theirs),
@@ -161,6 +184,12 @@ def compare(
             "variability": variability,
             "bias_ratio": bias,
             "relative_bias": bias - 1.0,
+            "bias_high": high,
+            "bias_low": low,
+            "baseflow_index_observed": metrics.baseflow_index(theirs),
+            "baseflow_index_simulated": metrics.baseflow_index(same_days),
+            "trend_observed": metrics.annual_trend(theirs, years),
+            "trend_simulated": metrics.annual_trend(same_days, years),
             "days": np.isfinite(theirs).sum(axis=0),
         },
         index=pandas.Index(common, name="catchment"),
@@ -169,27 +198,71 @@ def compare(
         source = simulated if name in simulated.coords else observed
         if name in source.coords:
             frame[name] = source.sel(station=common)[name].values
-    return frame
+    return Comparison(frame, times, ours, theirs)
 
 
-def write_report(folder: Path, scores: pandas.DataFrame) -> list[Path]:
-    """Write `scores.csv`, `skill.png` (distribution) and `map.png` to a folder.
+def write_report(folder: Path, comparison: Comparison) -> list[Path]:
+    """Write a report to a folder.
+
+    `scores.csv`, `skill.png` (distribution), `hydrographs.png` (the best, the median and the worst
+    catchment), `untrained.png` (quantities that no loss saw) and, where there are coordinates,
+    `map.png`.
 
     Returns
     -------
     list of Path
-        What was written; no map where there are no coordinates.
+        What was written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / "scores.csv", folder / "skill.png"]
+    scores = comparison.scores
+    written = [folder / "scores.csv"]
     with replaced(written[0]) as temporary:
         scores.to_csv(temporary, float_format="%.5g")
+    written.append(folder / "skill.png")
     plots.skill_distribution(
-        written[1], {"NSE": scores["nse"].to_numpy(), "KGE": scores["kge"].to_numpy()}
+        written[-1], {"NSE": scores["nse"].to_numpy(), "KGE": scores["kge"].to_numpy()}
+    )
+    ranked = np.argsort(-scores["nse"].fillna(-np.inf).to_numpy())
+    ranked = ranked[: int(scores["nse"].notna().sum())]
+    if ranked.size:
+        written.append(folder / "hydrographs.png")
+        _draw_hydrographs(written[-1], comparison, ranked)
+    written.append(folder / "untrained.png")
+    plots.agreement(
+        written[-1],
+        {
+            title: (
+                scores[f"{name}_observed"].to_numpy(),
+                scores[f"{name}_simulated"].to_numpy(),
+            )
+            for title, name in (
+                ("baseflow index", "baseflow_index"),
+                ("annual trend, % per decade", "trend"),
+            )
+        },
     )
     if {"latitude", "longitude"} <= set(scores.columns):
         longitude, latitude = scores["longitude"].to_numpy(), scores["latitude"].to_numpy()
         if np.isfinite(longitude).any():
             written.append(folder / "map.png")
-            plots.skill_map(written[2], longitude, latitude, scores["nse"].to_numpy(), "NSE")
+            plots.skill_map(written[-1], longitude, latitude, scores["nse"].to_numpy(), "NSE")
     return written
+
+
+def _draw_hydrographs(path: Path, comparison: Comparison, ranked: NDArray) -> None:
+    """Draw the last two observed years of the best, the median and the worst catchment."""
+    known = np.isfinite(comparison.observed[:, ranked]).any(axis=1)
+    last = int(np.flatnonzero(known)[-1]) + 1
+    shown = slice(max(0, last - _HYDROGRAPH_DAYS), last)
+    panels = []
+    for label, place in (("best", 0), ("median", ranked.size // 2), ("worst", ranked.size - 1)):
+        k = ranked[place]
+        name, row = comparison.scores.index[k], comparison.scores.iloc[k]
+        panels.append(
+            {
+                "title": f"{label}: {name}, NSE {row['nse']:.2f}, KGE {row['kge']:.2f}",
+                "simulated": comparison.simulated[shown, k],
+                "observed": comparison.observed[shown, k],
+            }
+        )
+    plots.hydrographs(path, comparison.dates[shown], panels, "Simulated and observed flow")

@@ -42,7 +42,7 @@ def test_hourly_results_are_compared_by_day(tmp_path):
     write(tmp_path / "a.nc", "mm h-1", step="1h")
     hourly = read_flow(tmp_path / "a.nc")
     daily = hourly.resample(time="1D").mean()
-    assert compare(hourly, daily)["nse"].to_numpy() == pytest.approx(1.0)
+    assert compare(hourly, daily).scores["nse"].to_numpy() == pytest.approx(1.0)
 
 
 def test_what_cannot_be_compared(tmp_path):

@@ -62,7 +62,7 @@ def test_calibration_finds_flow_and_a_run_repeats_it(case, tmp_path):
     config.write_text(config.read_text() + f"parameter_file: {out}\n")
     run_config(config, tmp_path / "calibrated.nc")
     plain, calibrated = (
-        compare(read_flow(tmp_path / name), read_flow(observed), 365)["nse"].median()
+        compare(read_flow(tmp_path / name), read_flow(observed), 365).scores["nse"].median()
         for name in ("plain.nc", "calibrated.nc")
     )
     assert calibrated > plain
@@ -153,10 +153,10 @@ def test_what_cannot_be_calibrated(case, host_example, tmp_path):
     flow.to_netcdf(tmp_path / "other.nc")
     with pytest.raises(TrainingError, match="but of none of the catchments"):
         calibrate(read_config(config), tmp_path / "other.nc", CalibrationSettings(), out)
+    flow["station_id"] = ("station", [f"cat-{k + 1}" for k in range(4)])
+    flow[FLUX][:] = np.nan
+    flow.to_netcdf(tmp_path / "gaps.nc")
     with pytest.raises(TrainingError, match="no catchment has flow between"):
-        flow["station_id"] = ("station", [f"cat-{k + 1}" for k in range(4)])
-        flow[FLUX][:] = np.nan
-        flow.to_netcdf(tmp_path / "gaps.nc")
         calibrate(
             read_config(config), tmp_path / "gaps.nc", CalibrationSettings(), out, variable=FLUX
         )
