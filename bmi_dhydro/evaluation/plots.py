@@ -58,19 +58,6 @@ def hydrographs(
         axis.set_xlim(dates[0], dates[-1])
         axis.set_ylabel("flow, mm d$^{-1}$")
         axis.set_title(panel["title"], loc="left", fontsize=10)
-        other = axis.twinx()
-        handles, labels = axis.get_legend_handles_labels()
-        if "precipitation" in panel:
-            other.fill_between(
-                dates,
-                panel["precipitation"],
-                step="post",
-                color=_RAIN,
-                lw=0,
-                label="precipitation",
-            )
-            other.set_ylim(max(float(panel["precipitation"].max()), 1.0) * 3.0, 0.0)
-            other.set_ylabel("rain and snow,\nmm d$^{-1}$")
         if "snow" in panel and panel["snow"].max() > 1.0:
             scale = 0.5 * axis.get_ylim()[1] / panel["snow"].max()
             axis.fill_between(
@@ -82,9 +69,24 @@ def hydrographs(
                 zorder=0,
                 label=f"snow (at most {panel['snow'].max():.0f} mm)",
             )
-            handles, labels = axis.get_legend_handles_labels()
-        more, names = other.get_legend_handles_labels()
-        axis.legend(handles + more, labels + names, loc="center right", fontsize=7, frameon=False)
+        handles, labels = axis.get_legend_handles_labels()
+        place = "upper right"
+        if "precipitation" in panel:
+            other = axis.twinx()
+            other.fill_between(
+                dates,
+                panel["precipitation"],
+                step="post",
+                color=_RAIN,
+                lw=0,
+                label="precipitation",
+            )
+            other.set_ylim(max(float(panel["precipitation"].max()), 1.0) * 3.0, 0.0)
+            other.set_ylabel("rain and snow,\nmm d$^{-1}$")
+            more, names = other.get_legend_handles_labels()
+            handles, labels = handles + more, labels + names
+            place = "center right"  # below the precipitation
+        axis.legend(handles, labels, loc=place, fontsize=7, frameon=False)
     figure.suptitle(title, fontsize=12)
     _save(figure, path)
 
