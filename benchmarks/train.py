@@ -18,8 +18,9 @@ from bmi_dhydro.attributes import NETWORK_INPUTS
 from bmi_dhydro.kernels import reference
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.physics import HBV
+from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData
-from bmi_dhydro.training.loop import Trainer, TrainingSettings
+from bmi_dhydro.training.loop import Trainer
 
 CATCHMENTS, YEARS, COMPONENTS = 300, 20, 16
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .attributes import ATTRIBUTES
 from .errors import ConfigError, ForcingError, OrderError, VariableError, nearest
-from .variables import DEFAULT_INPUTS, OUTPUTS, inputs_for
+from .variables import DEFAULT_INPUTS, OUTPUTS, ROUTING_PENDING, inputs_for
 
 if TYPE_CHECKING:
     from .component import Component
@@ -23,8 +23,6 @@ _log = logging.getLogger(__name__)
 
 # Grids: one node for each catchment; catchments x components; catchments x lags of routing.
 _CATCHMENT_GRID, _CELL_GRID, _LAG_GRID = 0, 1, 2
-
-ROUTING_PENDING = "routing_pending"
 
 # `update_until` forgives a time that misses a step by this share of it.
 _TOLERANCE = 1e-6

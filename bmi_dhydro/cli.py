@@ -7,12 +7,13 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from . import __version__
 from .errors import DhydroError
+from .training.config import LossName
 
 
 def _explained(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -176,7 +177,7 @@ def train(config: Path, stop_after: int | None) -> None:
 @click.option("--iterations", default=100, show_default=True, type=click.IntRange(1))
 @click.option(
     "--loss",
-    type=click.Choice(["nse", "log", "kge", "combined"]),
+    type=click.Choice(get_args(LossName)),
     default="nse",
     show_default=True,
     help="What is made small.",

@@ -22,13 +22,11 @@ from .errors import OrderError, VariableError, nearest
 from .kernels.binding import bind
 from .kernels.reference import TORCH_PRIMITIVES
 from .physics import unit_hydrograph
-from .variables import OUTPUTS, factor
+from .variables import OUTPUTS, ROUTING_PENDING, factor
 from .weather import PET_METHODS
 
 if TYPE_CHECKING:
     from .component import Component
-
-PENDING = "routing_pending"
 
 
 @dataclass
@@ -164,14 +162,14 @@ def _leaves(
     states = {
         name: leaf(array) for name, array in zip(model.process.state_names, state, strict=True)
     }
-    states[PENDING] = leaf(pending)
+    states[ROUTING_PENDING] = leaf(pending)
     block = Block(
         torch.stack(process),
         routing,
         attributes["area"],
         _forcing(component, inputs, forcing),
         torch.stack([states[name] for name in model.process.state_names]),
-        states[PENDING] if model.routed else None,
+        states[ROUTING_PENDING] if model.routed else None,
     )
     return _Leaves(block, inputs, parameters, attributes, states)
 

@@ -162,6 +162,9 @@ OUTPUTS: tuple[Output, ...] = (
     ),
 )
 
+# Flows on their way to the outlet: not published, but a state that hosts can move.
+ROUTING_PENDING = "routing_pending"
+
 # Inputs that a host is asked for unless the configuration says otherwise.
 DEFAULT_INPUTS = ("precipitation", "temperature", "potential_evapotranspiration")
 

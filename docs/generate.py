@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 from bmi_dhydro import config
 from bmi_dhydro.attributes import ATTRIBUTES
 from bmi_dhydro.kernels.cpu import DISCHARGE, ROUTING_STORE
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.training import config as training
-from bmi_dhydro.variables import INPUTS, OUTPUTS
+from bmi_dhydro.variables import INPUTS, OUTPUTS, ROUTING_PENDING
 
 FOLDER = Path(__file__).parent
 _MADE = "<!-- Made by docs/generate.py; do not edit. -->\n\n"
@@ -45,7 +47,7 @@ def variables_page() -> str:
     ]
     states = [(f"`{q.name}`", q.units, q.long_name) for q in HBV.states]
     states.append(
-        ("`routing_pending`", "mm", "flows of the next steps that already are on their way")
+        (f"`{ROUTING_PENDING}`", "mm", "flows of the next steps that already are on their way")
     )
     fluxes = [(f"`{q.name}`", q.long_name) for q in HBV.fluxes]
     fluxes += [
@@ -96,6 +98,9 @@ def _fields(section: type) -> list[tuple[str, str, str, str]]:
     for field, text in zip(tree.body[1:], tree.body[2:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
             kind = ast.unparse(field.annotation).replace("|", "or").replace("Literal", "one of ")
+            alias = getattr(sys.modules[section.__module__], kind, None)
+            if get_origin(alias) is Literal:
+                kind = f"one of {list(get_args(alias))}"
             default = "required" if field.value is None else ast.unparse(field.value)
             assert isinstance(text.value, ast.Constant)
             meaning = " ".join(str(text.value.value).split())
@@ -143,7 +148,7 @@ def training_page() -> str:
         "forcing": config.ForcingConfig,
         "observed": training.ObservedConfig,
         "split": training.SplitConfig,
-        "settings": training.SettingsConfig,
+        "settings": training.TrainingSettings,
     }
     introduction = (FOLDER / "training_introduction.md").read_text()
     return _MADE + "\n".join([introduction, *_reference(training.TrainConfig, sections)])

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import msgspec
 import numpy as np
 import torch
 from rich.progress import Progress
@@ -25,8 +26,9 @@ from bmi_dhydro.checkpoint import TrainedModel
 from bmi_dhydro.evaluation.metrics import kge, nse
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.physics import HBV
+from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_mopex
-from bmi_dhydro.training.loop import TrainingSettings, simulate, train
+from bmi_dhydro.training.loop import simulate, train
 
 TRAINING = "1948-10-01", "1975-09-30"
 WARM_UP_START = "1970-10-01"
@@ -34,14 +36,14 @@ TESTING = "1975-10-01", "1989-09-30"
 
 
 def fit(
-    data: TrainingData, settings: TrainingSettings, components: int, title: str
+    data: TrainingData, settings: TrainingSettings, components: int, seed: int, title: str
 ) -> TrainedModel:
     """Train on the training years of `data`."""
     layout = NetworkLayout(HBV, components, NETWORK_INPUTS)
     with Progress() as bar:
         task = bar.add_task(title, total=settings.batches)
         weights, normalisation = train(
-            layout, data.period(*TRAINING), settings, lambda *_: bar.advance(task)
+            layout, data.period(*TRAINING), settings, seed, lambda *_: bar.advance(task)
         )
     return TrainedModel(layout, weights, normalisation)
 
@@ -74,7 +76,7 @@ def summary(scores: tuple[np.ndarray, np.ndarray]) -> dict[str, float | int]:
 @click.command()
 @click.argument("data_file", type=click.Path(exists=True, path_type=Path))
 @click.argument("model_file", type=click.Path(path_type=Path))
-@click.option("--batches", default=TrainingSettings.batches, show_default=True)
+@click.option("--batches", default=TrainingSettings().batches, show_default=True)
 @click.option("--components", default=16, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
@@ -86,15 +88,17 @@ def main(
     everything = read_mopex(data_file)
     data = everything.catchments(~everything.flagged).climate_of(*TRAINING)
     data = data.observed_in(*TRAINING)
-    settings = TrainingSettings(batches=batches, seed=seed)
-    model = fit(data, settings, components, "all catchments")
+    settings = TrainingSettings(batches=batches)
+    model = fit(data, settings, components, seed, "all catchments")
     skill = {"in_time": summary(test(model, data))}
     print("in time", skill["in_time"])
     if folds:
         parts = []
         for fold in np.unique(data.fold):
             apart = data.fold == fold
-            regional = fit(data.catchments(~apart), settings, components, f"without group {fold}")
+            regional = fit(
+                data.catchments(~apart), settings, components, seed, f"without group {fold}"
+            )
             parts.append(test(regional, data.catchments(apart)))
             print(f"group {fold}", summary(parts[-1]))
         nse_all, kge_all = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -109,7 +113,8 @@ def main(
             "period": list(TRAINING),
             "catchments": len(data.ids),
             "potential_evapotranspiration": "hargreaves",
-            "settings": {name: getattr(settings, name) for name in settings.__dataclass_fields__},
+            "seed": seed,
+            "settings": msgspec.to_builtins(settings),
             "minutes": round((time.perf_counter() - begin) / 60, 1),
         },
         "skill": {"period": list(TESTING), **skill},

@@ -22,8 +22,9 @@ from train_default_model import TESTING, TRAINING, WARM_UP_START, summary
 from bmi_dhydro.attributes import NETWORK_INPUTS
 from bmi_dhydro.evaluation.metrics import kge, nse
 from bmi_dhydro.networks.normalisation import Normalisation
+from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_mopex
-from bmi_dhydro.training.loop import TrainingSettings, learning_rate
+from bmi_dhydro.training.loop import learning_rate
 from bmi_dhydro.training.loss import nse as loss_function
 
 # Catchments that are tested at a time, so that memory stays bounded.
@@ -72,7 +73,7 @@ def main(data_file: Path, held_out: int | None, hidden: int, batches: int, seed:
     data = everything.catchments(~everything.flagged).climate_of(*TRAINING).observed_in(*TRAINING)
     apart = np.zeros(len(data.ids), bool) if held_out is None else data.fold == held_out
     learned, judged = data.catchments(~apart), data if held_out is None else data.catchments(apart)
-    settings = TrainingSettings(batches=batches, days=730, learning_rate=2e-3, seed=seed)
+    settings = TrainingSettings(batches=batches, days=730, learning_rate=2e-3)
 
     past = learned.period(*TRAINING)
     weather = past.forcing.mean(axis=(0, 2)), past.forcing.std(axis=(0, 2))

@@ -142,6 +142,8 @@ class ResultsWriter:
     def _flush(self) -> None:
         if not self._filled:
             return
+        if self._data is None:
+            raise ResultsError(f"{self.path}: results were given up after an earlier error")
         steps = slice(self._written, self._written + self._filled)
         try:
             begin = np.arange(steps.start, steps.stop) * float(self._step_seconds)

@@ -11,6 +11,9 @@ from ..config import CatchmentsConfig, ForcingConfig, Section, parse_date, read_
 from ..errors import ConfigError
 from ..physics import PROCESSES
 
+# What can be made small; the functions are in `loss.LOSSES`.
+LossName = Literal["nse", "log", "kge", "combined"]
+
 
 class ObservedConfig(Section, frozen=True):
     """Observed flow."""
@@ -35,7 +38,7 @@ class SplitConfig(Section, frozen=True):
     learned from."""
 
 
-class SettingsConfig(Section, frozen=True):
+class TrainingSettings(Section, frozen=True):
     """How each network is trained."""
 
     hidden: tuple[int, ...] = (128,)
@@ -48,7 +51,7 @@ class SettingsConfig(Section, frozen=True):
     """Days of a batch."""
     warm_up: int = 365
     """Days at the start of a batch that do not count."""
-    loss: Literal["nse", "log", "kge", "combined"] = "nse"
+    loss: LossName = "nse"
     """What is made small: squared errors scaled by each catchment's variability, errors of
     logarithms, 1 - KGE, or squared errors and a quarter of those of logarithms."""
     learning_rate: float = 3e-3
@@ -86,7 +89,7 @@ class TrainConfig(Section, frozen=True):
     """A network is trained from each; their components together make the model."""
     attributes: list[str] | None = None
     """What the network sees; all of the vocabulary but area, unless given."""
-    settings: SettingsConfig = SettingsConfig()
+    settings: TrainingSettings = TrainingSettings()
     """How each network is trained."""
     name: str = "trained model"
     """What people will call the model."""

@@ -22,50 +22,9 @@ from ..evaluation.metrics import nse
 from ..networks.normalisation import Normalisation
 from ..networks.parameter_network import NetworkLayout, initial_weights
 from ..physics.unit_hydrograph import DISCHARGE
+from .config import TrainingSettings
 from .data import TrainingData
 from .loss import LOSSES
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a network is trained.
-
-    Attributes
-    ----------
-    hidden : tuple of int
-        Units of each hidden layer.
-    batches : int
-        Optimisation steps.
-    catchments, days : int
-        Size of a batch; the first `warm_up` days of it do not count.
-    warm_up : int
-    loss : str
-        Name in `loss.LOSSES`.
-    learning_rate, weight_decay : float
-        Of AdamW; the rate rises for a tenth of the batches, then falls along a cosine.
-    clip : float
-        Largest norm of a gradient.
-    noise : float
-        Standard deviation of noise on the normalised attributes, against learning catchments
-        by heart.
-    validate_every, patience : int
-        Batches between two validations, and how many without improvement end training.
-    seed : int
-    """
-
-    hidden: tuple[int, ...] = (128,)
-    batches: int = 1500
-    catchments: int = 96
-    days: int = 1095
-    warm_up: int = 365
-    loss: str = "nse"
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    noise: float = 0.0
-    validate_every: int = 100
-    patience: int = 10
-    seed: int = 0
 
 
 @dataclass
@@ -157,6 +116,8 @@ class Trainer:
     data : TrainingData
         The catchments and days to learn from, and no others.
     settings : TrainingSettings
+    seed : int
+        Of the first weights, the batches and the noise.
     validation : Validation, optional
         Decides which weights are kept, and when to stop; without it the last are kept.
     progress : Progress, optional
@@ -165,7 +126,7 @@ class Trainer:
     Raises
     ------
     ValueError
-        If windows are longer than the data, or the loss is unknown.
+        If windows are longer than the data.
     """
 
     def __init__(
@@ -173,6 +134,7 @@ class Trainer:
         layout: NetworkLayout,
         data: TrainingData,
         settings: TrainingSettings,
+        seed: int = 0,
         validation: Validation | None = None,
         progress: Progress | None = None,
     ) -> None:
@@ -180,9 +142,7 @@ class Trainer:
             raise ValueError(
                 f"windows of {settings.days} days do not fit into {len(data.dates)} days of data"
             )
-        if settings.loss not in LOSSES:
-            raise ValueError(f"loss {settings.loss!r} is unknown; known: {', '.join(LOSSES)}")
-        self.layout, self.data, self.settings = layout, data, settings
+        self.layout, self.data, self.settings, self.seed = layout, data, settings, seed
         self.validation = validation
         self.normalisation = Normalisation.of(
             {name: data.attributes[name] for name in layout.attributes}
@@ -195,7 +155,7 @@ class Trainer:
         self.progress = progress or Progress(
             weights={
                 name: torch.tensor(value)
-                for name, value in initial_weights(layout, settings.hidden, settings.seed).items()
+                for name, value in initial_weights(layout, settings.hidden, seed).items()
             }
         )
         self._weights = {
@@ -254,7 +214,7 @@ class Trainer:
         block = slice(first, first + settings.days)
         inputs = self._inputs[index]
         if settings.noise:
-            generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + batch)
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + batch)
             inputs = inputs + settings.noise * torch.randn(inputs.shape, generator=generator)
         discharge = simulate(
             self.layout, self._weights, inputs, self._area[index], self._forcing[block][:, :, index]
@@ -286,7 +246,7 @@ class Trainer:
     def _window(self, batch: int) -> tuple[NDArray, int]:
         """Draw a batch: indices of catchments and the first day of their common window."""
         settings = self.settings
-        random = np.random.default_rng([settings.seed, batch])
+        random = np.random.default_rng([self.seed, batch])
         days, catchments = self.data.streamflow.shape
         while True:
             first = int(random.integers(0, days - settings.days + 1))
@@ -321,13 +281,14 @@ def train(
     layout: NetworkLayout,
     data: TrainingData,
     settings: TrainingSettings,
+    seed: int = 0,
     progress: Callable[[int, float], None] = lambda batch, loss: None,
 ) -> tuple[dict[str, NDArray], Normalisation]:
     """Train a network on observed streamflow, from beginning to end.
 
     Parameters
     ----------
-    layout, data, settings
+    layout, data, settings, seed
         As for `Trainer`.
     progress : callable
         Called after each batch with its number and loss.
@@ -338,7 +299,7 @@ def train(
     normalisation : Normalisation
         Of the attributes.
     """
-    trainer = Trainer(layout, data, settings)
+    trainer = Trainer(layout, data, settings, seed)
     while not trainer.finished():
         loss = trainer.step()
         progress(trainer.progress.batch, loss)

@@ -31,7 +31,7 @@ from ..physics import PROCESSES
 from ..weather import Preparation, choose_pet
 from .config import TrainConfig, read_train_config
 from .data import TrainingData
-from .loop import Progress, Trainer, TrainingSettings, Validation
+from .loop import Progress, Trainer, Validation
 
 _log = logging.getLogger(__name__)
 
@@ -210,11 +210,6 @@ class TrainingRun:
         with replaced(record) as temporary:
             temporary.write_text(text)
 
-    def settings(self, seed: int) -> TrainingSettings:
-        """Return the settings of a member of the ensemble."""
-        values = msgspec.structs.asdict(self.config.settings)
-        return TrainingSettings(**values, seed=seed)
-
     def run(self, bar: Bar, stop_after: int | None = None) -> Path | None:
         """Train all members, and write the model.
 
@@ -279,7 +274,9 @@ class TrainingRun:
                 raise TrainingError(
                     f"{path}: progress cannot be read ({error}); remove it to begin again"
                 ) from None
-        return Trainer(self.layout, self.learned, self.settings(seed), self.validation, progress)
+        return Trainer(
+            self.layout, self.learned, self.config.settings, seed, self.validation, progress
+        )
 
     def _save(self, progress: Progress, seed: int) -> None:
         with replaced(self._progress_file(seed)) as temporary:

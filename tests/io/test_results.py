@@ -53,6 +53,13 @@ def test_abandoned_results_leave_nothing_and_spare_earlier_ones(tmp_path):
     results = writer(path)
     results.write(np.zeros((2, 3)))
     results.abandon()
+
+    def write_on():
+        for _ in range(5000):
+            results.write(np.zeros((2, 3)))
+
+    with pytest.raises(ResultsError, match="given up after an earlier error"):
+        write_on()
     assert path.read_text() == "earlier"
     assert [p.name for p in tmp_path.iterdir()] == ["results.nc"]
 

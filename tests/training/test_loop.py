@@ -1,5 +1,7 @@
 """Training finds what made the data, and says what is wrong with them."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from bmi_dhydro.evaluation.metrics import nse
 from bmi_dhydro.model import Model
 from bmi_dhydro.networks.parameter_network import NetworkLayout, initial_weights
 from bmi_dhydro.physics import HBV
+from bmi_dhydro.training.config import LossName, TrainingSettings
 from bmi_dhydro.training.data import TrainingData
-from bmi_dhydro.training.loop import TrainingSettings, simulate, train
+from bmi_dhydro.training.loop import simulate, train
+from bmi_dhydro.training.loss import LOSSES
 from bmi_dhydro.training.loss import nse as nse_loss
 
 from ..conftest import random_setup
@@ -55,7 +59,9 @@ def test_training_learns_and_repeats_itself():
     losses = []
     observed = data.observed_in("2000-01-01", "2002-12-31")
     assert len(observed.ids) == 23
-    weights, normalisation = train(LAYOUT, observed, SETTINGS, lambda _, loss: losses.append(loss))
+    weights, normalisation = train(
+        LAYOUT, observed, SETTINGS, 0, lambda _, loss: losses.append(loss)
+    )
     assert np.mean(losses[-10:]) < 0.25 * np.mean(losses[:5])
     again, _ = train(LAYOUT, observed, SETTINGS)
     for name, value in weights.items():
@@ -89,6 +95,31 @@ def test_a_loss_that_is_no_number_names_its_batch():
         FloatingPointError, match="loss of batch 0 is nan and its gradient nan; days from 20"
     ):
         train(LAYOUT, data, SETTINGS)
+
+
+def test_every_loss_of_the_configuration_is_there():
+    assert set(get_args(LossName)) == set(LOSSES)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_least_for_perfect_flow_and_differentiable(name):
+    generator = torch.Generator().manual_seed(0)
+    observed = torch.rand((200, 3), generator=generator) * 5.0
+    observed[50:90, 1] = float("nan")
+    observed[10:, 2] = float("nan")
+    spread = torch.tensor([1.5, 1.4, 1.3])
+    values = []
+    for shift in (0.0, 0.3, 1.0):
+        simulated = (torch.nan_to_num(observed, nan=1.0) + shift).requires_grad_()
+        loss = LOSSES[name](simulated, observed, spread)
+        loss.backward()
+        assert torch.isfinite(simulated.grad).all()
+        assert (simulated.grad[50:90, 1] == 0).all()
+        values.append(loss.item())
+    assert values[0] < 0.01
+    assert values[0] < values[1] < values[2]
+    nothing = torch.full_like(observed, float("nan"))[:, :2]
+    assert name != "kge" or LOSSES[name](nothing.nan_to_num(), nothing, spread[:2]) == 0.0
 
 
 def test_the_loss_skips_gaps():
