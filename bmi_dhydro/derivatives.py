@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .differentiable import Block, run, torch_parameters
+from .differentiable import Block, leaf, pulled_back, run, torch_parameters
 from .errors import OrderError, VariableError, nearest
 from .kernels.binding import bind
 from .kernels.reference import TORCH_PRIMITIVES
@@ -122,12 +122,7 @@ def vjp(
             conversion = outputs[name].conversion
             weights *= factor(conversion, model.step_seconds, component.catchments.area)
         objective = objective + (result.outputs[sources[name]] * torch.as_tensor(weights)).sum()
-    asked = [leaves.find(name) for name in wrt]
-    gradients = torch.autograd.grad(objective, asked, allow_unused=True)
-    return {
-        name: np.zeros(tuple(leaf.shape)) if gradient is None else gradient.numpy()
-        for name, leaf, gradient in zip(wrt, asked, gradients, strict=True)
-    }
+    return pulled_back(objective, {name: leaves.find(name) for name in wrt})
 
 
 def _leaves(
@@ -140,10 +135,6 @@ def _leaves(
 ) -> _Leaves:
     """Make the block of the last steps of tensors that gradients can be asked for."""
     model, catchments = component.model, component.catchments
-
-    def leaf(values: NDArray) -> Tensor:
-        # Views of a model are read-only, and of its precision; derivatives are in float64.
-        return torch.tensor(np.array(values, dtype=float), requires_grad=True)
 
     names = component.trained.layout.attributes
     attributes = {name: leaf(catchments.attributes[name]) for name in names}

@@ -6,10 +6,13 @@ step, the process by its compiled kernel and adjoint, routing by a unit hydrogra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .kernels.autograd import run_process
@@ -18,6 +21,9 @@ from .kernels.reference import TORCH_PRIMITIVES, route
 from .networks.parameter_network import parameters as network_parameters
 from .physics import Process, per_step, unit_hydrograph
 from .physics.unit_hydrograph import DISCHARGE
+
+if TYPE_CHECKING:
+    from .model import Model
 
 # The network that gives parameters, on tensors; arguments as `parameter_network.parameters`.
 torch_parameters = bind(network_parameters, TORCH_PRIMITIVES)
@@ -129,3 +135,52 @@ def run(
     pending = torch.zeros_like(weights) if block.pending is None else block.pending
     result.outputs[DISCHARGE], result.pending = route(rows[:, 0], weights, pending)
     return result
+
+
+def leaf(values: ArrayLike) -> Tensor:
+    """Return a float64 copy of an array that gradients can be asked for."""
+    return torch.tensor(np.array(values, dtype=float), requires_grad=True)
+
+
+def block_gradients(
+    model: Model, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
+) -> dict[str, NDArray]:
+    """Do what `Model.vjp` says."""
+    process = model.process
+    weather = {name: leaf(forcing[:, k]) for k, name in enumerate(process.forcing_names)}
+    states = {
+        name: leaf(values) for name, values in zip(process.state_names, model.state, strict=True)
+    }
+    parameters = {name: leaf(values) for name, values in model.parameters.items()}
+    leaves = {**weather, **states, **parameters}
+    leaves["area"], leaves["pending"] = leaf(model.area), leaf(model.pending)
+    known = (*process.output_names, DISCHARGE)
+    for name, table in [*((n, leaves) for n in wrt), *((n, known) for n in seeds)]:
+        if name not in table:
+            raise ValueError(f"no derivative of or by {name!r}; known: {', '.join(table)}")
+    block = Block(
+        torch.stack([parameters[name] for name in process.parameter_names]),
+        [parameters[item.name] for item in unit_hydrograph.PARAMETERS],
+        leaves["area"],
+        torch.stack(list(weather.values()), dim=1),
+        torch.stack(list(states.values())),
+        leaves["pending"] if model.routed else None,
+    )
+    result = run(process, list(seeds), block, model.step_seconds / 86400.0, model.routed)
+    objective = sum(
+        (
+            (result.outputs[name] * torch.as_tensor(np.asarray(seed, dtype=float))).sum()
+            for name, seed in seeds.items()
+        ),
+        start=torch.zeros((), dtype=torch.float64),
+    )
+    return pulled_back(objective, {name: leaves[name] for name in wrt})
+
+
+def pulled_back(objective: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, NDArray]:
+    """Return the derivative of an objective with respect to each leaf; zero where there is none."""
+    gradients = torch.autograd.grad(objective, list(leaves.values()), allow_unused=True)
+    return {
+        name: np.zeros(tuple(tensor.shape)) if gradient is None else gradient.numpy()
+        for (name, tensor), gradient in zip(leaves.items(), gradients, strict=True)
+    }

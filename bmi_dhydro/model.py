@@ -247,6 +247,38 @@ class Model:
         )
         self.steps += len(forcing)
 
+    def vjp(
+        self, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
+    ) -> dict[str, NDArray]:
+        """Pull the derivative of an objective back through a block that starts now.
+
+        The model itself stays as it is. Gradients are of the compiled adjoint, in float64.
+
+        Parameters
+        ----------
+        forcing : array, shape (steps, forcings, catchments)
+            As for `run`.
+        seeds : mapping
+            Derivative of the objective with respect to outputs of the block, by name: shape
+            (steps, catchments). All outputs but `"routing_store"` have one.
+        wrt : sequence of str
+            Names of forcings, parameters (daily values) or states, `"area"`, or `"pending"`.
+
+        Returns
+        -------
+        dict of array
+            The derivative of the objective with respect to each of `wrt`, in its shape; forcings
+            have (steps, catchments).
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        """
+        from .differentiable import block_gradients
+
+        return block_gradients(self, forcing, seeds, wrt)
+
     def stored(self) -> NDArray:
         """Return the water in all stores, routing included, in mm: shape (catchments,)."""
         stores = self.state.sum(axis=0, dtype=float).mean(axis=1)
