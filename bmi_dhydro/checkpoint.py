@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .attributes import ATTRIBUTES
 from .errors import CatchmentError, CheckpointError, listed
 from .files import replaced
+from .networks.dynamics import Dynamics
 from .networks.normalisation import Normalisation
 from .networks.parameter_network import NetworkLayout, parameters
 from .physics import PROCESSES
@@ -84,6 +85,12 @@ class TrainedModel:
             process[:, part], routing[:, part] = parameters(self.layout, weights, inputs[part])
         return process, routing
 
+    def dynamics(self, attributes: Mapping[str, NDArray]) -> Dynamics | None:
+        """Return what moves the parameters of catchments from day to day, if anything does."""
+        if not self.layout.dynamic:
+            return None
+        return Dynamics(self.layout, self.weights, self.normalisation(attributes))
+
     def check(self, ids: NDArray, attributes: Mapping[str, NDArray]) -> list[str]:
         """Check the attributes of catchments against what the network was trained on.
 
@@ -139,6 +146,7 @@ class TrainedModel:
         return {
             "process": process.name,
             "components": self.layout.components,
+            "dynamic": list(self.layout.dynamic),
             "time_step": "1 d",
             "parameters": [
                 {key: value for key, value in asdict(item).items() if key != "long_name"}
@@ -259,6 +267,9 @@ def _described(
     ]
     names = tuple(item["name"] for item in table)
     layout = NetworkLayout(
-        replace(process, parameters=bounded), int(description["components"]), names
+        replace(process, parameters=bounded),
+        int(description["components"]),
+        names,
+        tuple(description.get("dynamic", ())),
     )
     return TrainedModel(layout, weights, Normalisation(names, *columns), description["about"])

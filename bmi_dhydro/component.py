@@ -215,6 +215,7 @@ class Component:
             dtype=config.dtype,
             threads=config.threads,
             routed=config.routing != "none",
+            dynamics=self.trained.dynamics(attributes),
         )
         if config.parameter_file is not None:
             path = Path(config.parameter_file)
@@ -264,6 +265,8 @@ class Component:
         self.done = 0
         self.history: History | None = None
         if config.history:
+            if self.model.dynamics is not None:
+                raise ConfigError("history: derivatives need parameters that do not change daily")
             self.pin()
             self.history = History(self.model, config.history)
 
@@ -380,7 +383,7 @@ class Component:
             raise ForcingError(f"{file.path}: the run ended at {self.moment()}")
         weather = file.read(self.preparation.quantities, self.done, count)
         self._block_forcing = self.preparation.block(weather, self.done)
-        self._before = self.model.state.copy(), self.model.pending, self.model.steps
+        self._before = self.model.memory(), self.model.steps
         self._block_rows = self.model.run(self._block_forcing)
         self._cursor = 0
         self._block_length = min(2 * self._block_length, self._longest_block)
@@ -392,8 +395,8 @@ class Component:
         """
         if self._cursor == self._block_rows.shape[0]:
             return
-        self.model.state[...], pending, self.model.steps = self._before
-        self.model.pending = pending
+        memory, self.model.steps = self._before
+        self.model.remember(memory)
         if self._cursor:
             self.model.run(self._block_forcing[: self._cursor])
         self._block_rows = self._block_rows[: self._cursor]
@@ -477,6 +480,8 @@ class Component:
         for warning in self.trained.check(self.catchments.ids[changed], attributes):
             warnings.warn(warning, ExtrapolationWarning, stacklevel=4)
         self.model.set_parameters(*self.trained.parameters(attributes), changed)
+        if self.model.dynamics is not None:
+            self.model.dynamics.inputs[changed] = self.trained.normalisation(attributes)
 
     # ---- ending ---------------------------------------------------------------------------
 

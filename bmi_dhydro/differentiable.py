@@ -18,6 +18,12 @@ from torch import Tensor
 from .kernels.autograd import run_process
 from .kernels.binding import bind
 from .kernels.reference import TORCH_PRIMITIVES, route
+from .networks.parameter_network import (
+    FORCING_DEVIATION,
+    FORCING_MEAN,
+    NetworkLayout,
+    dynamic_parameters,
+)
 from .networks.parameter_network import parameters as network_parameters
 from .physics import Process, per_step, unit_hydrograph
 from .physics.unit_hydrograph import DISCHARGE
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
 # The network that gives parameters, on tensors; arguments as `parameter_network.parameters`.
 torch_parameters = bind(network_parameters, TORCH_PRIMITIVES)
 
+_dynamic_parameters = bind(dynamic_parameters, TORCH_PRIMITIVES)
 _delay = bind(unit_hydrograph.delay, TORCH_PRIMITIVES)
 _weights = bind(unit_hydrograph.weights, TORCH_PRIMITIVES)
 
@@ -50,6 +57,8 @@ class Block:
         Nearly empty stores, unless given.
     pending : Tensor, shape (catchments, lags), optional
         Flows on their way, the next one first; none, unless given.
+    dynamic : mapping of Tensor, shape (steps, catchments, components)
+        Daily values of the parameters that change with time, by name.
     """
 
     parameters: Tensor
@@ -58,6 +67,7 @@ class Block:
     forcing: Tensor
     state: Tensor | None = None
     pending: Tensor | None = None
+    dynamic: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -75,6 +85,51 @@ class Result:
     outputs: dict[str, Tensor] = field(default_factory=dict)
     state: Tensor | None = None
     pending: Tensor | None = None
+
+
+def torch_dynamics(
+    layout: NetworkLayout,
+    weights: Mapping[str, Tensor],
+    inputs: Tensor,
+    forcing: Tensor,
+    dropout: float = 0.0,
+) -> dict[str, Tensor]:
+    """Return the parameters that change from day to day over a block, from an empty memory.
+
+    The memory is torch's own, which is fast over a block; `networks.lstm` is the same day by day.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+    weights : mapping of Tensor
+    inputs : Tensor, shape (catchments, attributes)
+        Normalised.
+    forcing : Tensor, shape (days, forcings, catchments)
+    dropout : float
+        Share of the memory's outputs that is left out, in training.
+
+    Returns
+    -------
+    dict of Tensor, shape (days, catchments, components)
+        Daily values, by name.
+    """
+    if not layout.dynamic:
+        return {}
+    weather = (forcing.transpose(1, 2) - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
+    seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
+    units = weights["lstm.hidden"].shape[0]
+    zeros = torch.zeros((1, seen.shape[1], units), dtype=seen.dtype)
+    matrices = [
+        weights["lstm.input"].T,
+        weights["lstm.hidden"].T,
+        weights["lstm.bias"],
+        torch.zeros_like(weights["lstm.bias"]),
+    ]
+    hidden, _, _ = torch.lstm(seen, (zeros, zeros), matrices, True, 1, 0.0, True, False, False)
+    if dropout:
+        hidden = torch.nn.functional.dropout(hidden, dropout)
+    values = _dynamic_parameters(layout, weights, inputs, hidden)
+    return dict(zip(layout.dynamic, values, strict=True))
 
 
 def hydrograph(routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
@@ -126,7 +181,9 @@ def run(
     )
     state = initial_state(process, values) if block.state is None else block.state
     averaged = list(dict.fromkeys([process.runoff, *(n for n in outputs if n != DISCHARGE)]))
-    rows, final = kernel(process, averaged, block.forcing, values, state)
+    items = {item.name: item for item in process.parameters}
+    dynamic = {name: per_step(v, items[name], days) for name, v in block.dynamic.items()}
+    rows, final = kernel(process, averaged, block.forcing, values, state, dynamic)
     result = Result({name: rows[:, k] for k, name in enumerate(averaged)}, final, block.pending)
     if not routed:
         result.outputs[DISCHARGE] = rows[:, 0]

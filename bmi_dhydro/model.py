@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .kernels import make_kernel
+from .networks.dynamics import Dynamics
 from .physics import Parameter, Process, per_step, unit_hydrograph
 from .physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 
@@ -39,6 +40,8 @@ class Model:
         What steps return, among `output_names`; everything, unless given.
     routed : bool
         Whether runoff passes a unit hydrograph before it is discharge.
+    dynamics : Dynamics, optional
+        Moves some parameters from day to day; needs steps of a day.
 
     Attributes
     ----------
@@ -60,12 +63,19 @@ class Model:
         threads: int | None = None,
         outputs: Sequence[str] | None = None,
         routed: bool = True,
+        dynamics: Dynamics | None = None,
     ) -> None:
         if step_seconds <= 0 or SECONDS_PER_DAY % step_seconds:
             raise ValueError(
                 f"a step of {step_seconds} s does not divide a day; take 86400, 3600, 900, ..."
             )
+        if dynamics is not None and step_seconds != SECONDS_PER_DAY:
+            raise ValueError(
+                f"parameters that change from day to day ({', '.join(dynamics.layout.dynamic)}) "
+                f"need steps of a day, not of {step_seconds} s"
+            )
         self.process = process
+        self.dynamics = dynamics
         self.step_seconds = int(step_seconds)
         self.dtype = np.dtype(dtype)
         self.routed = routed
@@ -98,7 +108,10 @@ class Model:
         self.state = np.empty((len(initial), catchments, components), dtype=self.dtype)
         self.state[:] = initial[:, None, None]
         self.steps = 0
-        self._kernel = make_kernel(kernel, process, self.outputs, components, self.dtype, threads)
+        moving = () if dynamics is None else dynamics.layout.dynamic
+        self._kernel = make_kernel(
+            kernel, process, self.outputs, components, self.dtype, threads, moving
+        )
         self._single = np.empty((1, len(self.outputs), catchments), dtype=self.dtype)
 
     @property
@@ -158,6 +171,8 @@ class Model:
         catchments : slice or array of int
             All, unless given.
         """
+        if self.dynamics is not None and name in self.dynamics.layout.dynamic:
+            raise ValueError(f"{name} changes from day to day by the network, and cannot be set")
         routing_names = [item.name for item in unit_hydrograph.PARAMETERS]
         if name in routing_names:
             self._routing[routing_names.index(name), catchments] = values
@@ -236,6 +251,11 @@ class Model:
 
     def advance(self, forcing: NDArray, results: NDArray) -> None:
         """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
+        dynamic = None
+        if self.dynamics is not None:
+            # Values of a day are those of its step; see the constructor.
+            days = [self.dynamics.advance(weather.astype(float)) for weather in forcing]
+            dynamic = np.stack(days).astype(self.dtype)
         self._kernel.run(
             forcing,
             self._per_step,
@@ -244,8 +264,31 @@ class Model:
             self._pending,
             self.steps % self._lags,
             results,
+            dynamic,
         )
         self.steps += len(forcing)
+
+    def memory(self) -> dict[str, NDArray]:
+        """Return copies of all that the next steps depend on, beside parameters and weather.
+
+        Returns
+        -------
+        dict of array
+            `state`, `pending`, and, with dynamic parameters, `hidden` and `cell`.
+        """
+        arrays = {"state": self.state.copy(), "pending": self.pending}
+        if self.dynamics is not None:
+            arrays["hidden"] = self.dynamics.hidden.copy()
+            arrays["cell"] = self.dynamics.cell.copy()
+        return arrays
+
+    def remember(self, memory: Mapping[str, NDArray]) -> None:
+        """Take on what `memory` returned; the clock stays as it is."""
+        self.state[...] = memory["state"]
+        self.pending = memory["pending"]
+        if self.dynamics is not None:
+            self.dynamics.hidden[...] = memory["hidden"]
+            self.dynamics.cell[...] = memory["cell"]
 
     def vjp(
         self, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
@@ -277,6 +320,8 @@ class Model:
         """
         from .differentiable import block_gradients
 
+        if self.dynamics is not None:
+            raise ValueError("derivatives need parameters that do not change from day to day")
         return block_gradients(self, forcing, seeds, wrt)
 
     def stored(self) -> NDArray:

@@ -37,7 +37,7 @@ def to_bytes(model: Model, fingerprint: str, ids: NDArray) -> bytes:
         "steps": str(model.steps),
         "ids": json.dumps(ids.tolist()),
     }
-    arrays = {"state": np.ascontiguousarray(model.state), "pending": model.pending}
+    arrays = {name: np.ascontiguousarray(values) for name, values in model.memory().items()}
     return save(arrays, metadata)
 
 
@@ -90,15 +90,17 @@ def from_bytes(payload: bytes, model: Model, fingerprint: str, ids: NDArray, sou
     if absent:
         raise StateError(f"{source}: has no state for catchment {listed(absent)}")
     rows = np.array([saved[name] for name in ids.tolist()])
-    state, pending = arrays["state"], arrays["pending"]
-    if state.shape[::2] != model.state.shape[::2] or pending.shape[1] != model.pending.shape[1]:
-        raise StateError(
-            f"{source}: has {state.shape[0]} states x {state.shape[2]} components and "
-            f"{pending.shape[1]} lags of routing; the model has {model.state.shape[0]} x "
-            f"{model.state.shape[2]} and {model.pending.shape[1]}"
-        )
-    model.state[...] = state[:, rows]
-    model.pending = pending[rows]
+    # The catchments are the second axis of the process' states, the first of all else.
+    chosen = {
+        name: values[:, rows] if name == "state" else values[rows]
+        for name, values in arrays.items()
+    }
+    expected = {name: values.shape for name, values in model.memory().items()}
+    if {name: values.shape for name, values in chosen.items()} != expected:
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in chosen.items())
+        ours = ", ".join(f"{name} {shape}" for name, shape in expected.items())
+        raise StateError(f"{source}: has {shapes}; the model has {ours}")
+    model.remember(chosen)
 
 
 def save(path: Path, model: Model, fingerprint: str, ids: NDArray) -> None:

@@ -28,6 +28,7 @@ class Kernel(Protocol):
         pending: NDArray,
         position: int,
         outputs: NDArray,
+        dynamic: NDArray | None = None,
     ) -> None: ...
 
 
@@ -38,13 +39,14 @@ def make_kernel(
     components: int,
     dtype: DTypeLike,
     threads: int | None,
+    dynamic: Sequence[str] = (),
 ) -> Kernel:
     """Make a kernel by name; only then is what it needs imported.
 
     Parameters
     ----------
     name : {"cpu", "reference"}
-    process, outputs, components, dtype, threads
+    process, outputs, components, dtype, threads, dynamic
         As `cpu.CpuKernel`.
 
     Raises
@@ -55,9 +57,9 @@ def make_kernel(
     if name == "cpu":
         from .cpu import CpuKernel
 
-        return CpuKernel(process, outputs, components, dtype, threads)
+        return CpuKernel(process, outputs, components, dtype, threads, dynamic)
     if name == "reference":
         from .reference import ReferenceKernel
 
-        return ReferenceKernel(process, outputs, components, dtype, threads)
+        return ReferenceKernel(process, outputs, components, dtype, threads, dynamic)
     raise ValueError(f"kernel {name!r} is unknown; known: {', '.join(KERNELS)}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..physics import Process
@@ -18,46 +19,60 @@ class _Block(torch.autograd.Function):
         ctx: Any,
         process: Process,
         outputs: tuple[str, ...],
+        dynamic_names: tuple[str, ...],
         forcing: Tensor,
         parameters: Tensor,
         state: Tensor,
+        dynamic: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        ctx.process, ctx.outputs = process, outputs
-        ctx.save_for_backward(forcing, parameters, state)
+        ctx.process, ctx.outputs, ctx.dynamic_names = process, outputs, dynamic_names
+        ctx.save_for_backward(forcing, parameters, state, dynamic)
         steps, _, catchments = forcing.shape
         final = state.detach().clone(memory_format=torch.contiguous_format)
         rows = torch.empty((steps, len(outputs), catchments), dtype=state.dtype)
         routing = torch.zeros((catchments, 1), dtype=state.dtype).numpy()
-        kernel = CpuKernel(process, outputs, state.shape[2], final.numpy().dtype)
+        kernel = CpuKernel(
+            process, outputs, state.shape[2], final.numpy().dtype, dynamic=dynamic_names
+        )
         kernel.run(
-            forcing.detach().contiguous().numpy(),
-            parameters.detach().transpose(0, 1).contiguous().numpy(),
+            _array(forcing),
+            _array(parameters.transpose(0, 1)),
             final.numpy(),
             routing,
             routing.copy(),
             0,
             rows.numpy(),
+            None if dynamic is None else _array(dynamic),
         )
         return rows, final
 
     @staticmethod
     def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
-        forcing, parameters, state = ctx.saved_tensors
-        to_forcing, to_parameters, to_state = gradients(
+        forcing, parameters, state, dynamic = ctx.saved_tensors
+        to_forcing, to_parameters, to_state, *to_dynamic = gradients(
             ctx.process,
             ctx.outputs,
-            *(
-                tensor.detach().contiguous().numpy()
-                for tensor in (forcing, parameters.transpose(0, 1), state, *gradient)
-            ),
+            _array(forcing),
+            _array(parameters.transpose(0, 1)),
+            _array(state),
+            _array(gradient[0]),
+            _array(gradient[1]),
+            dynamic=None if dynamic is None else _array(dynamic),
+            dynamic_names=ctx.dynamic_names,
         )
         return (
+            None,
             None,
             None,
             torch.from_numpy(to_forcing),
             torch.from_numpy(to_parameters).transpose(0, 1),
             torch.from_numpy(to_state),
+            torch.from_numpy(to_dynamic[0]) if to_dynamic else None,
         )
+
+
+def _array(tensor: Tensor) -> NDArray:
+    return tensor.detach().contiguous().numpy()
 
 
 def run_process(
@@ -66,6 +81,9 @@ def run_process(
     forcing: Tensor,
     parameters: Tensor,
     state: Tensor,
+    dynamic: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Run a block of steps, differentiable; as `reference.run_process`, compiled."""
-    return _Block.apply(process, tuple(outputs), forcing, parameters, state)
+    names = tuple(dynamic or ())
+    values = torch.stack(list(dynamic.values()), dim=2) if dynamic else None
+    return _Block.apply(process, tuple(outputs), names, forcing, parameters, state, values)

@@ -97,15 +97,24 @@ class _Sums:
         return f"lane(sums_{k // self.together}, {k % self.together})"
 
 
-def _parameter_loads(process: Process, lanes: int) -> list[str]:
-    return [
+def _parameter_loads(process: Process, dynamic: Sequence[str], lanes: int) -> list[str]:
+    """Bind parameters: those that change with time come from an array of their own."""
+    static = [
         f"{name} = load(parameters, c, {k}, m, {lanes})"
         for k, name in enumerate(process.parameter_names)
+        if name not in dynamic
+    ]
+    return static + [
+        f"{name} = load(dynamic, t * stride + c, {k}, m, {lanes})" for k, name in enumerate(dynamic)
     ]
 
 
 def block_source(
-    process: Process, outputs: Sequence[str], components: int, dtype: DTypeLike
+    process: Process,
+    outputs: Sequence[str],
+    components: int,
+    dtype: DTypeLike,
+    dynamic: Sequence[str] = (),
 ) -> str:
     """Print the forward kernel of a process model for a choice of outputs.
 
@@ -116,6 +125,8 @@ def block_source(
         Names among `process.output_names`, `DISCHARGE` and `ROUTING_STORE`.
     components : int
     dtype : float32 or float64
+    dynamic : sequence of str
+        Parameters that have a value for each step.
 
     Returns
     -------
@@ -136,7 +147,7 @@ def block_source(
                 f"{name} = load(state, {k}, c, m, {lanes})"
                 for k, name in enumerate(process.state_names)
             ),
-            *_parameter_loads(process, lanes),
+            *_parameter_loads(process, dynamic, lanes),
             *printed(program),
             *(f"store(state, {k}, c, m, {results[k]})" for k in range(count)),
             *summed.add(results[count:], lanes),
@@ -168,7 +179,10 @@ def block_source(
         value = f"{summed.value(sums.index(name))} * share" if name in sums else name
         step.append(f"outputs[t, {k}, c] = {value}")
     arguments = "forcing, parameters, state, weights, pending, position, outputs"
+    if dynamic:
+        arguments += ", dynamic"
     function = [
+        "stride = state.shape[1]",
         f"share = real(1.0 / {components})",
         "length = pending.shape[1]",
         # Some catchments at a time: their states stay in the cache, and neighbours in memory are
@@ -183,7 +197,11 @@ def block_source(
 
 
 def adjoint_source(
-    process: Process, outputs: Sequence[str], components: int, dtype: DTypeLike
+    process: Process,
+    outputs: Sequence[str],
+    components: int,
+    dtype: DTypeLike,
+    dynamic: Sequence[str] = (),
 ) -> str:
     """Print the backward kernel: gradients of chosen outputs of a block.
 
@@ -210,7 +228,7 @@ def adjoint_source(
     def forward_body(lanes: int) -> list[str]:
         return [
             *state_loads(lanes),
-            *_parameter_loads(process, lanes),
+            *_parameter_loads(process, dynamic, lanes),
             *printed(advance),
             *(
                 f"store(trajectory, k + 1, {k}, m, {operand(name)})"
@@ -219,13 +237,18 @@ def adjoint_source(
         ]
 
     def backward_body(lanes: int) -> list[str]:
-        slopes = [
-            f"store(slopes, 0, {k}, m, add(load(slopes, 0, {k}, m, {lanes}), {gradient}))"
-            for k, gradient in enumerate(gradients[count + forcings :])
-        ]
+        slopes = []
+        for k, name in enumerate(process.parameter_names):
+            gradient = gradients[count + forcings + k]
+            if name in dynamic:
+                place = f"dynamic_gradient, t * stride + c, {dynamic.index(name)}, m"
+                slopes.append(f"store({place}, spread({gradient}, {lanes}))")
+            else:
+                place = f"slopes, 0, {k}, m"
+                slopes.append(f"store({place}, add(load({place}, {lanes}), {gradient}))")
         return [
             *state_loads(lanes),
-            *_parameter_loads(process, lanes),
+            *_parameter_loads(process, dynamic, lanes),
             *(f"{PREFIX}{k} = load(sensitivity, 0, {k}, m, {lanes})" for k in range(count)),
             *printed(backward),
             *(f"store(sensitivity, 0, {k}, m, {gradients[k]})" for k in range(count)),
@@ -237,6 +260,8 @@ def adjoint_source(
         "forcing, parameters, state, output_gradient, final_gradient, segment, "
         "state_gradient, parameter_gradient, forcing_gradient"
     )
+    if dynamic:
+        arguments += ", dynamic, dynamic_gradient"
     forward_step = [
         *_forcing_loads(process),
         *_over_components(components, dtype, forward_body),
@@ -244,6 +269,7 @@ def adjoint_source(
     function = [
         f"share = real(1.0 / {components})",
         "steps = forcing.shape[0]",
+        "stride = state.shape[1]",
         "segments = (steps + segment - 1) // segment",
         f"starts = np.empty((segments, {count}, {components}), real)",
         f"trajectory = np.empty((min(segment, steps) + 1, {count}, {components}), real)",
@@ -323,16 +349,26 @@ class CompiledLoop:
 
 
 @memoised
-def _block(process: Process, outputs: tuple[str, ...], components: int, dtype: str) -> CompiledLoop:
-    source = block_source(process, outputs, components, dtype)
+def _block(
+    process: Process,
+    outputs: tuple[str, ...],
+    components: int,
+    dtype: str,
+    dynamic: tuple[str, ...],
+) -> CompiledLoop:
+    source = block_source(process, outputs, components, dtype, dynamic)
     return CompiledLoop(source, f"{process.name}_block_{components}_{dtype}")
 
 
 @memoised
 def _adjoint(
-    process: Process, outputs: tuple[str, ...], components: int, dtype: str
+    process: Process,
+    outputs: tuple[str, ...],
+    components: int,
+    dtype: str,
+    dynamic: tuple[str, ...],
 ) -> CompiledLoop:
-    source = adjoint_source(process, outputs, components, dtype)
+    source = adjoint_source(process, outputs, components, dtype, dynamic)
     return CompiledLoop(source, f"{process.name}_adjoint_{components}_{dtype}")
 
 
@@ -355,6 +391,8 @@ class CpuKernel:
     dtype : float32 or float64
     threads : int, optional
         All processors this process may use, unless given.
+    dynamic : sequence of str
+        Parameters that have a value for each step.
     """
 
     name = "cpu"
@@ -366,8 +404,10 @@ class CpuKernel:
         components: int,
         dtype: DTypeLike = np.float64,
         threads: int | None = None,
+        dynamic: Sequence[str] = (),
     ) -> None:
-        self._loop = _block(process, tuple(outputs), components, np.dtype(dtype).name)
+        name = np.dtype(dtype).name
+        self._loop = _block(process, tuple(outputs), components, name, tuple(dynamic))
         self._serial = self._loop.serial
         self.threads = threads or default_threads()
 
@@ -380,6 +420,7 @@ class CpuKernel:
         pending: NDArray,
         position: int,
         outputs: NDArray,
+        dynamic: NDArray | None = None,
     ) -> None:
         """Advance all cells through a block of steps, in place.
 
@@ -398,10 +439,15 @@ class CpuKernel:
             Index in the ring of the flow that leaves in the first step.
         outputs : array, shape (steps, outputs, catchments)
             Written.
+        dynamic : array, shape (steps, catchments, dynamic parameters, components), optional
+            Values per step of the parameters that change with time.
         """
+        more = () if dynamic is None else (dynamic.reshape(-1, *dynamic.shape[2:]),)
         _, catchments, components = state.shape
         if catchments == 1:
-            self._serial(0, 1, forcing, parameters, state, weights, pending, position, outputs)
+            self._serial(
+                0, 1, forcing, parameters, state, weights, pending, position, outputs, *more
+            )
             return
         cells = catchments * components * forcing.shape[0]
         self._loop(
@@ -415,6 +461,7 @@ class CpuKernel:
             pending,
             position,
             outputs,
+            *more,
         )
 
 
@@ -428,7 +475,9 @@ def gradients(
     final_gradient: NDArray,
     threads: int | None = None,
     segment: int | None = None,
-) -> tuple[NDArray, NDArray, NDArray]:
+    dynamic: NDArray | None = None,
+    dynamic_names: Sequence[str] = (),
+) -> tuple[NDArray, ...]:
     """Pull gradients of a block's outputs and final state back to what it started from.
 
     Parameters
@@ -447,14 +496,24 @@ def gradients(
         Steps whose states are in memory at a time, beside those at the start of each segment:
         about the square root of the steps needs least. Up to `SHORT` steps all are, unless given.
 
+    dynamic : array, shape (steps, catchments, dynamic parameters, components), optional
+    dynamic_names : sequence of str
+        Which parameters they are.
+
     Returns
     -------
     forcing_gradient, parameter_gradient, state_gradient : array
         Shapes of `forcing`, `parameters` and `state`.
+    dynamic_gradient : array
+        Shape of `dynamic`, if that is given.
     """
     steps, catchments, components = (forcing.shape[0], *state.shape[1:])
-    loop = _adjoint(process, tuple(outputs), components, state.dtype.name)
+    loop = _adjoint(process, tuple(outputs), components, state.dtype.name, tuple(dynamic_names))
     results = np.empty_like(forcing), np.empty_like(parameters), np.empty_like(state)
+    more: tuple[NDArray, ...] = ()
+    if dynamic is not None:
+        rows = dynamic.reshape(-1, *dynamic.shape[2:])
+        more = rows, np.empty_like(rows)
     loop(
         catchments,
         catchments * components * steps,
@@ -468,5 +527,6 @@ def gradients(
         results[2],
         results[1],
         results[0],
+        *more,
     )
-    return results
+    return results if dynamic is None else (*results, more[1].reshape(dynamic.shape))

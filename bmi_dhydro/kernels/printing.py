@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from bmi_dhydro.kernels.vectors import (
     add, cos, div, exp2, fma, ge, gt, lane, le, load, log2, lt, maximum, minimum, mul, neg, sin,
-    sqrt, store, sub, totals, where,
+    spread, sqrt, store, sub, totals, where,
 )
 real = np.{dtype}
 '''

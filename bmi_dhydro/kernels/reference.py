@@ -5,7 +5,7 @@ Slow and plain; what the other kernels are compared with.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -47,6 +47,7 @@ def run_process(
     forcing: Tensor,
     parameters: Tensor,
     state: Tensor,
+    dynamic: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Run a block of steps of a process model, without routing.
 
@@ -59,6 +60,8 @@ def run_process(
     parameters : Tensor, shape (parameters, catchments, components)
         Values per step.
     state : Tensor, shape (states, catchments, components)
+    dynamic : mapping of Tensor, shape (steps, catchments, components), optional
+        Values per step of parameters that change with time, by name.
 
     Returns
     -------
@@ -72,8 +75,10 @@ def run_process(
     count = len(process.states)
     values = list(state)
     rows = []
-    for weather in forcing:
-        results = step(*values, *(weather[:, :, None]), *parameters)
+    changing = {process.parameter_names.index(n): v for n, v in (dynamic or {}).items()}
+    for t, weather in enumerate(forcing):
+        current = [changing[k][t] if k in changing else p for k, p in enumerate(parameters)]
+        results = step(*values, *(weather[:, :, None]), *current)
         values = list(results[:count])
         rows.append(torch.stack([results[k].mean(dim=-1) for k in positions]))
     return torch.stack(rows), torch.stack(values)
@@ -114,8 +119,10 @@ class ReferenceKernel:
         components: int,
         dtype: DTypeLike = np.float64,
         threads: int | None = None,
+        dynamic: Sequence[str] = (),
     ) -> None:
         self._process = process
+        self._dynamic = tuple(dynamic)
         self._outputs = tuple(outputs)
         averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
         self._averaged = list(dict.fromkeys([process.runoff, *averaged]))
@@ -130,6 +137,7 @@ class ReferenceKernel:
         pending: NDArray,
         position: int,
         outputs: NDArray,
+        dynamic: NDArray | None = None,
     ) -> None:
         """Advance all cells through a block of steps, in place; see `CpuKernel.run`."""
         dtype = torch.from_numpy(state).dtype
@@ -139,6 +147,9 @@ class ReferenceKernel:
             torch.from_numpy(forcing).to(dtype),
             torch.from_numpy(parameters).transpose(0, 1),
             torch.from_numpy(state),
+            {}
+            if dynamic is None
+            else {n: torch.from_numpy(dynamic[:, :, k]) for k, n in enumerate(self._dynamic)},
         )
         runoff = rows[:, 0]
         waiting = torch.from_numpy(np.roll(pending, -position, axis=1))

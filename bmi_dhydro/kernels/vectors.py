@@ -299,6 +299,18 @@ def store(typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any) -> Any
     return types.void(array, i, j, k, value), codegen
 
 
+@intrinsic(prefer_literal=True)
+def spread(typingctx: Any, value: Any, lanes: Any) -> Any:
+    """Return a vector of `lanes` (a constant) equal numbers; a vector stays as it is."""
+    count = lanes.literal_value
+    result = _widened(_scalar(value), count if count > 1 else 0)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _splat(builder, arguments[0], count if count > 1 else 0)
+
+    return result(value, lanes), codegen
+
+
 def _shuffled(builder: Any, a: Any, b: Any, lanes: range) -> Any:
     """Return a vector of these lanes of `a` and, counted on from its last, of `b`."""
     positions = [ir.Constant(ir.IntType(32), lane) for lane in lanes]

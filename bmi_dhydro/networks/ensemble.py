@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .mlp import depth
-from .parameter_network import AREA_EXPONENT, NetworkLayout
+from .parameter_network import (
+    AREA_EXPONENT,
+    DYNAMIC_HEAD,
+    FORCING_DEVIATION,
+    FORCING_MEAN,
+    NetworkLayout,
+)
 
 
 def merge(
@@ -35,7 +41,7 @@ def merge(
     weights : dict of array
     """
     count, size = len(members), layout.components
-    layers = depth({name: None for name in members[0] if name != AREA_EXPONENT})
+    layers = depth(members[0])
     merged: dict[str, NDArray] = {}
     for layer in range(layers):
         matrices = [np.asarray(member[f"layer_{layer}.weight"]) for member in members]
@@ -61,7 +67,45 @@ def merge(
             bias[-2:] += offset[-2:] / count
         merged[f"layer_{layer}.weight"], merged[f"layer_{layer}.bias"] = weight, bias
     merged[AREA_EXPONENT] = np.mean([member[AREA_EXPONENT] for member in members], axis=0)
+    if layout.dynamic:
+        merged.update(_memories(layout, members))
     return replace(layout, components=count * size), merged
+
+
+def _memories(
+    layout: NetworkLayout, members: Sequence[Mapping[str, NDArray]]
+) -> dict[str, NDArray]:
+    """Join memories: each gate of the whole holds that gate of each member."""
+
+    def gates(name: str) -> list[list[NDArray]]:
+        return [np.split(member[name], 4, axis=-1) for member in members]
+
+    def of_gate(name: str, gate: int) -> list[NDArray]:
+        return [parts[gate] for parts in gates(name)]
+
+    heads = []
+    size = layout.components
+    for k, member in enumerate(members):
+        head = member[DYNAMIC_HEAD]
+        whole = np.zeros((head.shape[0], head.shape[1] * len(members)), head.dtype)
+        for parameter in range(len(layout.dynamic)):
+            place = (parameter * len(members) + k) * size
+            whole[:, place : place + size] = head[:, parameter * size : (parameter + 1) * size]
+        heads.append(whole)
+    return {
+        "lstm.input": np.concatenate(
+            [np.concatenate(of_gate("lstm.input", gate), axis=1) for gate in range(4)], axis=1
+        ),
+        "lstm.hidden": np.concatenate(
+            [_diagonal(of_gate("lstm.hidden", gate)) for gate in range(4)], axis=1
+        ),
+        "lstm.bias": np.concatenate(
+            [np.concatenate(of_gate("lstm.bias", gate)) for gate in range(4)]
+        ),
+        DYNAMIC_HEAD: np.concatenate(heads, axis=0),
+        FORCING_MEAN: members[0][FORCING_MEAN],
+        FORCING_DEVIATION: members[0][FORCING_DEVIATION],
+    }
 
 
 def _diagonal(matrices: Sequence[NDArray]) -> NDArray:

@@ -17,7 +17,7 @@ _SATURATED = 30.0
 
 def depth(weights: Mapping[str, Any]) -> int:
     """Return the number of layers, the last one included."""
-    return sum(name.endswith(".weight") for name in weights)
+    return sum(name.startswith("layer_") and name.endswith(".weight") for name in weights)
 
 
 def sigmoid(values: Any) -> Any:
@@ -25,8 +25,8 @@ def sigmoid(values: Any) -> Any:
     return 1.0 / (1.0 + exp(-minimum(maximum(values, -_SATURATED), _SATURATED)))
 
 
-def evaluate(weights: Mapping[str, Any], inputs: Any) -> Any:
-    """Apply hidden layers with rectifiers and a last layer with a sigmoid.
+def logits(weights: Mapping[str, Any], inputs: Any) -> Any:
+    """Apply hidden layers with rectifiers, and a last layer.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def evaluate(weights: Mapping[str, Any], inputs: Any) -> Any:
     Returns
     -------
     array, shape (catchments, outputs)
-        Between 0 and 1.
+        For a sigmoid.
     """
     last = depth(weights) - 1
     values = inputs
@@ -45,5 +45,4 @@ def evaluate(weights: Mapping[str, Any], inputs: Any) -> Any:
         values = maximum(
             values @ weights[f"layer_{layer}.weight"] + weights[f"layer_{layer}.bias"], 0.0
         )
-    values = values @ weights[f"layer_{last}.weight"] + weights[f"layer_{last}.bias"]
-    return sigmoid(values)
+    return values @ weights[f"layer_{last}.weight"] + weights[f"layer_{last}.bias"]

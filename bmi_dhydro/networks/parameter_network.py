@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..physics import Process, between_bounds, unit_hydrograph
-from .mlp import evaluate, sigmoid
+from .mlp import logits, sigmoid
 
 AREA_EXPONENT = "area_exponent"
+DYNAMIC_HEAD = "dynamic_head"
+
+# What the memory sees of the weather, brought to this scale.
+FORCING_MEAN, FORCING_DEVIATION = "forcing_mean", "forcing_deviation"
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,15 @@ class NetworkLayout:
         Parallel parameter sets of a catchment.
     attributes : tuple of str
         Names of the inputs, in order.
+    dynamic : tuple of str
+        Parameters that move from day to day around their static value, by a long short-term memory
+        of the weather.
     """
 
     process: Process
     components: int
     attributes: tuple[str, ...]
+    dynamic: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -47,7 +55,7 @@ def parameters(
     ----------
     layout : NetworkLayout
     weights : mapping
-        Of `mlp.evaluate`, and `AREA_EXPONENT` of shape (1,).
+        Of `mlp.logits`, and `AREA_EXPONENT` of shape (1,).
     inputs : array, shape (catchments, attributes)
         Normalised attributes.
 
@@ -58,8 +66,7 @@ def parameters(
     routing : list of array, shape (catchments,)
         One array for each of `unit_hydrograph.PARAMETERS`.
     """
-    layers = {name: value for name, value in weights.items() if name != AREA_EXPONENT}
-    shares = evaluate(layers, inputs)
+    shares = sigmoid(logits(weights, inputs))
     size = layout.components
     process = [
         between_bounds(shares[:, k * size : (k + 1) * size], parameter)
@@ -76,8 +83,42 @@ def parameters(
     return process, routing
 
 
+def dynamic_parameters(
+    layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any, hidden: Any
+) -> list[Any]:
+    """Place the parameters that change with time between their bounds.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+    weights : mapping
+        Of the network, `DYNAMIC_HEAD` of shape (units, dynamic parameters x components) among them.
+    inputs : array, shape (catchments, attributes)
+        Normalised.
+    hidden : array, shape (..., catchments, units)
+        Of the memory, for one day or several.
+
+    Returns
+    -------
+    list of array, shape (..., catchments, components)
+        Daily values, one array for each of `layout.dynamic`. With a head of zeros they are the
+        static ones.
+    """
+    size = layout.components
+    static = logits(weights, inputs)
+    moved = hidden @ weights[DYNAMIC_HEAD]
+    values = []
+    for k, name in enumerate(layout.dynamic):
+        place = layout.process.parameter_names.index(name)
+        share = sigmoid(
+            static[:, place * size : (place + 1) * size] + moved[..., k * size : (k + 1) * size]
+        )
+        values.append(between_bounds(share, layout.process.parameters[place]))
+    return values
+
+
 def initial_weights(
-    layout: NetworkLayout, hidden: tuple[int, ...], seed: int
+    layout: NetworkLayout, hidden: tuple[int, ...], seed: int, memory: int = 0
 ) -> dict[str, np.ndarray]:
     """Draw the weights from which training starts.
 
@@ -87,6 +128,8 @@ def initial_weights(
     hidden : tuple of int
         Units of each hidden layer.
     seed : int
+    memory : int
+        Units of the memory that moves dynamic parameters.
 
     Returns
     -------
@@ -106,4 +149,14 @@ def initial_weights(
             random.normal(0.0, 1.0, columns) if last else np.zeros(columns)
         )
     weights[AREA_EXPONENT] = np.zeros(1)
+    if layout.dynamic:
+        inputs = len(layout.process.forcings) + len(layout.attributes)
+        scale = 1.0 / np.sqrt(memory)
+        weights["lstm.input"] = random.uniform(-scale, scale, (inputs, 4 * memory))
+        weights["lstm.hidden"] = random.uniform(-scale, scale, (memory, 4 * memory))
+        bias = np.zeros(4 * memory)
+        bias[memory : 2 * memory] = 3.0  # remember at first (Gers et al. 2000)
+        weights["lstm.bias"] = bias
+        # Parameters start as if they were static.
+        weights[DYNAMIC_HEAD] = np.zeros((memory, len(layout.dynamic) * layout.components))
     return {name: value.astype(np.float32) for name, value in weights.items()}

@@ -103,6 +103,10 @@ def calibrate(
     component = Component(idle)
     try:
         model = component.model
+        if model.dynamics is not None:
+            raise ConfigError(
+                "model: calibration needs one whose parameters do not change from day to day"
+            )
         forcing, dates = component.all_forcing()
         flow = _daily_flow(component, observed, variable, dates)
     finally:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from ..config import CatchmentsConfig, ForcingConfig, Section, parse_date, read_section, resolved
-from ..errors import ConfigError
+from ..errors import ConfigError, nearest
 from ..physics import PROCESSES
 
 # What can be made small; the functions are in `loss.LOSSES`.
@@ -43,6 +43,10 @@ class TrainingSettings(Section, frozen=True):
 
     hidden: tuple[int, ...] = (128,)
     """Units of each hidden layer."""
+    memory: int = 64
+    """Units of the memory that moves dynamic parameters."""
+    dropout: float = 0.4
+    """Share of the memory's outputs that is left out in each batch."""
     batches: int = 1500
     """Optimisation steps."""
     catchments: int = 96
@@ -89,6 +93,9 @@ class TrainConfig(Section, frozen=True):
     """A network is trained from each; their components together make the model."""
     attributes: list[str] | None = None
     """What the network sees; all of the vocabulary but area, unless given."""
+    dynamic: tuple[str, ...] = ()
+    """Parameters that change from day to day, moved around their static value by a long short-term
+    memory of the weather; such a model needs steps of a day."""
     settings: TrainingSettings = TrainingSettings()
     """How each network is trained."""
     name: str = "trained model"
@@ -129,6 +136,10 @@ def _check(config: TrainConfig) -> None:
         raise ConfigError("forcing.file: training needs a weather file")
     if config.process not in PROCESSES:
         raise ConfigError(f"process: {config.process!r} is unknown; known: {', '.join(PROCESSES)}")
+    known = PROCESSES[config.process].parameter_names
+    for name in config.dynamic:
+        if name not in known:
+            raise ConfigError(f"dynamic: parameter {name!r} is unknown; {nearest(name, known)}")
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds: {config.seeds} should be one or more different numbers")
     for key in ("train", "validate"):

@@ -17,14 +17,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..differentiable import Block, run, torch_parameters
+from ..differentiable import Block, run, torch_dynamics, torch_parameters
 from ..evaluation.metrics import nse
 from ..networks.normalisation import Normalisation
-from ..networks.parameter_network import NetworkLayout, initial_weights
+from ..networks.parameter_network import (
+    FORCING_DEVIATION,
+    FORCING_MEAN,
+    NetworkLayout,
+    initial_weights,
+)
 from ..physics.unit_hydrograph import DISCHARGE
 from .config import TrainingSettings
 from .data import TrainingData
 from .loss import LOSSES
+
+# Part of a network, but not learned.
+_FIXED = (FORCING_MEAN, FORCING_DEVIATION)
 
 
 @dataclass
@@ -60,6 +68,7 @@ def simulate(
     inputs: Tensor,
     area: Tensor,
     forcing: Tensor,
+    dropout: float = 0.0,
 ) -> Tensor:
     """Run the model over a block of days from empty stores.
 
@@ -72,6 +81,8 @@ def simulate(
     area : Tensor, shape (catchments,)
         In km2.
     forcing : Tensor, shape (days, forcings, catchments)
+    dropout : float
+        Of the memory, in training.
 
     Returns
     -------
@@ -79,7 +90,8 @@ def simulate(
         Discharge in mm d-1.
     """
     process, routing = torch_parameters(layout, weights, inputs)
-    block = Block(torch.stack(process), routing, area, forcing)
+    dynamic = torch_dynamics(layout, weights, inputs, forcing, dropout)
+    block = Block(torch.stack(process), routing, area, forcing, dynamic=dynamic)
     return run(layout.process, (DISCHARGE,), block).outputs[DISCHARGE]
 
 
@@ -152,19 +164,24 @@ class Trainer:
         self._observed = torch.as_tensor(data.streamflow)
         self._spread = torch.as_tensor(np.nanstd(data.streamflow, axis=0))
         self._loss = LOSSES[settings.loss]
-        self.progress = progress or Progress(
-            weights={
-                name: torch.tensor(value)
-                for name, value in initial_weights(layout, settings.hidden, seed).items()
-            }
-        )
+        self.progress = progress or Progress(weights=self._first_weights())
         self._weights = {
-            name: value.clone().requires_grad_() for name, value in self.progress.weights.items()
+            name: value.clone().requires_grad_(name not in _FIXED)
+            for name, value in self.progress.weights.items()
         }
+        self._trained = [w for name, w in self._weights.items() if name not in _FIXED]
         self._optimiser = torch.optim.AdamW(
-            self._weights.values(), lr=1.0, weight_decay=settings.weight_decay
+            self._trained, lr=1.0, weight_decay=settings.weight_decay
         )
         self._restore_moments(self.progress.moments)
+
+    def _first_weights(self) -> dict[str, Tensor]:
+        settings = self.settings
+        weights = initial_weights(self.layout, settings.hidden, self.seed, settings.memory)
+        if self.layout.dynamic:
+            weights[FORCING_MEAN] = self.data.forcing.mean(axis=(0, 2), dtype=float)
+            weights[FORCING_DEVIATION] = self.data.forcing.std(axis=(0, 2), dtype=float)
+        return {name: torch.tensor(value, dtype=torch.float32) for name, value in weights.items()}
 
     def _tensors(self, data: TrainingData) -> tuple[Tensor, Tensor]:
         inputs = torch.as_tensor(self.normalisation(data.attributes), dtype=torch.float32)
@@ -186,6 +203,7 @@ class Trainer:
         moments = {
             f"{name}/{key}": value.clone()
             for name, weight in self._weights.items()
+            if name not in _FIXED
             for key, value in self._optimiser.state[weight].items()
         }
         weights = {name: value.detach().clone() for name, value in self._weights.items()}
@@ -216,8 +234,14 @@ class Trainer:
         if settings.noise:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + batch)
             inputs = inputs + settings.noise * torch.randn(inputs.shape, generator=generator)
+        torch.manual_seed(self.seed * 1_000_003 + batch)  # for the dropout
         discharge = simulate(
-            self.layout, self._weights, inputs, self._area[index], self._forcing[block][:, :, index]
+            self.layout,
+            self._weights,
+            inputs,
+            self._area[index],
+            self._forcing[block][:, :, index],
+            settings.dropout,
         )
         loss = self._loss(
             discharge[settings.warm_up :],
@@ -226,7 +250,7 @@ class Trainer:
         )
         self._optimiser.zero_grad()
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self._weights.values(), settings.clip)
+        norm = torch.nn.utils.clip_grad_norm_(self._trained, settings.clip)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
             names = ", ".join(map(str, self.data.ids[chosen][:5]))
             raise FloatingPointError(

@@ -193,7 +193,7 @@ class TrainingRun:
         self.learned, self.validation = split(self.config, self.data)
         names = tuple(self.config.attributes or NETWORK_INPUTS)
         process = PROCESSES[self.config.process]
-        self.layout = NetworkLayout(process, self.config.components, names)
+        self.layout = NetworkLayout(process, self.config.components, names, self.config.dynamic)
 
     def _claim(self) -> None:
         """Make sure that what is in the folder was made by this configuration."""

@@ -145,6 +145,25 @@ def test_seeds_become_components(case):
     assert model.about["training"]["seeds"] == [3, 5]
 
 
+def test_dynamic_parameters_are_trained_and_run(case):
+    changed(case, "components: 2", "components: 2\nseeds: [0, 1]\ndynamic: [BETA, K0]")
+    changed(case, "hidden: [8]", "hidden: [8], memory: 5")
+    assert TrainingRun(case).run(progress, 7) is None
+    path = TrainingRun(case).run(progress)
+    model = checkpoint.load(path)
+    assert model.layout.dynamic == ("BETA", "K0")
+    assert np.abs(model.weights["dynamic_head"]).max() > 1e-4
+    changed(case, "output: run", "output: whole")
+    expected = checkpoint.load(TrainingRun(case).run(progress)).weights
+    for name, values in model.weights.items():
+        assert np.array_equal(values, expected[name]), name
+    config = changed(case.parent / "config.yaml", "model: default", "model: run/model.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        component, _ = run_config(config)
+    assert component.model.dynamics.hidden.shape == (8, 10)
+
+
 def test_patience_ends_training_and_the_best_weights_are_kept(case):
     changed(case, "batches: 12", "batches: 400")
     changed(case, "learning_rate: 0.02", "learning_rate: 0.5, patience: 2")
@@ -234,6 +253,7 @@ def test_a_network_of_attributes_that_the_table_lacks(case):
         ("warm_up: 150", "warm_up: 400", "400 days leave nothing of a batch of 400 days"),
         ("2002-06-30]", "2000-06-30]", "split.train: 2000-06-30T00:00:00 is not after"),
         ("components: 2", "process: sac", "process: 'sac' is unknown; known: hbv, exp_hydro"),
+        ("components: 2", "dynamic: [BETTA]", "'BETTA' is unknown; did you mean 'BETA'"),
         ("components: 2", "seeds: [1, 1]", "should be one or more different numbers"),
         ("{table: catchments.csv}", "{inline: {id: a}}", "training needs a table"),
     ],

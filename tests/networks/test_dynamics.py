@@ -1,0 +1,206 @@
+"""Parameters that change from day to day: kernels, gradients, memory, restarts."""
+
+import numpy as np
+import pytest
+import torch
+
+from bmi_dhydro import state
+from bmi_dhydro.checkpoint import TrainedModel, load
+from bmi_dhydro.differentiable import torch_dynamics
+from bmi_dhydro.kernels import autograd, reference
+from bmi_dhydro.model import Model
+from bmi_dhydro.networks.ensemble import merge
+from bmi_dhydro.networks.normalisation import Normalisation
+from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
+from bmi_dhydro.physics import HBV
+from bmi_dhydro.training.loop import simulate
+
+from ..conftest import random_setup
+
+DYNAMIC = ("BETA", "K0", "BETAET")
+LAYOUT = NetworkLayout(HBV, 3, ("aridity", "forest_fraction"), DYNAMIC)
+
+
+def network(layout=LAYOUT, seed=0, dtype=float):
+    """Weights with a head that moves parameters."""
+    weights = initial_weights(layout, (8,), seed, memory=6)
+    random = np.random.default_rng(seed)
+    weights[DYNAMIC_HEAD] = random.normal(0.0, 0.7, weights[DYNAMIC_HEAD].shape)
+    weights["forcing_mean"] = np.array([3.0, 8.0, 2.0])
+    weights["forcing_deviation"] = np.array([6.0, 9.0, 1.5])
+    return {name: value.astype(dtype) for name, value in weights.items()}
+
+
+def trained(weights=None):
+    random = np.random.default_rng(2)
+    table = {name: random.normal(size=30) for name in LAYOUT.attributes}
+    return TrainedModel(LAYOUT, weights or network(), Normalisation.of(table))
+
+
+ATTRIBUTES = {name: np.random.default_rng(3).normal(size=5) for name in LAYOUT.attributes}
+
+
+def model(kernel="cpu", dtype=np.float64):
+    ours = trained()
+    return Model(
+        HBV,
+        *ours.parameters(ATTRIBUTES),
+        np.full(5, 300.0),
+        kernel=kernel,
+        dtype=dtype,
+        dynamics=ours.dynamics(ATTRIBUTES),
+    )
+
+
+WEATHER = random_setup(5, 1, 200)[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_stepping_equals_the_block_bit_for_bit(dtype):
+    whole, stepped = model(dtype=dtype), model(dtype=dtype)
+    block = whole.run(WEATHER)
+    for k, weather in enumerate(WEATHER):
+        assert np.array_equal(stepped.step(weather.astype(dtype)), block[k])
+    assert np.array_equal(whole.dynamics.hidden, stepped.dynamics.hidden)
+
+
+def test_kernels_agree_and_parameters_move():
+    ours = model().run(WEATHER)
+    np.testing.assert_allclose(ours, model("reference").run(WEATHER), rtol=1e-9, atol=1e-9)
+    still = model()
+    still.dynamics._weights[DYNAMIC_HEAD][:] = 0.0
+    moved = still.run(WEATHER)
+    assert np.abs(moved - ours).max() > 0.1
+    fixed = trained()
+    plain = Model(HBV, *fixed.parameters(ATTRIBUTES), np.full(5, 300.0))
+    np.testing.assert_allclose(plain.run(WEATHER), moved, rtol=1e-12)
+
+
+def test_water_balance_closes():
+    ours = model()
+    before = ours.stored()
+    rows = ours.run(WEATHER)
+    left = sum(
+        rows[:, ours.outputs.index(n)].sum(axis=0) for n in ("discharge", "evapotranspiration")
+    )
+    error = WEATHER[:, 0].sum(axis=0) - left - (ours.stored() - before)
+    assert np.abs(error).max() < 1e-9
+
+
+@pytest.mark.parametrize("components", [2, 16])
+def test_gradients_agree_with_autograd_through_the_reference(components):
+    forcing, parameters, states = random_setup(4, components, 120)
+    random = np.random.default_rng(0)
+    moving = [
+        random.uniform(p.lower, p.upper, (120, 4, components))
+        for p in HBV.parameters
+        if p.name in DYNAMIC
+    ]
+
+    def pulled(module):
+        leaves = [
+            torch.from_numpy(a.copy()).requires_grad_() for a in (forcing, parameters, states)
+        ]
+        dynamic = {
+            n: torch.from_numpy(a.copy()).requires_grad_()
+            for n, a in zip(DYNAMIC, moving, strict=True)
+        }
+        rows, final = module.run_process(HBV, ("runoff",), *leaves, dynamic)
+        seeds = torch.from_numpy(np.random.default_rng(1).normal(size=rows.shape))
+        ((rows * seeds).sum() + final.sum()).backward()
+        return [leaf.grad for leaf in (*leaves, *dynamic.values())]
+
+    static = [k for k, name in enumerate(HBV.parameter_names) if name not in DYNAMIC]
+    for a, b in zip(pulled(autograd), pulled(reference), strict=True):
+        if a.shape[0] == len(HBV.parameters):
+            a, b = a[static], b[static]
+        assert (a - b).norm() <= 1e-9 * b.norm()
+
+
+def test_the_memory_of_training_is_that_of_use():
+    weights = network()
+    ours = trained(weights)
+    inputs = ours.normalisation(ATTRIBUTES)
+    values = torch_dynamics(
+        LAYOUT,
+        {name: torch.as_tensor(value) for name, value in weights.items()},
+        torch.as_tensor(inputs),
+        torch.as_tensor(WEATHER),
+    )
+    dynamics = ours.dynamics(ATTRIBUTES)
+    for day, weather in enumerate(WEATHER):
+        daily = dynamics.advance(weather)
+        for k, name in enumerate(DYNAMIC):
+            np.testing.assert_allclose(daily[:, k], values[name][day].numpy(), rtol=1e-9)
+
+
+def test_the_flow_of_training_is_that_of_use():
+    weights = network(dtype=np.float32)
+    ours = trained(weights)
+    with torch.no_grad():
+        theirs = simulate(
+            LAYOUT,
+            {name: torch.as_tensor(value) for name, value in weights.items()},
+            torch.as_tensor(ours.normalisation(ATTRIBUTES)).float(),
+            torch.full((5,), 300.0),
+            torch.as_tensor(WEATHER).float(),
+        ).numpy()
+    mine = Model(
+        HBV,
+        *ours.parameters(ATTRIBUTES),
+        np.full(5, 300.0),
+        outputs=("discharge",),
+        dynamics=ours.dynamics(ATTRIBUTES),
+    ).run(WEATHER)[:, 0]
+    assert np.linalg.norm(mine - theirs) < 1e-3 * np.linalg.norm(mine)
+
+
+def test_a_restart_equals_no_restart(tmp_path):
+    ids = np.array(list("abcde"))
+    whole = model()
+    expected = whole.run(WEATHER)
+    first, second = model(), model()
+    first.run(WEATHER[:77])
+    state.save(tmp_path / "s", first, "f", ids)
+    state.restore(tmp_path / "s", second, "f", ids)
+    assert np.array_equal(second.run(WEATHER[77:]), expected[77:])
+
+
+def test_members_of_an_ensemble_move_their_own_components():
+    members = [network(seed=k) for k in range(3)]
+    layout, weights = merge(LAYOUT, members)
+    inputs = torch.as_tensor(trained().normalisation(ATTRIBUTES))
+    forcing = torch.as_tensor(WEATHER)
+
+    def values(layout, weights):
+        tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
+        return torch_dynamics(layout, tensors, inputs, forcing)
+
+    whole = values(layout, weights)
+    for k, member in enumerate(members):
+        for name, alone in values(LAYOUT, member).items():
+            torch.testing.assert_close(whole[name][:, :, 3 * k : 3 * k + 3], alone)
+
+
+def test_a_file_keeps_what_is_dynamic(tmp_path):
+    ours = trained(network(dtype=np.float32))
+    ours.save(tmp_path / "m.safetensors")
+    again = load(tmp_path / "m.safetensors")
+    assert again.layout.dynamic == DYNAMIC
+    assert again.fingerprint == ours.fingerprint
+
+
+def test_what_dynamic_parameters_cannot_do():
+    ours = trained()
+    with pytest.raises(ValueError, match=r"\(BETA, K0, BETAET\) need steps of a day, not of 3600"):
+        Model(
+            HBV,
+            *ours.parameters(ATTRIBUTES),
+            np.ones(5),
+            step_seconds=3600,
+            dynamics=ours.dynamics(ATTRIBUTES),
+        )
+    with pytest.raises(ValueError, match="BETA changes from day to day"):
+        model().set_parameter("BETA", 2.0)
+    with pytest.raises(ValueError, match="derivatives need parameters that do not change"):
+        model().vjp(WEATHER, {"discharge": np.ones((200, 5))}, ["FC"])
