@@ -10,7 +10,7 @@ from bmi_dhydro.checkpoint import TrainedModel
 from bmi_dhydro.evaluation.metrics import nse
 from bmi_dhydro.model import Model
 from bmi_dhydro.networks.parameter_network import NetworkLayout, initial_weights
-from bmi_dhydro.physics import HBV
+from bmi_dhydro.physics import EXP_HYDRO, HBV
 from bmi_dhydro.training.config import LossName, TrainingSettings
 from bmi_dhydro.training.data import TrainingData
 from bmi_dhydro.training.loop import simulate, train
@@ -22,18 +22,18 @@ from ..conftest import random_setup
 LAYOUT = NetworkLayout(HBV, 4, ("aridity", "forest_fraction"))
 
 
-def made_up(catchments=24, days=1100):
+def made_up(catchments=24, days=1100, layout=LAYOUT):
     """Flow of a network with other weights: what training should come close to."""
     forcing, _, _ = random_setup(catchments, 1, days, np.float32)
     random = np.random.default_rng(1)
-    attributes = {name: random.normal(size=catchments) for name in LAYOUT.attributes}
+    attributes = {name: random.normal(size=catchments) for name in layout.attributes}
     attributes["area"] = np.exp(random.uniform(4.0, 8.0, catchments))
     weights = {
-        name: torch.as_tensor(value) for name, value in initial_weights(LAYOUT, (8,), 7).items()
+        name: torch.as_tensor(value) for name, value in initial_weights(layout, (8,), 7).items()
     }
-    inputs = torch.as_tensor(np.stack([attributes[n] for n in LAYOUT.attributes], 1)).float()
+    inputs = torch.as_tensor(np.stack([attributes[n] for n in layout.attributes], 1)).float()
     area = torch.as_tensor(attributes["area"]).float()
-    flow = simulate(LAYOUT, weights, inputs, area, torch.as_tensor(forcing)).numpy()
+    flow = simulate(layout, weights, inputs, area, torch.as_tensor(forcing)).numpy()
     flow[:, 3] = np.nan
     flow[200:600, 4] = np.nan
     return TrainingData(
@@ -86,6 +86,15 @@ def test_training_learns_and_repeats_itself():
         ).numpy()
     assert np.linalg.norm(ours - theirs) < 1e-4 * np.linalg.norm(theirs)
     assert np.nanmedian(nse(ours[150:], observed.streamflow[150:])) > 0.7
+
+
+def test_any_process_can_be_trained():
+    """A process model is one file in `physics`; training needs no more of it."""
+    layout = NetworkLayout(EXP_HYDRO, 4, LAYOUT.attributes)
+    data = made_up(layout=layout).observed_in("2000-01-01", "2002-12-31")
+    losses = []
+    train(layout, data, SETTINGS, 0, lambda _, loss: losses.append(loss))
+    assert np.mean(losses[-10:]) < 0.4 * np.mean(losses[:5])
 
 
 def test_a_loss_that_is_no_number_names_its_batch():
