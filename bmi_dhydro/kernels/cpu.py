@@ -21,7 +21,7 @@ from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 from . import cache
 from .adjoint import PREFIX, differentiate
 from .printing import header, indented, operand, printed
-from .program import trace
+from .program import terms, trace
 
 # Waking the threads costs about as much time as this many cells take.
 CELLS_WORTH_THREADS = 4096
@@ -135,11 +135,25 @@ def block_source(
     """
     count = len(process.states)
     averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
-    sums = list(dict.fromkeys([process.runoff, *averaged]))
-    positions = [*range(count), *(process.output_names.index(name) for name in sums)]
+    averaged = list(dict.fromkeys([process.runoff, *averaged]))
+    positions = [*range(count), *(process.output_names.index(name) for name in averaged)]
     program = trace(process.step).restricted(positions)
     results = [operand(name) for name in program.outputs]
+    targets = dict(zip(averaged, program.outputs[count:], strict=True))
+    # What is a sum of others that are averaged anyway is averaged by adding those up.
+    derived = {}
+    for name, target in targets.items():
+        others = [t for n, t in targets.items() if isinstance(t, str) and n not in derived]
+        found = terms(program, target, others)
+        if found:
+            derived[name] = found
+    sums = [name for name in averaged if name not in derived]
     summed = _Sums(len(sums), components, dtype)
+    places = {targets[name]: summed.value(k) for k, name in enumerate(sums)}
+
+    def mean(name: str) -> str:
+        parts = derived.get(name, [targets[name]])
+        return f"({' + '.join(places[part] for part in parts)}) * share"
 
     def body(lanes: int) -> list[str]:
         return [
@@ -150,14 +164,14 @@ def block_source(
             *_parameter_loads(process, dynamic, lanes),
             *printed(program),
             *(f"store(state, {k}, c, m, {results[k]})" for k in range(count)),
-            *summed.add(results[count:], lanes),
+            *summed.add([operand(targets[name]) for name in sums], lanes),
         ]
 
     step = [
         *_forcing_loads(process),
         *summed.start(),
         *_over_components(components, dtype, body),
-        f"runoff_mean = {summed.value(sums.index(process.runoff))} * share",
+        f"runoff_mean = {mean(process.runoff)}",
         "head = (position + t) % length",
         "for k in range(length - head):",
         "    pending[c, head + k] += weights[c, k] * runoff_mean",
@@ -176,7 +190,7 @@ def block_source(
             f"    {ROUTING_STORE} += pending[c, k]",
         ]
     for k, name in enumerate(outputs):
-        value = f"{summed.value(sums.index(name))} * share" if name in sums else name
+        value = mean(name) if name in targets else name
         step.append(f"outputs[t, {k}, c] = {value}")
     arguments = "forcing, parameters, state, weights, pending, position, outputs"
     if dynamic:

@@ -7,7 +7,7 @@ differentiates.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -71,6 +71,36 @@ class Program:
                 operations.append(operation)
                 needed.update(a for a in operation.arguments if isinstance(a, str))
         return Program(self.inputs, operations[::-1], kept)
+
+
+def terms(program: Program, name: str | float, known: Collection[str]) -> list[str] | None:
+    """Return the known values that `name` is the sum of, if it is one.
+
+    Parameters
+    ----------
+    program : Program
+    name : str or float
+        A target of the program.
+    known : collection of str
+        Targets (or inputs) that may be terms; `name` itself is not taken for one.
+
+    Returns
+    -------
+    list of str or None
+        At least two terms, or None.
+    """
+    operations = {op.target: op for op in program.operations}
+
+    def expanded(value: str | float) -> list[str] | None:
+        if isinstance(value, str) and value in known and value != name:
+            return [value]
+        operation = operations.get(value) if isinstance(value, str) else None
+        if operation is None or operation.name != "add":
+            return None
+        parts = [expanded(argument) for argument in operation.arguments]
+        return None if None in parts else [term for part in parts if part for term in part]
+
+    return expanded(name)
 
 
 def fused(program: Program) -> Program:
