@@ -36,10 +36,9 @@ TESTING = "1975-10-01", "1989-09-30"
 
 
 def fit(
-    data: TrainingData, settings: TrainingSettings, components: int, seed: int, title: str
+    data: TrainingData, settings: TrainingSettings, layout: NetworkLayout, seed: int, title: str
 ) -> TrainedModel:
     """Train on the training years of `data`."""
-    layout = NetworkLayout(HBV, components, NETWORK_INPUTS)
     with Progress() as bar:
         task = bar.add_task(title, total=settings.batches)
         weights, normalisation = train(
@@ -78,27 +77,42 @@ def summary(scores: tuple[np.ndarray, np.ndarray]) -> dict[str, float | int]:
 @click.argument("model_file", type=click.Path(path_type=Path))
 @click.option("--batches", default=TrainingSettings().batches, show_default=True)
 @click.option("--components", default=16, show_default=True)
+@click.option("--days", default=TrainingSettings().days, show_default=True, help="Of a batch.")
+@click.option("--learning-rate", default=TrainingSettings().learning_rate, show_default=True)
+@click.option("--dynamic", default="", help="Parameters that change daily: BETA,K0,BETAET.")
+@click.option("--memory", default=TrainingSettings().memory, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
 def main(
-    data_file: Path, model_file: Path, batches: int, components: int, seed: int, folds: bool
+    data_file: Path,
+    model_file: Path,
+    batches: int,
+    components: int,
+    days: int,
+    learning_rate: float,
+    dynamic: str,
+    memory: int,
+    seed: int,
+    folds: bool,
 ) -> None:
     """Train on DATA_FILE and write MODEL_FILE."""
     begin = time.perf_counter()
     everything = read_mopex(data_file)
     data = everything.catchments(~everything.flagged).climate_of(*TRAINING)
     data = data.observed_in(*TRAINING)
-    settings = TrainingSettings(batches=batches)
-    model = fit(data, settings, components, seed, "all catchments")
+    settings = TrainingSettings(
+        batches=batches, days=days, learning_rate=learning_rate, memory=memory
+    )
+    moving = tuple(dynamic.split(",")) if dynamic else ()
+    layout = NetworkLayout(HBV, components, NETWORK_INPUTS, moving)
+    model = fit(data, settings, layout, seed, "all catchments")
     skill = {"in_time": summary(test(model, data))}
     print("in time", skill["in_time"])
     if folds:
         parts = []
         for fold in np.unique(data.fold):
             apart = data.fold == fold
-            regional = fit(
-                data.catchments(~apart), settings, components, seed, f"without group {fold}"
-            )
+            regional = fit(data.catchments(~apart), settings, layout, seed, f"without group {fold}")
             parts.append(test(regional, data.catchments(apart)))
             print(f"group {fold}", summary(parts[-1]))
         nse_all, kge_all = (np.concatenate(values) for values in zip(*parts, strict=True))
