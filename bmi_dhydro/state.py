@@ -93,7 +93,7 @@ def from_bytes(payload: bytes, model: Model, fingerprint: str, ids: NDArray, sou
     # The catchments are the second axis of the process' states, the first of all else.
     chosen = {
         name: values[:, rows] if name == "state" else values[rows]
-        for name, values in arrays.items()
+        for name, values in sorted(arrays.items())
     }
     expected = {name: values.shape for name, values in model.memory().items()}
     if {name: values.shape for name, values in chosen.items()} != expected:
