@@ -16,6 +16,11 @@ class ShortRecordError(ValueError):
     """The weather is too short to make a climate of."""
 
 
+def day_of_year(dates: NDArray) -> NDArray:
+    """Return the day of the year, 1 to 366, of each of some dates (datetime64[D])."""
+    return (dates - dates.astype("datetime64[Y]")).astype(int) + 1
+
+
 def climate_indices(
     precipitation: NDArray,
     temperature: NDArray,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from . import checkpoint, parameter_file, state
 from .attributes import ATTRIBUTES, CLIMATE
 from .catchments import Catchments, read_table
-from .climate import ShortRecordError, climate_indices
+from .climate import ShortRecordError, climate_indices, day_of_year
 from .config import Config, parse_date
 from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
 from .history import History
@@ -174,7 +174,7 @@ class Component:
         per_day = 86400 // step_seconds
         days = file.steps // per_day
         dates = (file.start + np.arange(days) * np.timedelta64(1, "D")).astype("datetime64[D]")
-        day_of_year = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
+        day = day_of_year(dates)
         parts = []
         for first in range(0, len(self.catchments), _CLIMATE_CHUNK):
             part = slice(first, first + _CLIMATE_CHUNK)
@@ -195,7 +195,7 @@ class Component:
                     daily[:, :, 0].sum(axis=1),
                     daily[:, :, 1].mean(axis=1),
                     daily[:, :, 2].sum(axis=1),
-                    day_of_year,
+                    day,
                 )
             )
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

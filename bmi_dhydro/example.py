@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .catchments import Catchments
-from .climate import climate_indices
+from .climate import climate_indices, day_of_year
 from .config import parse_step
 from .errors import ConfigError
 from .io.export import columns, write_catchments, write_weather
@@ -68,8 +68,8 @@ def climate(weather: Weather, catchments: Catchments) -> dict[str, NDArray]:
     )
     forcing = preparation.block(values, 0)
     dates = weather.start.astype("datetime64[D]") + np.arange(forcing.shape[0])
-    day_of_year = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
-    return climate_indices(forcing[:, 0], forcing[:, 1], forcing[:, 2], day_of_year)
+    day = day_of_year(dates)
+    return climate_indices(forcing[:, 0], forcing[:, 1], forcing[:, 2], day)
 
 
 def write_example(

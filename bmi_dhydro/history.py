@@ -17,8 +17,7 @@ _INTERVAL = 16
 @dataclass(frozen=True)
 class _Snapshot:
     steps: int
-    state: NDArray
-    pending: NDArray
+    memory: dict[str, NDArray]
 
 
 class History:
@@ -49,8 +48,7 @@ class History:
         last = self._snapshots[-1].steps if self._snapshots else -_INTERVAL
         model = self._model
         if model.steps - last >= _INTERVAL:
-            copies = model.state.copy(), model.pending.copy()
-            self._snapshots.append(_Snapshot(model.steps, *copies))
+            self._snapshots.append(_Snapshot(model.steps, model.memory()))
 
     def forget(self) -> None:
         """Forget all steps: a change from outside has cut the model off from its past."""
@@ -85,13 +83,14 @@ class History:
         target = model.steps - steps
         snapshot = next(s for s in reversed(self._snapshots) if s.steps <= target)
         forcing = np.stack(list(self._forcing)[-(model.steps - snapshot.steps) :])
-        state, pending = snapshot.state, snapshot.pending
+        then = snapshot.memory
         if snapshot.steps < target:
-            now = model.state.copy(), model.pending.copy(), model.steps
-            model.state[...], model.steps = snapshot.state, snapshot.steps
-            model.pending = snapshot.pending
+            now, steps_now = model.memory(), model.steps
+            model.steps = snapshot.steps
+            model.remember(then)
             model.run(forcing[: target - snapshot.steps])
-            state, pending = model.state.copy(), model.pending.copy()
-            model.state[...], model.steps = now[0], now[2]
-            model.pending = now[1]
-        return np.stack(list(self._inputs)[-steps:]), forcing[-steps:], state, pending
+            then = model.memory()
+            model.steps = steps_now
+            model.remember(now)
+        inputs = np.stack(list(self._inputs)[-steps:])
+        return inputs, forcing[-steps:], then["state"], then["pending"]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .catchments import Catchments
+from .climate import day_of_year
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,8 @@ def make_weather(
 
     first = np.datetime64(start, "D")
     dates = first + np.arange(days)
-    day_of_year = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
-    season = np.cos(2.0 * np.pi * (day_of_year - _SUMMER) / 365.25)
+    calendar_day = day_of_year(dates)
+    season = np.cos(2.0 * np.pi * (calendar_day - _SUMMER) / 365.25)
     wetter = random.uniform(0.9, 1.1, count)
     wet = np.zeros((days, count), dtype=bool)
     before = np.zeros(count, dtype=bool)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ResultsError, UnitsError, listed
+from ..errors import ResultsError, TrainingError, UnitsError, listed
 from ..files import replaced
 from ..units import conversion, dimension
 from . import metrics, plots
@@ -91,6 +91,35 @@ def read_flow(path: Path, variable: str | None = None) -> xarray.DataArray:
             if found is not None:
                 result = result.assign_coords({target: ("station", data[found].values)})
     return result
+
+
+def read_daily_flow(path: Path, variable: str | None, ids: NDArray, dates: NDArray) -> NDArray:
+    """Read observed flow of some catchments and days.
+
+    Parameters
+    ----------
+    path, variable
+        As for `read_flow`.
+    ids : array of str, shape (catchments,)
+    dates : array of datetime64, shape (days,)
+
+    Returns
+    -------
+    array, shape (days, catchments)
+        In mm d-1, NaN where there is none.
+
+    Raises
+    ------
+    TrainingError
+        If the file has none of the catchments.
+    """
+    flow = read_flow(path, variable).resample(time="1D").mean(skipna=False)
+    if not set(ids.tolist()) & set(flow["station"].values.tolist()):
+        raise TrainingError(
+            f"{path}: has flow of {listed(flow['station'].values)}, but of none of the catchments "
+            f"{listed(ids)}"
+        )
+    return flow.reindex(station=ids, time=dates.astype("datetime64[ns]")).values
 
 
 def _millimetres_per_day(path: Path, flow: Any, data: Any, station: str) -> Any:

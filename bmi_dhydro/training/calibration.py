@@ -17,9 +17,9 @@ from .. import parameter_file
 from ..component import Component
 from ..config import Config, OutputConfig, parse_date
 from ..differentiable import Block, run
-from ..errors import ConfigError, TrainingError, listed, nearest
+from ..errors import ConfigError, TrainingError, nearest
 from ..evaluation import metrics
-from ..evaluation.report import read_flow
+from ..evaluation.report import read_daily_flow
 from ..kernels.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES
 from ..model import Model
@@ -108,7 +108,7 @@ def calibrate(
                 "model: calibration needs one whose parameters do not change from day to day"
             )
         forcing, dates = component.all_forcing()
-        flow = _daily_flow(component, observed, variable, dates)
+        flow = read_daily_flow(observed, variable, component.catchments.ids, dates)
     finally:
         component.abandon()
     counted = np.arange(len(dates)) >= settings.warm_up
@@ -143,21 +143,6 @@ def calibrate(
     ids = component.catchments.ids[chosen]
     problem.write(out, ids, {"observed": observed.name, "loss": settings.loss})
     return _scores(ids, before, after, flow, counted, later)
-
-
-def _daily_flow(
-    component: Component, observed: Path, variable: str | None, dates: NDArray
-) -> NDArray:
-    """Return observed flow of the days and catchments of a run, mm d-1."""
-    flow = read_flow(observed, variable).resample(time="1D").mean(skipna=False)
-    ids = component.catchments.ids
-    if not set(ids.tolist()) & set(flow["station"].values.tolist()):
-        raise TrainingError(
-            f"{observed}: has flow of {listed(flow['station'].values)}, but of none of the "
-            f"catchments {listed(ids)}"
-        )
-    flow = flow.reindex(station=ids, time=dates.astype("datetime64[ns]"))
-    return flow.values.astype(float)
 
 
 class _Problem:

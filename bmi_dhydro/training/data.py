@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..attributes import CLIMATE
-from ..climate import climate_indices
+from ..climate import climate_indices, day_of_year
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ class TrainingData:
         """Return the same data with climate attributes of the days from `start` to `end`."""
         days = self.between(start, end)
         dates = self.dates[days]
-        day_of_year = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
+        day = day_of_year(dates)
         precipitation, temperature, pet = self.forcing[days].transpose(1, 0, 2).astype(float)
-        indices = climate_indices(precipitation, temperature, pet, day_of_year)
+        indices = climate_indices(precipitation, temperature, pet, day)
         return replace(self, attributes={**self.attributes, **indices})
 
     def between(self, start: str, end: str) -> slice:

@@ -14,15 +14,14 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..attributes import CLIMATE, NETWORK_INPUTS
-from ..catchments import Catchments, read_table
+from ..catchments import read_table
 from ..checkpoint import TrainedModel
-from ..climate import climate_indices
+from ..climate import climate_indices, day_of_year
 from ..errors import CatchmentError, TrainingError, listed
 from ..evaluation.plots import training_curves
-from ..evaluation.report import read_flow
+from ..evaluation.report import read_daily_flow
 from ..files import replaced
 from ..io.forcing import ForcingFile
 from ..networks.ensemble import merge
@@ -88,11 +87,13 @@ def read_training_data(config: TrainConfig) -> TrainingData:
             weather = file.read(preparation.quantities, step, count)
             forcing[step : step + count] = preparation.block(weather, step)
     dates = first + np.arange(forcing.shape[0])
+    observed = config.observed
+    flow = read_daily_flow(Path(observed.file), observed.variable, table.ids, dates)
     data = TrainingData(
         table.ids,
         dates,
         forcing,
-        _observed_flow(config, table, dates),
+        flow.astype(np.float32),
         {**table.attributes, "area": table.area},
         np.zeros(len(table), bool),
         np.where(np.isfinite(table.fold), table.fold, -1).astype(int),
@@ -100,21 +101,6 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         table.longitude,
     )
     return _with_climate(_observed(data, str(begin), str(end)), config)
-
-
-def _observed_flow(config: TrainConfig, table: Catchments, dates: NDArray) -> NDArray:
-    """Return daily flow of the catchments, NaN where there is none: shape (days, catchments)."""
-    flow = read_flow(Path(config.observed.file), config.observed.variable)
-    flow = flow.resample(time="1D").mean(skipna=False)
-    present = set(flow["station"].values.tolist())
-    absent = [name for name in table.ids.tolist() if name not in present]
-    if len(absent) == len(table):
-        raise TrainingError(
-            f"{config.observed.file}: has flow of {listed(flow['station'].values)}, but of none "
-            f"of the catchments {listed(table.ids)}"
-        )
-    flow = flow.reindex(station=table.ids, time=dates.astype("datetime64[ns]"))
-    return flow.values.astype(np.float32)
 
 
 def _observed(data: TrainingData, begin: str, end: str) -> TrainingData:
@@ -135,9 +121,9 @@ def _with_climate(data: TrainingData, config: TrainConfig) -> TrainingData:
     if missing and source != "table":
         days = data.between(*config.split.train)
         dates = data.dates[days]
-        day_of_year = (dates - dates.astype("datetime64[Y]")).astype(int) + 1
+        day = day_of_year(dates)
         rows = data.forcing[days].transpose(1, 0, 2).astype(float)
-        indices = climate_indices(rows[0], rows[1], rows[2], day_of_year)
+        indices = climate_indices(rows[0], rows[1], rows[2], day)
         data.attributes.update({name: indices[name] for name in missing})
     absent = [name for name in names if name not in data.attributes]
     if absent:
