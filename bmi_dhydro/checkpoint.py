@@ -85,11 +85,14 @@ class TrainedModel:
             process[:, part], routing[:, part] = parameters(self.layout, weights, inputs[part])
         return process, routing
 
-    def dynamics(self, attributes: Mapping[str, NDArray]) -> Dynamics | None:
+    def dynamics(
+        self, attributes: Mapping[str, NDArray], steps_per_day: int = 1
+    ) -> Dynamics | None:
         """Return what moves the parameters of catchments from day to day, if anything does."""
         if not self.layout.dynamic:
             return None
-        return Dynamics(self.layout, self.weights, self.normalisation(attributes))
+        inputs = self.normalisation(attributes)
+        return Dynamics(self.layout, self.weights, inputs, steps_per_day)
 
     def check(self, ids: NDArray, attributes: Mapping[str, NDArray]) -> list[str]:
         """Check the attributes of catchments against what the network was trained on.

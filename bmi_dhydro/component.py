@@ -22,7 +22,7 @@ from .config import Config, parse_date
 from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
 from .history import History
 from .kernels.exchange import exchange
-from .model import Model
+from .model import SECONDS_PER_DAY, Model
 from .physics import unit_hydrograph
 from .variables import OUTPUTS, Input, factor, inputs_for
 from .weather import Preparation, choose_pet
@@ -215,7 +215,7 @@ class Component:
             dtype=config.dtype,
             threads=config.threads,
             routed=config.routing != "none",
-            dynamics=self.trained.dynamics(attributes),
+            dynamics=self.trained.dynamics(attributes, SECONDS_PER_DAY // config.step_seconds),
         )
         if config.parameter_file is not None:
             path = Path(config.parameter_file)
@@ -265,8 +265,6 @@ class Component:
         self.done = 0
         self.history: History | None = None
         if config.history:
-            if self.model.dynamics is not None:
-                raise ConfigError("history: derivatives need parameters that do not change daily")
             self.pin()
             self.history = History(self.model, config.history)
 

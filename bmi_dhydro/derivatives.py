@@ -17,7 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .differentiable import Block, leaf, pulled_back, run, torch_parameters
+from .differentiable import (
+    Block,
+    leaf,
+    pulled_back,
+    remembered_dynamics,
+    run,
+    torch_parameters,
+)
 from .errors import OrderError, VariableError, nearest
 from .kernels.binding import bind
 from .kernels.reference import TORCH_PRIMITIVES
@@ -130,8 +137,7 @@ def _leaves(
     wrt: Sequence[str],
     set_by_host: NDArray,
     forcing: NDArray,
-    state: NDArray,
-    pending: NDArray,
+    memory: Mapping[str, NDArray],
 ) -> _Leaves:
     """Make the block of the last steps of tensors that gradients can be asked for."""
     model, catchments = component.model, component.catchments
@@ -145,15 +151,18 @@ def _leaves(
     routing_names = [item.name for item in unit_hydrograph.PARAMETERS]
     process = [parameters[name] for name in process_names]
     routing = [parameters[name] for name in routing_names]
+    seen = None
     if any(name in names for name in wrt):
-        process, routing = _through_network(component, attributes, process, routing)
+        seen = _normalised(component, attributes)
+        process, routing = _through_network(component, seen, process, routing)
     inputs = {
         item.name: leaf(set_by_host[:, row]) for row, item in enumerate(component.input_items)
     }
     states = {
-        name: leaf(array) for name, array in zip(model.process.state_names, state, strict=True)
+        name: leaf(array)
+        for name, array in zip(model.process.state_names, memory["state"], strict=True)
     }
-    states[ROUTING_PENDING] = leaf(pending)
+    states[ROUTING_PENDING] = leaf(memory["pending"])
     block = Block(
         torch.stack(process),
         routing,
@@ -162,12 +171,22 @@ def _leaves(
         torch.stack([states[name] for name in model.process.state_names]),
         states[ROUTING_PENDING] if model.routed else None,
     )
+    if model.dynamics is not None:
+        static = dict(zip(process_names, process, strict=True))
+        block.dynamic = remembered_dynamics(model.dynamics, memory, static, block.forcing, seen)
     return _Leaves(block, inputs, parameters, attributes, states)
+
+
+def _normalised(component: Component, attributes: Mapping[str, Tensor]) -> Tensor:
+    """Return attributes as the network sees them."""
+    normalisation = component.trained.normalisation
+    table = torch.stack([attributes[name] for name in normalisation.names], dim=1)
+    return (table - torch.as_tensor(normalisation.mean)) / torch.as_tensor(normalisation.deviation)
 
 
 def _through_network(
     component: Component,
-    attributes: Mapping[str, Tensor],
+    inputs: Tensor,
     process: list[Tensor],
     routing: list[Tensor],
 ) -> tuple[list[Tensor], list[Tensor]]:
@@ -176,11 +195,6 @@ def _through_network(
     A host may have changed parameters; the network's own differ from them by a constant then.
     """
     trained = component.trained
-    normalisation = trained.normalisation
-    table = torch.stack([attributes[name] for name in normalisation.names], dim=1)
-    inputs = (table - torch.as_tensor(normalisation.mean)) / torch.as_tensor(
-        normalisation.deviation
-    )
     weights = {name: torch.as_tensor(value).double() for name, value in trained.weights.items()}
     from_network = torch_parameters(trained.layout, weights, inputs)
 

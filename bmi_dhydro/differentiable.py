@@ -6,6 +6,7 @@ step, the process by its compiled kernel and adjoint, routing by a unit hydrogra
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,10 +19,15 @@ from torch import Tensor
 from .kernels.autograd import run_process
 from .kernels.binding import bind
 from .kernels.reference import TORCH_PRIMITIVES, route
+from .networks import lstm
+from .networks.dynamics import Dynamics, day_of
 from .networks.parameter_network import (
     FORCING_DEVIATION,
     FORCING_MEAN,
     NetworkLayout,
+    centre,
+    dynamic_centres,
+    dynamic_items,
     dynamic_parameters,
 )
 from .networks.parameter_network import parameters as network_parameters
@@ -35,6 +41,9 @@ if TYPE_CHECKING:
 torch_parameters = bind(network_parameters, TORCH_PRIMITIVES)
 
 _dynamic_parameters = bind(dynamic_parameters, TORCH_PRIMITIVES)
+_dynamic_centres = bind(dynamic_centres, TORCH_PRIMITIVES)
+_centre = bind(centre, TORCH_PRIMITIVES)
+_lstm_step = bind(lstm.step, TORCH_PRIMITIVES)
 _delay = bind(unit_hydrograph.delay, TORCH_PRIMITIVES)
 _weights = bind(unit_hydrograph.weights, TORCH_PRIMITIVES)
 
@@ -128,8 +137,99 @@ def torch_dynamics(
     hidden, _, _ = torch.lstm(seen, (zeros, zeros), matrices, True, 1, 0.0, True, False, False)
     if dropout:
         hidden = torch.nn.functional.dropout(hidden, dropout)
-    values = _dynamic_parameters(layout, weights, inputs, hidden)
+    centres = _dynamic_centres(layout, weights, inputs)
+    values = _dynamic_parameters(layout, weights, centres, hidden)
     return dict(zip(layout.dynamic, values, strict=True))
+
+
+def remembered_dynamics(
+    dynamics: Dynamics,
+    memory: Mapping[str, NDArray],
+    parameters: Mapping[str, Tensor],
+    forcing: Tensor,
+    inputs: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """Return the parameters that change from day to day over a block that starts from a memory.
+
+    What `Dynamics.advance` gives step by step, for steps of any length, with gradients to the
+    static values around which parameters move, the weather and the attributes.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        Is not changed.
+    memory : mapping
+        Of `Model.memory` where the block starts.
+    parameters : mapping of Tensor, shape (catchments, components)
+        Static daily values, those of `dynamics.layout.dynamic` at least.
+    forcing : Tensor, shape (steps, forcings, catchments)
+        Of steps.
+    inputs : Tensor, shape (catchments, attributes), optional
+        Normalised attributes; those of `dynamics`, unless given.
+
+    Returns
+    -------
+    dict of Tensor, shape (steps, catchments, components)
+        Daily values, by name.
+    """
+    layout = dynamics.layout
+    weights = {name: torch.as_tensor(value) for name, value in dynamics.weights.items()}
+    inputs = torch.as_tensor(dynamics.inputs) if inputs is None else inputs
+    hidden, cell = (torch.as_tensor(memory[name]) for name in ("hidden", "cell"))
+    per_day = dynamics.window.shape[2]
+    position = 0
+    yesterday = forcing[:1].expand(per_day, -1, -1)
+    if per_day > 1:
+        position = int(memory["day_position"][0])
+        window = torch.as_tensor(memory["day_window"]).permute(2, 1, 0)
+        if not bool(torch.isnan(window).any()):
+            yesterday = torch.cat([window[position:], window[:position]])
+    weather = torch.cat([yesterday, forcing])
+    moving = []
+    for first, last in _days(len(forcing), per_day, position):
+        windows = torch.stack(
+            [weather[k + 1 : k + 1 + per_day] for k in range(first, last)], dim=3
+        )  # (steps of a day, forcings, catchments, steps)
+        day = torch.stack(day_of(windows.transpose(0, 1), layout.process.forcings), dim=2)
+        day = (day.transpose(0, 1) - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
+        steps, size = day.shape[:2]
+        seen = torch.cat([day, inputs.expand(steps, -1, -1)], dim=2).flatten(0, 1)
+        state = (values.expand(steps, -1, -1).flatten(0, 1) for values in (hidden, cell))
+        now, cells = _lstm_step(weights, seen, *state)
+        moving.append(now.reshape(steps, size, -1))
+        if (position + last) % per_day == 0:
+            hidden, cell = now[-size:], cells[-size:]
+    return moved_dynamics(dynamics, parameters, torch.cat(moving))
+
+
+def moved_dynamics(
+    dynamics: Dynamics, parameters: Mapping[str, Tensor], hidden: Tensor
+) -> dict[str, Tensor]:
+    """Return the parameters that change from day to day, given the memory that moves them.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+    parameters : mapping of Tensor, shape (catchments, components)
+        Static daily values.
+    hidden : Tensor, shape (steps, catchments, units)
+
+    Returns
+    -------
+    dict of Tensor, shape (steps, catchments, components)
+        Daily values, by name.
+    """
+    layout = dynamics.layout
+    weights = {name: torch.as_tensor(value) for name, value in dynamics.weights.items()}
+    centres = [_centre(parameters[item.name], item) for item in dynamic_items(layout)]
+    values = _dynamic_parameters(layout, weights, centres, hidden)
+    return dict(zip(layout.dynamic, values, strict=True))
+
+
+def _days(steps: int, per_day: int, position: int) -> list[tuple[int, int]]:
+    """Divide a block that starts `position` steps into a day at the ends of days."""
+    ends = [*range(per_day - position, steps, per_day), steps]
+    return list(itertools.pairwise([0, *ends]))
 
 
 def hydrograph(routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
@@ -223,6 +323,9 @@ def block_gradients(
         torch.stack(list(states.values())),
         leaves["pending"] if model.routed else None,
     )
+    if model.dynamics is not None:
+        memory = model.dynamics.memory()
+        block.dynamic = remembered_dynamics(model.dynamics, memory, parameters, block.forcing)
     result = run(process, list(seeds), block, model.step_seconds / 86400.0, model.routed)
     objective = sum(
         (

@@ -69,15 +69,15 @@ class History:
         self._inputs.append(inputs.copy())
         self._forcing.append(forcing.copy())
 
-    def since(self, steps: int) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    def since(self, steps: int) -> tuple[NDArray, NDArray, dict[str, NDArray]]:
         """Return what the last `steps` steps started from.
 
         Returns
         -------
         inputs : array, shape (steps, inputs, catchments)
         forcing : array, shape (steps, forcings, catchments)
-        state : array, shape (states, catchments, components)
-        pending : array, shape (catchments, lags)
+        memory : dict of array
+            Of the model, before them; see `Model.memory`.
         """
         model = self._model
         target = model.steps - steps
@@ -93,4 +93,4 @@ class History:
             model.steps = steps_now
             model.remember(now)
         inputs = np.stack(list(self._inputs)[-steps:])
-        return inputs, forcing[-steps:], then["state"], then["pending"]
+        return inputs, forcing[-steps:], then

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .kernels import make_kernel
 from .networks.dynamics import Dynamics
+from .networks.parameter_network import dynamic_items
 from .physics import Parameter, Process, per_step, unit_hydrograph
 from .physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 
@@ -41,7 +42,7 @@ class Model:
     routed : bool
         Whether runoff passes a unit hydrograph before it is discharge.
     dynamics : Dynamics, optional
-        Moves some parameters from day to day; needs steps of a day.
+        Moves some parameters from day to day, around the values given.
 
     Attributes
     ----------
@@ -69,13 +70,9 @@ class Model:
             raise ValueError(
                 f"a step of {step_seconds} s does not divide a day; take 86400, 3600, 900, ..."
             )
-        if dynamics is not None and step_seconds != SECONDS_PER_DAY:
-            raise ValueError(
-                f"parameters that change from day to day ({', '.join(dynamics.layout.dynamic)}) "
-                f"need steps of a day, not of {step_seconds} s"
-            )
         self.process = process
         self.dynamics = dynamics
+        self._dynamic_names = () if dynamics is None else dynamics.layout.dynamic
         self.step_seconds = int(step_seconds)
         self.dtype = np.dtype(dtype)
         self.routed = routed
@@ -108,9 +105,8 @@ class Model:
         self.state = np.empty((len(initial), catchments, components), dtype=self.dtype)
         self.state[:] = initial[:, None, None]
         self.steps = 0
-        moving = () if dynamics is None else dynamics.layout.dynamic
         self._kernel = make_kernel(
-            kernel, process, self.outputs, components, self.dtype, threads, moving
+            kernel, process, self.outputs, components, self.dtype, threads, self._dynamic_names
         )
         self._single = np.empty((1, len(self.outputs), catchments), dtype=self.dtype)
 
@@ -163,6 +159,8 @@ class Model:
     ) -> None:
         """Change a daily parameter of some catchments.
 
+        One that changes from day to day moves around the value that is set here.
+
         Parameters
         ----------
         name : str
@@ -171,8 +169,6 @@ class Model:
         catchments : slice or array of int
             All, unless given.
         """
-        if self.dynamics is not None and name in self.dynamics.layout.dynamic:
-            raise ValueError(f"{name} changes from day to day by the network, and cannot be set")
         routing_names = [item.name for item in unit_hydrograph.PARAMETERS]
         if name in routing_names:
             self._routing[routing_names.index(name), catchments] = values
@@ -194,6 +190,9 @@ class Model:
         for k, parameter in enumerate(self.process.parameters):
             daily = self._daily[k, catchments].astype(float)
             self._per_step[catchments, k] = per_step(daily, parameter, days)
+            if parameter.name in self._dynamic_names:
+                assert self.dynamics is not None
+                self.dynamics.set_centres(parameter.name, daily, catchments)
         if not self.routed:
             return
         chosen = np.arange(len(self.area))[catchments]
@@ -253,9 +252,11 @@ class Model:
         """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
         dynamic = None
         if self.dynamics is not None:
-            # Values of a day are those of its step; see the constructor.
-            days = [self.dynamics.advance(weather.astype(float)) for weather in forcing]
-            dynamic = np.stack(days).astype(self.dtype)
+            dynamic = np.stack([self.dynamics.advance(w.astype(float)) for w in forcing])
+            for k, item in enumerate(dynamic_items(self.dynamics.layout)):
+                days = self.step_seconds / SECONDS_PER_DAY
+                dynamic[:, :, k] = per_step(dynamic[:, :, k], item, days)
+            dynamic = dynamic.astype(self.dtype)
         self._kernel.run(
             forcing,
             self._per_step,
@@ -274,12 +275,11 @@ class Model:
         Returns
         -------
         dict of array
-            `state`, `pending`, and, with dynamic parameters, `hidden` and `cell`.
+            `state`, `pending`, and, with dynamic parameters, those of `Dynamics.memory`.
         """
         arrays = {"state": self.state.copy(), "pending": self.pending}
         if self.dynamics is not None:
-            arrays["hidden"] = self.dynamics.hidden.copy()
-            arrays["cell"] = self.dynamics.cell.copy()
+            arrays.update(self.dynamics.memory())
         return arrays
 
     def remember(self, memory: Mapping[str, NDArray]) -> None:
@@ -287,8 +287,7 @@ class Model:
         self.state[...] = memory["state"]
         self.pending = memory["pending"]
         if self.dynamics is not None:
-            self.dynamics.hidden[...] = memory["hidden"]
-            self.dynamics.cell[...] = memory["cell"]
+            self.dynamics.remember(memory)
 
     def vjp(
         self, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
@@ -320,8 +319,6 @@ class Model:
         """
         from .differentiable import block_gradients
 
-        if self.dynamics is not None:
-            raise ValueError("derivatives need parameters that do not change from day to day")
         return block_gradients(self, forcing, seeds, wrt)
 
     def stored(self) -> NDArray:

@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bmi_dhydro import checkpoint
+from bmi_dhydro.checkpoint import TrainedModel
 from bmi_dhydro.example import write_example
+from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.training.data import TrainingData, read_mopex
 
@@ -77,3 +80,17 @@ def host_example(tmp_path) -> Path:
 def many_host_example(tmp_path) -> Path:
     """Six catchments, weather from a host."""
     return write_example(tmp_path / "many", 6, 60, "1d", "host")
+
+
+@pytest.fixture
+def dynamic_model(tmp_path) -> Path:
+    """A file of a model whose parameters BETA and K0 move from day to day, with random weights."""
+    default = checkpoint.load()
+    layout = NetworkLayout(HBV, 2, default.layout.attributes, ("BETA", "K0"))
+    weights = initial_weights(layout, (8,), 0, memory=5)
+    weights[DYNAMIC_HEAD] = np.random.default_rng(0).normal(0.0, 0.7, (5, 4)).astype(np.float32)
+    weights["forcing_mean"] = np.array([3.0, 8.0, 2.0], np.float32)
+    weights["forcing_deviation"] = np.array([6.0, 9.0, 1.5], np.float32)
+    path = tmp_path / "dynamic.safetensors"
+    TrainedModel(layout, weights, default.normalisation).save(path)
+    return path

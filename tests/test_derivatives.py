@@ -134,6 +134,20 @@ def test_computed_evapotranspiration_is_part_of_the_derivative(many_host_example
     assert found >= 6
 
 
+@pytest.mark.parametrize("step", ["1d", "6h"])
+def test_parameters_that_move_from_day_to_day(many_host_example, dynamic_model, step):
+    path = with_history(many_host_example, f"model: {dynamic_model}\n")
+    text = path.read_text().replace("model: default", "").replace("step: 1d", f"step: {step}")
+    path.write_text(text)
+    _, result = gradients(path, [RAIN, "BETA", "forest_fraction"])
+    expected = slope(path, RAIN, 70 - STEPS + 5, 4, 1e-4)
+    assert result[RAIN][5, 4] == pytest.approx(expected, rel=1e-4)
+    expected = slope(path, "BETA", "state", 3, 1e-5)
+    assert result["BETA"][1, 1] == pytest.approx(expected, rel=1e-3)
+    expected = slope(path, "forest_fraction", "state", 1, 1e-6)
+    assert result["forest_fraction"][1] == pytest.approx(expected, rel=2e-3)
+
+
 def test_weather_read_ahead_has_derivatives_with_respect_to_the_state(file_example):
     bmi = BmiDhydro()
     bmi.initialize(str(with_history(file_example)))

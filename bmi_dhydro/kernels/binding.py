@@ -43,7 +43,7 @@ def bind(
         function.__code__, namespace, function.__name__, function.__defaults__
     )
     bound[function] = result
-    for name in function.__code__.co_names:
+    for name in _names(function.__code__):
         value = namespace.get(name)
         if name in primitives.NAMES and value is getattr(primitives, name):
             namespace[name] = operations[name]
@@ -52,3 +52,12 @@ def bind(
         ):
             namespace[name] = bind(value, operations, bound)
     return result
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """Return the global names of a function, those inside its comprehensions too."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _names(constant)
+    return names

@@ -1,19 +1,48 @@
-"""Parameters that change from day to day, while a model runs."""
+"""Parameters that change from day to day, while a model runs.
+
+The network was trained on whole days. In shorter steps it sees the last 24 hours as the day, with
+the memory of the days before today: at the end of a day exactly what a daily run sees, and within
+the day the hours that have arrived, completed by the same hours of yesterday. Days begin where the
+run began.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..physics import Quantity
 from . import lstm
 from .parameter_network import (
+    DYNAMIC_HEAD,
     FORCING_DEVIATION,
     FORCING_MEAN,
     NetworkLayout,
+    centre,
+    dynamic_items,
     dynamic_parameters,
 )
+
+
+def day_of(window: Any, forcings: Sequence[Quantity]) -> list[Any]:
+    """Return the daily sum (of depths) or mean of each forcing.
+
+    Parameters
+    ----------
+    window : array, shape (forcings, steps of a day, ...)
+    forcings : sequence of Quantity
+
+    Returns
+    -------
+    list of array, shape (...)
+    """
+    return [
+        values.sum(0) if item.units == "mm" else values.mean(0)
+        for values, item in zip(window, forcings, strict=True)
+    ]
 
 
 class Dynamics:
@@ -26,39 +55,101 @@ class Dynamics:
         Of the network.
     inputs : array, shape (catchments, attributes)
         Normalised attributes; may be changed in place.
+    steps_per_day : int
 
     Attributes
     ----------
     hidden, cell : array, shape (catchments, units)
-        State; may be changed in place.
+        Memory of all whole days; may be changed in place.
+    window : array, shape (catchments, forcings, steps_per_day)
+        Weather of the last 24 hours, in the order of the day; NaN before the first step.
+    position : int
+        Steps of today that are done.
     """
 
     def __init__(
-        self, layout: NetworkLayout, weights: Mapping[str, NDArray], inputs: NDArray
+        self,
+        layout: NetworkLayout,
+        weights: Mapping[str, NDArray],
+        inputs: NDArray,
+        steps_per_day: int = 1,
     ) -> None:
         self.layout = layout
         self.inputs = np.array(inputs, dtype=float)
-        self._weights = {name: np.asarray(value, dtype=float) for name, value in weights.items()}
-        units = self._weights["lstm.hidden"].shape[0]
-        self.hidden = np.zeros((len(inputs), units))
-        self.cell = np.zeros((len(inputs), units))
+        self.weights = {
+            name: np.asarray(value, dtype=float)
+            for name, value in weights.items()
+            if name in (DYNAMIC_HEAD, FORCING_MEAN, FORCING_DEVIATION) or name.startswith("lstm.")
+        }
+        catchments, units = len(inputs), self.weights["lstm.hidden"].shape[0]
+        self.hidden = np.zeros((catchments, units))
+        self.cell = np.zeros((catchments, units))
+        forcings = len(layout.process.forcings)
+        self.window = np.full((catchments, forcings, steps_per_day), np.nan)
+        self.position = 0
+        self._centres = np.zeros((len(layout.dynamic), catchments, layout.components))
+
+    def set_centres(self, name: str, values: NDArray, catchments: slice | NDArray) -> None:
+        """Set the static values around which a parameter moves, for some catchments.
+
+        Parameters
+        ----------
+        name : str
+            Among `layout.dynamic`.
+        values : array, shape (catchments, components)
+            Daily values.
+        catchments : slice or array of int
+        """
+        k = self.layout.dynamic.index(name)
+        self._centres[k, catchments] = centre(values, dynamic_items(self.layout)[k])
 
     def advance(self, forcing: NDArray) -> NDArray:
-        """See the weather of a day, and return the parameters of that day.
+        """See the weather of a step, and return the parameters of that step.
 
         Parameters
         ----------
         forcing : array, shape (forcings, catchments)
-            Of the day: mm d-1, degC.
+            Of the step: mm, degC.
 
         Returns
         -------
         array, shape (catchments, dynamic parameters, components)
             Daily values.
         """
-        weights = self._weights
-        weather = (forcing.T - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
-        seen = np.concatenate([weather, self.inputs], axis=1)
-        self.hidden[...], self.cell[...] = lstm.step(weights, seen, self.hidden, self.cell)
-        values = dynamic_parameters(self.layout, weights, self.inputs, self.hidden)
+        hidden = self.remember_step(forcing)
+        values = dynamic_parameters(self.layout, self.weights, self._centres, hidden)
         return np.stack(values, axis=1)
+
+    def remember_step(self, forcing: NDArray) -> NDArray:
+        """See the weather of a step, and return the memory that moves parameters in that step."""
+        steps_per_day = self.window.shape[2]
+        if np.isnan(self.window[0, 0, 0]) and self.position == 0:
+            # Nothing is known of yesterday: the first step stands for it.
+            self.window[...] = forcing.T[:, :, None]
+        self.window[:, :, self.position] = forcing.T
+        day = day_of(self.window.transpose(1, 2, 0), self.layout.process.forcings)
+        weather = (np.stack(day, axis=1) - self.weights[FORCING_MEAN]) / self.weights[
+            FORCING_DEVIATION
+        ]
+        seen = np.concatenate([weather, self.inputs], axis=1)
+        hidden, cell = lstm.step(self.weights, seen, self.hidden, self.cell)
+        self.position += 1
+        if self.position == steps_per_day:
+            self.hidden[...], self.cell[...] = hidden, cell
+            self.position = 0
+        return hidden
+
+    def memory(self) -> dict[str, NDArray]:
+        """Return copies of what the next steps depend on, each with a row for each catchment."""
+        arrays = {"hidden": self.hidden.copy(), "cell": self.cell.copy()}
+        if self.window.shape[2] > 1:
+            arrays["day_window"] = self.window.copy()
+            arrays["day_position"] = np.full(len(self.hidden), self.position)
+        return arrays
+
+    def remember(self, memory: Mapping[str, NDArray]) -> None:
+        """Take on what `memory` returned."""
+        self.hidden[...], self.cell[...] = memory["hidden"], memory["cell"]
+        if self.window.shape[2] > 1:
+            self.window[...] = memory["day_window"]
+            self.position = int(memory["day_position"][0])

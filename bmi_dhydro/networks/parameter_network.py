@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..physics import Process, between_bounds, unit_hydrograph
+from ..physics import Parameter, Process, between_bounds, share_between_bounds, unit_hydrograph
+from ..physics.primitives import log, maximum, minimum
 from .mlp import logits, sigmoid
 
 AREA_EXPONENT = "area_exponent"
 DYNAMIC_HEAD = "dynamic_head"
+
+# A static value at a bound could not be moved; the logit of this share is still within what
+# `mlp.sigmoid` takes for a number.
+_LEAST_SHARE = 1e-12
 
 # What the memory sees of the weather, brought to this scale.
 FORCING_MEAN, FORCING_DEVIATION = "forcing_mean", "forcing_deviation"
@@ -83,8 +88,39 @@ def parameters(
     return process, routing
 
 
+def dynamic_items(layout: NetworkLayout) -> list[Parameter]:
+    """Return the parameters that change with time, in the order of `layout.dynamic`."""
+    items = {item.name: item for item in layout.process.parameters}
+    return [items[name] for name in layout.dynamic]
+
+
+def dynamic_centres(layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any) -> list[Any]:
+    """Return around what dynamic parameters move, straight from the network.
+
+    Arguments as `parameters`; result as `centre`, for each of `layout.dynamic`.
+    """
+    size = layout.components
+    static = logits(weights, inputs)
+    places = [layout.process.parameter_names.index(name) for name in layout.dynamic]
+    return [static[:, k * size : (k + 1) * size] for k in places]
+
+
+def centre(values: Any, parameter: Parameter) -> Any:
+    """Return the logit of where static values lie between their bounds, for `dynamic_parameters`.
+
+    Parameters
+    ----------
+    values : array, any shape
+        In `parameter.units`.
+    parameter : Parameter
+    """
+    share = share_between_bounds(values, parameter)
+    share = minimum(maximum(share, _LEAST_SHARE), 1.0 - _LEAST_SHARE)
+    return log(share / (1.0 - share))
+
+
 def dynamic_parameters(
-    layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any, hidden: Any
+    layout: NetworkLayout, weights: Mapping[str, Any], centres: Any, hidden: Any
 ) -> list[Any]:
     """Place the parameters that change with time between their bounds.
 
@@ -92,9 +128,9 @@ def dynamic_parameters(
     ----------
     layout : NetworkLayout
     weights : mapping
-        Of the network, `DYNAMIC_HEAD` of shape (units, dynamic parameters x components) among them.
-    inputs : array, shape (catchments, attributes)
-        Normalised.
+        `DYNAMIC_HEAD` of shape (units, dynamic parameters x components).
+    centres : sequence of array, shape (catchments, components)
+        Around what each of `layout.dynamic` moves; see `centre`.
     hidden : array, shape (..., catchments, units)
         Of the memory, for one day or several.
 
@@ -105,16 +141,11 @@ def dynamic_parameters(
         static ones.
     """
     size = layout.components
-    static = logits(weights, inputs)
     moved = hidden @ weights[DYNAMIC_HEAD]
-    values = []
-    for k, name in enumerate(layout.dynamic):
-        place = layout.process.parameter_names.index(name)
-        share = sigmoid(
-            static[:, place * size : (place + 1) * size] + moved[..., k * size : (k + 1) * size]
-        )
-        values.append(between_bounds(share, layout.process.parameters[place]))
-    return values
+    return [
+        between_bounds(sigmoid(centres[k] + moved[..., k * size : (k + 1) * size]), item)
+        for k, item in enumerate(dynamic_items(layout))
+    ]
 
 
 def initial_weights(

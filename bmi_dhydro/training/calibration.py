@@ -16,13 +16,14 @@ from torch import Tensor
 from .. import parameter_file
 from ..component import Component
 from ..config import Config, OutputConfig, parse_date
-from ..differentiable import Block, run
+from ..differentiable import Block, moved_dynamics, run
 from ..errors import ConfigError, TrainingError, nearest
 from ..evaluation import metrics
 from ..evaluation.report import read_daily_flow
 from ..kernels.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES
 from ..model import Model
+from ..networks.dynamics import Dynamics
 from ..physics import Parameter, between_bounds, share_between_bounds
 from ..physics.unit_hydrograph import DISCHARGE
 from .loss import LOSSES
@@ -103,10 +104,6 @@ def calibrate(
     component = Component(idle)
     try:
         model = component.model
-        if model.dynamics is not None:
-            raise ConfigError(
-                "model: calibration needs one whose parameters do not change from day to day"
-            )
         forcing, dates = component.all_forcing()
         flow = read_daily_flow(observed, variable, component.catchments.ids, dates)
     finally:
@@ -170,6 +167,22 @@ class _Problem:
         self.leaves = list(self.logits.values())
         self.forcing = torch.as_tensor(forcing)
         self.area = torch.as_tensor(model.area[chosen])
+        self.moving = None if model.dynamics is None else self._moving(model.dynamics)
+
+    def _moving(self, dynamics: Dynamics) -> Tensor:
+        """Return the memory's hidden states: calibration changes around what parameters move.
+
+        Shape (steps, catchments, units).
+        """
+        own = Dynamics(
+            dynamics.layout,
+            dynamics.weights,
+            dynamics.inputs[self.chosen],
+            dynamics.window.shape[2],
+        )
+        return torch.as_tensor(
+            np.stack([own.remember_step(weather) for weather in self.forcing.numpy()])
+        )
 
     def parameters(self) -> dict[str, Tensor]:
         values = dict(self.fixed)
@@ -187,6 +200,9 @@ class _Problem:
             self.area,
             self.forcing,
         )
+        if self.moving is not None:
+            assert self.model.dynamics is not None
+            block.dynamic = moved_dynamics(self.model.dynamics, values, self.moving)
         days = self.model.step_seconds / 86400.0
         result = run(process, (DISCHARGE,), block, days, self.model.routed)
         flow = result.outputs[DISCHARGE]

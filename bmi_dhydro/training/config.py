@@ -95,7 +95,7 @@ class TrainConfig(Section, frozen=True):
     """What the network sees; all of the vocabulary but area, unless given."""
     dynamic: tuple[str, ...] = ()
     """Parameters that change from day to day, moved around their static value by a long short-term
-    memory of the weather; such a model needs steps of a day."""
+    memory of the weather."""
     settings: TrainingSettings = TrainingSettings()
     """How each network is trained."""
     name: str = "trained model"

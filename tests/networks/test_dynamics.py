@@ -40,15 +40,16 @@ def trained(weights=None):
 ATTRIBUTES = {name: np.random.default_rng(3).normal(size=5) for name in LAYOUT.attributes}
 
 
-def model(kernel="cpu", dtype=np.float64):
+def model(kernel="cpu", dtype=np.float64, step_seconds=86400):
     ours = trained()
     return Model(
         HBV,
         *ours.parameters(ATTRIBUTES),
         np.full(5, 300.0),
+        step_seconds=step_seconds,
         kernel=kernel,
         dtype=dtype,
-        dynamics=ours.dynamics(ATTRIBUTES),
+        dynamics=ours.dynamics(ATTRIBUTES, 86400 // step_seconds),
     )
 
 
@@ -68,7 +69,7 @@ def test_kernels_agree_and_parameters_move():
     ours = model().run(WEATHER)
     np.testing.assert_allclose(ours, model("reference").run(WEATHER), rtol=1e-9, atol=1e-9)
     still = model()
-    still.dynamics._weights[DYNAMIC_HEAD][:] = 0.0
+    still.dynamics.weights[DYNAMIC_HEAD][:] = 0.0
     moved = still.run(WEATHER)
     assert np.abs(moved - ours).max() > 0.1
     fixed = trained()
@@ -127,7 +128,7 @@ def test_the_memory_of_training_is_that_of_use():
         torch.as_tensor(inputs),
         torch.as_tensor(WEATHER),
     )
-    dynamics = ours.dynamics(ATTRIBUTES)
+    dynamics = model().dynamics
     for day, weather in enumerate(WEATHER):
         daily = dynamics.advance(weather)
         for k, name in enumerate(DYNAMIC):
@@ -190,17 +191,91 @@ def test_a_file_keeps_what_is_dynamic(tmp_path):
     assert again.fingerprint == ours.fingerprint
 
 
-def test_what_dynamic_parameters_cannot_do():
-    ours = trained()
-    with pytest.raises(ValueError, match=r"\(BETA, K0, BETAET\) need steps of a day, not of 3600"):
-        Model(
-            HBV,
-            *ours.parameters(ATTRIBUTES),
-            np.ones(5),
-            step_seconds=3600,
-            dynamics=ours.dynamics(ATTRIBUTES),
-        )
-    with pytest.raises(ValueError, match="BETA changes from day to day"):
-        model().set_parameter("BETA", 2.0)
-    with pytest.raises(ValueError, match="derivatives need parameters that do not change"):
-        model().vjp(WEATHER, {"discharge": np.ones((200, 5))}, ["FC"])
+def spread(weather, per_day):
+    """The same days in shorter steps: depths divided, temperature with a daily cycle."""
+    hours = np.repeat(weather, per_day, axis=0)
+    hours[:, [0, 2]] /= per_day
+    cycle = np.sin(2.0 * np.pi * (np.arange(per_day) + 0.5) / per_day)
+    hours[:, 1] += 4.0 * np.tile(cycle, len(weather))[:, None]
+    return hours
+
+
+def test_the_memory_of_short_steps_is_that_of_days():
+    daily, hourly = model(), model(step_seconds=3600)
+    for day, hours in zip(
+        WEATHER[:40], spread(WEATHER[:40], 24).reshape(40, 24, 3, 5), strict=True
+    ):
+        daily.step(day)
+        hourly.run(hours)
+        np.testing.assert_allclose(hourly.dynamics.hidden, daily.dynamics.hidden, rtol=1e-9)
+
+
+def test_within_a_day_the_last_24_hours_count():
+    ours = model(step_seconds=21600).dynamics
+    hours = spread(WEATHER[:2], 4)
+    values = [ours.advance(step) for step in hours]
+    again = trained().dynamics(ATTRIBUTES)
+    again.set_centres("BETA", model().parameters["BETA"], slice(None))
+    again.advance(hours[:4].sum(axis=0) * [[1.0], [0.25], [1.0]])
+    expected = again.advance(hours[2:6].sum(axis=0) * [[1.0], [0.25], [1.0]])
+    np.testing.assert_allclose(values[5][:, 0], expected[:, 0], rtol=1e-9)
+
+
+def test_short_steps_restart_within_a_day_and_equal_the_block(tmp_path):
+    ids = np.array(list("abcde"))
+    hours = spread(WEATHER[:20], 24)
+    whole, stepped, second = (model(step_seconds=3600) for _ in range(3))
+    expected = whole.run(hours)
+    for k, weather in enumerate(hours[:101]):
+        assert np.array_equal(stepped.step(weather), expected[k])
+    state.save(tmp_path / "s", stepped, "f", ids)
+    state.restore(tmp_path / "s", second, "f", ids)
+    assert np.array_equal(second.run(hours[101:]), expected[101:])
+
+
+def test_a_parameter_that_moves_does_so_around_what_is_set():
+    ours, other = model(), model()
+    same = ours.parameters["BETA"].copy()
+    ours.set_parameter("BETA", same)
+    rows = other.run(WEATHER)
+    np.testing.assert_allclose(ours.run(WEATHER), rows, rtol=1e-9, atol=1e-9)
+    lower = model()
+    lower.set_parameter("BETA", 1.0 + 0.2 * (same[2:4] - 1.0), np.array([2, 3]))
+    changed = np.abs(lower.run(WEATHER) - rows).max(axis=(0, 1)) > 1e-3
+    assert changed.tolist() == [False, False, True, True, False]
+
+
+@pytest.mark.parametrize("step_seconds", [86400, 21600])
+def test_derivatives_agree_with_differences(step_seconds):
+    per_day = 86400 // step_seconds
+    weather = spread(WEATHER[:30], per_day)
+    seeds = np.random.default_rng(5).normal(size=(len(weather) - 13, 5))
+
+    def begun():
+        ours = model(step_seconds=step_seconds)
+        ours.run(weather[:13])
+        return ours
+
+    def objective(change=None, **parameters):
+        ours = begun()
+        for name, values in parameters.items():
+            ours.set_parameter(name, values)
+        forcing = weather[13:].copy()
+        if change is not None:
+            row, column, size = change
+            forcing[row, column, 2] += size
+        rows = ours.run(forcing)
+        return (rows[:, ours.outputs.index("discharge")] * seeds).sum()
+
+    found = begun().vjp(
+        weather[13:], {"discharge": seeds}, ["precipitation", "temperature", "BETA"]
+    )
+    for column, name in ((0, "precipitation"), (1, "temperature")):
+        slope = (objective((4, column, 1e-5)) - objective((4, column, -1e-5))) / 2e-5
+        assert found[name][4, 2] == pytest.approx(slope, rel=1e-5, abs=1e-7)
+    direction = np.random.default_rng(6).normal(size=(5, 3))
+    beta = begun().parameters["BETA"]
+    slope = (
+        objective(BETA=beta + 1e-6 * direction) - objective(BETA=beta - 1e-6 * direction)
+    ) / 2e-6
+    assert (found["BETA"] * direction).sum() == pytest.approx(slope, rel=1e-5)

@@ -107,6 +107,20 @@ def test_a_file_for_some_of_the_catchments(case, tmp_path):
     component.abandon()
 
 
+def test_parameters_that_move_are_calibrated_around_their_centre(case, dynamic_model, tmp_path):
+    config, observed = case
+    text = config.read_text().replace("model: default", f"model: {dynamic_model}")
+    config.write_text(text)
+    out = tmp_path / "parameters.safetensors"
+    settings = CalibrationSettings(iterations=60)
+    scores = calibrate(read_config(config), observed, settings, out)
+    assert (scores["nse_after"] > scores["nse_before"]).all()
+    config.write_text(text + f"parameter_file: {out}\n")
+    run_config(config, tmp_path / "calibrated.nc")
+    again = compare(read_flow(tmp_path / "calibrated.nc"), read_flow(observed), 365).scores["nse"]
+    np.testing.assert_allclose(again, scores["nse_after"], atol=1e-6)
+
+
 def test_hourly_runs_are_calibrated_on_daily_flow(tmp_path):
     config = write_example(tmp_path / "case", 2, 60, "1h", "file")
     run_config(config, tmp_path / "observed.nc")
