@@ -19,7 +19,7 @@ from .files import replaced
 from .networks.dynamics import Dynamics
 from .networks.normalisation import Normalisation
 from .networks.parameter_network import NetworkLayout, parameters
-from .physics import PROCESSES
+from .physics import PROCESSES, with_learned_curves
 
 FORMAT = "bmi_dhydro trained model"
 FORMAT_VERSION = 1
@@ -150,6 +150,7 @@ class TrainedModel:
             "process": process.name,
             "components": self.layout.components,
             "dynamic": list(self.layout.dynamic),
+            **({"learned": list(process.learned)} if process.learned else {}),
             "time_step": "1 d",
             "parameters": [
                 {key: value for key, value in asdict(item).items() if key != "long_name"}
@@ -252,7 +253,10 @@ def _described(
         raise CheckpointError(
             f"{path}: process model {name!r} is unknown; this version has {', '.join(PROCESSES)}"
         )
-    process = PROCESSES[name]
+    try:
+        process = with_learned_curves(PROCESSES[name], tuple(description.get("learned", ())))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
     found = [item["name"] for item in description["parameters"]]
     if found != list(process.parameter_names):
         raise CheckpointError(

@@ -137,7 +137,7 @@ def block_source(
     averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
     averaged = list(dict.fromkeys([process.runoff, *averaged]))
     positions = [*range(count), *(process.output_names.index(name) for name in averaged)]
-    program = trace(process.step).restricted(positions)
+    program = trace(process.step, process.argument_names).restricted(positions)
     results = [operand(name) for name in program.outputs]
     targets = dict(zip(averaged, program.outputs[count:], strict=True))
     # What is a sum of others that are averaged anyway is averaged by adding those up.
@@ -227,7 +227,7 @@ def adjoint_source(
     count = len(process.states)
     forcings = len(process.forcings)
     positions = [process.output_names.index(name) for name in outputs]
-    forward = trace(process.step)
+    forward = trace(process.step, process.argument_names)
     advance = forward.restricted(range(count))
     backward = differentiate(forward, [*range(count), *positions])
     gradients = [operand(name) for name in backward.outputs]

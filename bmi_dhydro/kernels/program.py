@@ -225,25 +225,27 @@ def _traced(name: str) -> Callable[..., Operand]:
 _PRIMITIVES = {name: _traced(name) for name in primitives.NAMES}
 
 
-def trace(function: Callable[..., object]) -> Program:
+def trace(function: Callable[..., object], inputs: Sequence[str] = ()) -> Program:
     """Run `function` on symbols and return the operations it performed.
 
     Parameters
     ----------
     function : callable
         A function of numbers written over `physics.primitives`, without branches on values.
+    inputs : sequence of str
+        Names of its arguments; those it is written with, unless given.
 
     Returns
     -------
     Program
-        Inputs named as the function's arguments; outputs in the order it returns them.
+        Outputs in the order in which the function returns them.
 
     Raises
     ------
     TypeError
         If the function branches on a value.
     """
-    program = Program(tuple(inspect.signature(function).parameters))
+    program = Program(tuple(inputs or inspect.signature(function).parameters))
     results = bind(function, _PRIMITIVES)(*(program.symbol(name) for name in program.inputs))
     if not isinstance(results, tuple):
         results = (results,)

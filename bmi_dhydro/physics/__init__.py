@@ -2,6 +2,7 @@
 
 from .exp_hydro import EXP_HYDRO
 from .hbv import HBV
+from .learned_curves import with_learned_curves
 from .process import Parameter, Process, Quantity, between_bounds, per_step, share_between_bounds
 
 PROCESSES: dict[str, Process] = {process.name: process for process in (HBV, EXP_HYDRO)}
@@ -16,4 +17,5 @@ __all__ = [
     "between_bounds",
     "per_step",
     "share_between_bounds",
+    "with_learned_curves",
 ]

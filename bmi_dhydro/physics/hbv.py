@@ -15,6 +15,16 @@ from .process import Parameter, Process, Quantity
 DRIEST = 1e-5
 
 
+def soil_wetness(soil_moisture, FC, BETA):
+    """Return the share of inflow that passes the soil."""
+    return power(minimum(maximum(soil_moisture / FC, DRIEST), 1.0), BETA)
+
+
+def evapotranspiration_share(soil_moisture, FC, LP, BETAET):
+    """Return actual evapotranspiration as a share of the potential one."""
+    return power(minimum(maximum(soil_moisture / (LP * FC), DRIEST), 1.0), BETAET)
+
+
 def step(
     snowpack,
     meltwater,
@@ -59,15 +69,14 @@ def step(
 
     # Soil: the wetter it is, the larger the share of inflow that passes through.
     infiltration = rain + snow_outflow
-    wetness = power(minimum(maximum(soil_moisture / FC, DRIEST), 1.0), BETA)
-    recharge = infiltration * wetness
+    recharge = infiltration * soil_wetness(soil_moisture, FC, BETA)
     soil_moisture = soil_moisture + (infiltration - recharge)
     excess = maximum(soil_moisture - FC, 0.0)
     soil_moisture = soil_moisture - excess
     recharge = recharge + excess
-    dryness = minimum(maximum(soil_moisture / (LP * FC), DRIEST), 1.0)
     evapotranspiration = minimum(
-        soil_moisture, potential_evapotranspiration * power(dryness, BETAET)
+        soil_moisture,
+        potential_evapotranspiration * evapotranspiration_share(soil_moisture, FC, LP, BETAET),
     )
     soil_moisture = soil_moisture - evapotranspiration
     capillary_rise = C * lower_zone * (1.0 - minimum(soil_moisture / FC, 1.0))
@@ -143,6 +152,7 @@ HBV = Process(
         Parameter("BETAET", "shape of the evapotranspiration curve", "1", 0.3, 5.0),
         Parameter("C", "capillary rise from the lower zone", "d-1", 0.0, 1.0, "fraction"),
     ),
+    curves={"soil_wetness": ("BETA",), "evapotranspiration_share": ("LP", "BETAET")},
     fluxes=(
         Quantity("rain", "rainfall", "mm"),
         Quantity("snowfall", "snowfall, liquid equivalent", "mm"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -65,6 +65,11 @@ class Process:
         `(*states, *fluxes)`. Straight-line arithmetic over `physics.primitives` only.
     states, forcings, fluxes : tuple of Quantity
     parameters : tuple of Parameter
+    curves : mapping
+        Functions that the step function calls for the share of a flux that passes, by name, and
+        their parameters: `curve(content, capacity, *parameters)`; see `learned_curves`.
+    learned : tuple of str
+        Curves that are replaced by networks.
     inflow, evapotranspiration, runoff : str
         Names of the forcing and the fluxes that make up the water balance: the change of the
         sum of all states is inflow - evapotranspiration - runoff.
@@ -78,6 +83,8 @@ class Process:
     forcings: tuple[Quantity, ...]
     parameters: tuple[Parameter, ...]
     fluxes: tuple[Quantity, ...]
+    curves: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    learned: tuple[str, ...] = ()
     inflow: str = "precipitation"
     evapotranspiration: str = "evapotranspiration"
     runoff: str = "runoff"
@@ -93,6 +100,11 @@ class Process:
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:
         return tuple(item.name for item in self.parameters)
+
+    @cached_property
+    def argument_names(self) -> tuple[str, ...]:
+        """What the step function takes, in order."""
+        return self.state_names + self.forcing_names + self.parameter_names
 
     @cached_property
     def flux_names(self) -> tuple[str, ...]:

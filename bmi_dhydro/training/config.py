@@ -9,7 +9,7 @@ import msgspec
 
 from ..config import CatchmentsConfig, ForcingConfig, Section, parse_date, read_section, resolved
 from ..errors import ConfigError, nearest
-from ..physics import PROCESSES
+from ..physics import PROCESSES, with_learned_curves
 
 # What can be made small; the functions are in `loss.LOSSES`.
 LossName = Literal["nse", "log", "kge", "combined"]
@@ -93,6 +93,9 @@ class TrainConfig(Section, frozen=True):
     """A network is trained from each; their components together make the model."""
     attributes: list[str] | None = None
     """What the network sees; all of the vocabulary but area, unless given."""
+    learned: tuple[str, ...] = ()
+    """Curves of the process model that are replaced by small networks: for hbv `soil_wetness` and
+    `evapotranspiration_share`."""
     dynamic: tuple[str, ...] = ()
     """Parameters that change from day to day, moved around their static value by a long short-term
     memory of the weather."""
@@ -136,7 +139,10 @@ def _check(config: TrainConfig) -> None:
         raise ConfigError("forcing.file: training needs a weather file")
     if config.process not in PROCESSES:
         raise ConfigError(f"process: {config.process!r} is unknown; known: {', '.join(PROCESSES)}")
-    known = PROCESSES[config.process].parameter_names
+    try:
+        known = with_learned_curves(PROCESSES[config.process], config.learned).parameter_names
+    except ValueError as error:
+        raise ConfigError(f"learned: {error}") from None
     for name in config.dynamic:
         if name not in known:
             raise ConfigError(f"dynamic: parameter {name!r} is unknown; {nearest(name, known)}")

@@ -26,7 +26,7 @@ from ..files import replaced
 from ..io.forcing import ForcingFile
 from ..networks.ensemble import merge
 from ..networks.parameter_network import NetworkLayout
-from ..physics import PROCESSES
+from ..physics import PROCESSES, with_learned_curves
 from ..weather import Preparation, choose_pet
 from .config import TrainConfig, read_train_config
 from .data import TrainingData
@@ -178,7 +178,7 @@ class TrainingRun:
         self.data = read_training_data(self.config)
         self.learned, self.validation = split(self.config, self.data)
         names = tuple(self.config.attributes or NETWORK_INPUTS)
-        process = PROCESSES[self.config.process]
+        process = with_learned_curves(PROCESSES[self.config.process], self.config.learned)
         self.layout = NetworkLayout(process, self.config.components, names, self.config.dynamic)
 
     def _claim(self) -> None:

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from bmi_dhydro.physics import HBV, Parameter, between_bounds, per_step, share_between_bounds
+from bmi_dhydro.physics import (
+    HBV,
+    PROCESSES,
+    Parameter,
+    between_bounds,
+    per_step,
+    share_between_bounds,
+)
+
+from ..conftest import random_setup
 
 
 def parameter(name):
@@ -28,3 +37,18 @@ def test_shares_reach_from_bound_to_bound(item: Parameter):
     middle = np.sqrt(item.lower * item.upper) if item.scale == "log" else np.mean(values[[0, 2]])
     assert values[1] == pytest.approx(middle)
     np.testing.assert_allclose(share_between_bounds(values, item), [0.0, 0.5, 1.0], atol=1e-12)
+
+
+@pytest.mark.parametrize("process", PROCESSES.values(), ids=lambda p: p.name)
+def test_tables_fit_the_step_function(process):
+    code = process.step.__code__
+    assert code.co_varnames[: code.co_argcount] == process.argument_names
+    assert set(process.curves) <= set(code.co_names)
+    for names in process.curves.values():
+        assert set(names) <= set(process.parameter_names)
+    forcing, parameters, states = random_setup(1, 1, 1, process=process)
+    results = process.step(*states, *forcing[0][:, :, None], *parameters)
+    assert len(results) == len(process.output_names)
+    for name in (process.evapotranspiration, process.runoff):
+        assert name in process.flux_names
+    assert process.inflow in process.forcing_names

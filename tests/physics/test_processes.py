@@ -7,24 +7,17 @@ import torch
 from bmi_dhydro.kernels import autograd, make_kernel, reference
 from bmi_dhydro.kernels.cpu import gradients
 from bmi_dhydro.model import Model
-from bmi_dhydro.physics import PROCESSES
+from bmi_dhydro.physics import HBV, PROCESSES, with_learned_curves
 from bmi_dhydro.physics.unit_hydrograph import DISCHARGE
 
 from ..conftest import random_routing, random_setup
 
-pytestmark = pytest.mark.parametrize("process", PROCESSES.values(), ids=lambda p: p.name)
+VARIANTS = {
+    **PROCESSES,
+    "hbv with learned curves": with_learned_curves(HBV, tuple(HBV.curves)),
+}
 
-
-def test_tables_fit_the_step_function(process):
-    code = process.step.__code__
-    expected = process.state_names + process.forcing_names + process.parameter_names
-    assert code.co_varnames[: code.co_argcount] == expected
-    forcing, parameters, states = random_setup(1, 1, 1, process=process)
-    results = process.step(*states, *forcing[0][:, :, None], *parameters)
-    assert len(results) == len(process.output_names)
-    for name in (process.evapotranspiration, process.runoff):
-        assert name in process.flux_names
-    assert process.inflow in process.forcing_names
+pytestmark = pytest.mark.parametrize("process", VARIANTS.values(), ids=VARIANTS)
 
 
 def test_water_balance_closes_to_rounding_in_each_step(process):

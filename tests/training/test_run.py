@@ -164,6 +164,23 @@ def test_dynamic_parameters_are_trained_and_run(case):
     assert component.model.dynamics.hidden.shape == (8, 10)
 
 
+def test_learned_curves_are_trained_and_run(case):
+    changed(case, "components: 2", "components: 2\nlearned: [soil_wetness]")
+    changed(case, "batches: 12", "batches: 60")
+    path = TrainingRun(case).run(progress)
+    log = pandas.read_csv(case.parent / "run" / "log_0.csv")
+    assert log["loss"][-10:].mean() < 0.8 * log["loss"][:10].mean()
+    model = checkpoint.load(path)
+    assert model.layout.process.learned == ("soil_wetness",)
+    config = changed(case.parent / "config.yaml", "model: default", "model: run/model.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        component, _ = run_config(config)
+    model = component.model
+    assert "BETA" not in model.parameters
+    assert (model.parameters["soil_wetness_slope_1"].std(axis=0) > 0.0).all()
+
+
 def test_patience_ends_training_and_the_best_weights_are_kept(case):
     changed(case, "batches: 12", "batches: 400")
     changed(case, "learning_rate: 0.02", "learning_rate: 0.5, patience: 2")
