@@ -72,6 +72,13 @@ def summary(scores: tuple[np.ndarray, np.ndarray]) -> dict[str, float | int]:
     }
 
 
+def drawn(data: TrainingData, count: int) -> np.ndarray:
+    """Draw some catchments to learn from, the same ones for every model: shape (catchments,)."""
+    chosen = np.zeros(len(data.ids), bool)
+    chosen[np.random.default_rng(count).choice(len(chosen), count, replace=False)] = True
+    return chosen
+
+
 @click.command()
 @click.argument("data_file", type=click.Path(exists=True, path_type=Path))
 @click.argument("model_file", type=click.Path(path_type=Path))
@@ -83,6 +90,13 @@ def summary(scores: tuple[np.ndarray, np.ndarray]) -> dict[str, float | int]:
 @click.option("--memory", default=TrainingSettings().memory, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
+@click.option(
+    "--held-out",
+    multiple=True,
+    help="Groups to leave out together, such as 0,2,5; may be given several times. Each group "
+    "alone, unless given.",
+)
+@click.option("--fewer", default="", help="Also learn from so many catchments: 10,30,100.")
 def main(
     data_file: Path,
     model_file: Path,
@@ -94,6 +108,8 @@ def main(
     memory: int,
     seed: int,
     folds: bool,
+    held_out: tuple[str, ...],
+    fewer: str,
 ) -> None:
     """Train on DATA_FILE and write MODEL_FILE."""
     begin = time.perf_counter()
@@ -110,14 +126,20 @@ def main(
     print("in time", skill["in_time"])
     if folds:
         parts = []
-        for fold in np.unique(data.fold):
-            apart = data.fold == fold
-            regional = fit(data.catchments(~apart), settings, layout, seed, f"without group {fold}")
+        for groups in held_out or map(str, np.unique(data.fold)):
+            apart = np.isin(data.fold, [int(group) for group in groups.split(",")])
+            title = f"without group {groups}"
+            regional = fit(data.catchments(~apart), settings, layout, seed, title)
             parts.append(test(regional, data.catchments(apart)))
-            print(f"group {fold}", summary(parts[-1]))
+            print(f"group {groups}", summary(parts[-1]))
         nse_all, kge_all = (np.concatenate(values) for values in zip(*parts, strict=True))
         skill["in_space"] = summary((nse_all, kge_all))
         print("in space", skill["in_space"])
+    for count in map(int, filter(None, fewer.split(","))):
+        chosen = drawn(data, count)
+        few = fit(data.catchments(chosen), settings, layout, seed, f"{count} catchments")
+        skill[f"of_{count}"] = summary(test(few, data.catchments(~chosen)))
+        print(f"learned from {count}, tested on the others", skill[f"of_{count}"])
     about = {
         "name": "HBV, trained on MOPEX catchments",
         "version": "1",

@@ -1,11 +1,11 @@
 """Train the usual peer of a differentiable model: an LSTM that maps weather to flow, nothing else.
 
-    python examples/train_lstm_peer.py mopex_daily.nc [--held-out FOLD]
+    python examples/train_lstm_peer.py mopex_daily.nc [--held-out 0,2,5] [--fewer 30]
 
 Same data, attributes, years and loss as `train_default_model.py`, windows of two years; after
-Kratzert et al. 2019 (10.5194/hess-23-5089-2019). With --held-out the catchments of one spatial
-group are left out of training and tested; without it all are trained on, and tested on the later
-years.
+Kratzert et al. 2019 (10.5194/hess-23-5089-2019). With --held-out the catchments of some spatial
+groups are left out of training and tested, with --fewer all but a few; without either all are
+trained on, and tested on the later years.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 import numpy as np
 import torch
 from rich.progress import track
-from train_default_model import TESTING, TRAINING, WARM_UP_START, summary
+from train_default_model import TESTING, TRAINING, WARM_UP_START, drawn, summary
 
 from bmi_dhydro.attributes import NETWORK_INPUTS
 from bmi_dhydro.evaluation.metrics import kge, nse
@@ -60,19 +60,33 @@ def inputs_of(
 
 @click.command()
 @click.argument("data_file", type=click.Path(exists=True, path_type=Path))
-@click.option("--held-out", type=int, help="Spatial group to leave out of training and to test.")
+@click.option("--held-out", help="Spatial groups to leave out of training and to test: 0,2,5.")
+@click.option("--fewer", type=int, help="Learn from so many catchments, test on all others.")
+@click.option("--scores-file", help="Where to keep the scores of each catchment (.npz).")
 @click.option("--hidden", default=128, show_default=True)
 @click.option("--batches", default=1500, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def main(data_file: Path, held_out: int | None, hidden: int, batches: int, seed: int) -> None:
+def main(
+    data_file: Path,
+    held_out: str | None,
+    fewer: int | None,
+    scores_file: str | None,
+    hidden: int,
+    batches: int,
+    seed: int,
+) -> None:
     """Train on DATA_FILE and print the skill on the testing years."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     begin = time.perf_counter()
     everything = read_mopex(data_file)
     data = everything.catchments(~everything.flagged).climate_of(*TRAINING).observed_in(*TRAINING)
-    apart = np.zeros(len(data.ids), bool) if held_out is None else data.fold == held_out
-    learned, judged = data.catchments(~apart), data if held_out is None else data.catchments(apart)
+    apart = np.zeros(len(data.ids), bool)
+    if held_out is not None:
+        apart = np.isin(data.fold, [int(group) for group in held_out.split(",")])
+    if fewer is not None:
+        apart |= ~drawn(data, fewer)
+    learned, judged = data.catchments(~apart), data.catchments(apart) if apart.any() else data
     settings = TrainingSettings(batches=batches, days=730, learning_rate=2e-3)
 
     past = learned.period(*TRAINING)
@@ -83,7 +97,8 @@ def main(data_file: Path, held_out: int | None, hidden: int, batches: int, seed:
     model = Peer(3 + len(NETWORK_INPUTS), hidden)
     optimiser = torch.optim.Adam(model.parameters())
     for batch in track(range(batches), "training"):
-        chosen = random.choice(len(past.ids), settings.catchments, replace=False)
+        size = min(settings.catchments, len(past.ids))
+        chosen = random.choice(len(past.ids), size, replace=False)
         first = int(random.integers(0, len(past.dates) - settings.days + 1))
         days = slice(first, first + settings.days)
         flow = mean + spread * model(inputs_of(past, days, chosen, weather, scale))
@@ -111,7 +126,9 @@ def main(data_file: Path, held_out: int | None, hidden: int, batches: int, seed:
             flow = mean + spread * model(inputs_of(judged, days, chosen, weather, scale)).numpy()
             simulated[:, chosen] = np.maximum(flow[-observed.shape[0] :], 0.0)
     scores = nse(simulated, observed), kge(simulated, observed)
-    where = "in time" if held_out is None else f"group {held_out}"
+    if scores_file is not None:
+        np.savez(scores_file, ids=judged.ids, nse=scores[0], kge=scores[1])
+    where = "in time" if not apart.any() else f"groups {held_out}, learned from {fewer or 'all'}"
     print(where, summary(scores), f"{(time.perf_counter() - begin) / 60:.0f} minutes")
 
 
