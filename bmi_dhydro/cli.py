@@ -247,7 +247,8 @@ def evaluate(results: Path, observed: Path, out: Path, variable: str | None, war
     """Compare RESULTS with OBSERVED flow, both NetCDF: NSE, KGE and its parts, bias.
 
     Also written: hydrographs of the best, the median and the worst catchment, and quantities that
-    no training saw (baseflow index, annual trend).
+    no training saw: baseflow index, annual trend, runoff ratio against aridity, the year of the
+    snowpack.
 
     Flow may be a depth per step, a rate, or a volume with catchment areas; days without an
     observation do not count.
@@ -255,7 +256,9 @@ def evaluate(results: Path, observed: Path, out: Path, variable: str | None, war
     from rich.console import Console
     from rich.table import Table
 
-    from .evaluation.report import compare, read_flow, write_report
+    from .evaluation.report import compare, write_report
+    from .evaluation.series import read_flow
+    from .evaluation.water_balance import water_balance
 
     comparison = compare(read_flow(results), read_flow(observed, variable), warm_up)
     scores = comparison.scores
@@ -266,7 +269,7 @@ def evaluate(results: Path, observed: Path, out: Path, variable: str | None, war
         values = scores[name].quantile([0.25, 0.5, 0.75])
         table.add_row(name, *(f"{value:.3f}" for value in values))
     Console().print(table)
-    for path in write_report(out, comparison):
+    for path in write_report(out, comparison, water_balance(results, observed, comparison)):
         click.echo(f"wrote {path}")
 
 

@@ -37,6 +37,10 @@ _log = logging.getLogger(__name__)
 _AHEAD_BYTES = 32 * 2**20
 _AHEAD_STEPS = 1024
 
+# Beside the interface's outputs, what results hold unless the configuration says otherwise: with
+# these the water balance can be seen.
+_WRITTEN_FORCINGS = ("precipitation", "potential_evapotranspiration")
+
 # Catchments whose climate is computed at a time.
 _CLIMATE_CHUNK = 256
 
@@ -279,23 +283,20 @@ class Component:
 
         table = {item.name: (item.units, item.long_name) for item in OUTPUTS}
         process = self.model.process
-        for quantity in (*process.states, *process.fluxes):
+        for quantity in (*process.forcings, *process.states, *process.fluxes):
             table[quantity.name] = (quantity.units, quantity.long_name)
         table[unit_hydrograph.DISCHARGE] = ("mm", "runoff at the outlet")
         table[unit_hydrograph.ROUTING_STORE] = ("mm", "water on its way to the outlet")
-        names = config.output.variables or [item.name for item in OUTPUTS]
+        names = config.output.variables or [*(item.name for item in OUTPUTS), *_WRITTEN_FORCINGS]
         unknown = [name for name in names if name not in table]
         if unknown:
             raise ConfigError(
                 f"output.variables: {unknown[0]!r} is unknown; {nearest(unknown[0], table)}"
             )
-        published = [item.name for item in OUTPUTS]
-        self._written = [
-            self.outputs[published.index(name)]
-            if name in published
-            else self.rows[self.model.outputs.index(name)]
-            for name in names
-        ]
+        rows: dict[str, NDArray] = dict(zip(self.model.outputs, self.rows, strict=True))
+        rows.update(zip(process.forcing_names, self._forcing[0], strict=True))
+        rows.update((item.name, row) for item, row in zip(OUTPUTS, self.outputs, strict=True))
+        self._written = [rows[name] for name in names]
         assert config.output.file is not None
         assert self.start is not None
         self._results = ResultsWriter(
@@ -370,6 +371,8 @@ class Component:
         if self._cursor == self._block_rows.shape[0]:
             self._compute_block()
         self.rows[...] = self._block_rows[self._cursor]
+        if self._results is not None:
+            self._forcing[0] = self._block_forcing[self._cursor]
         self._cursor += 1
 
     def _compute_block(self) -> None:

@@ -69,7 +69,8 @@ class OutputConfig(Section, frozen=True):
     file: str | None = None
     """NetCDF file of results (CF time series); nothing is written, unless given."""
     variables: list[str] | None = None
-    """Interface names or model outputs to write; all interface outputs, unless given."""
+    """Interface names, model outputs or forcings to write; all interface outputs, precipitation and
+    potential evapotranspiration, unless given."""
 
 
 class Config(Section, frozen=True):

@@ -96,7 +96,8 @@ def test_evaluate(tmp_path):
         "evaluate", folder / "results.nc", tmp_path / "observed.nc", "--out", out, "--warm-up", 30
     )
     assert "5 catchments" in text
-    names = {"scores.csv", "skill.png", "map.png", "hydrographs.png", "untrained.png"}
+    pictures = ("skill", "map", "hydrographs", "untrained", "budyko", "snow")
+    names = {"scores.csv", *(f"{name}.png" for name in pictures)}
     assert {path.name for path in out.iterdir()} == names
     lines = (out / "scores.csv").read_text().splitlines()
     row = dict(zip(lines[0].split(","), lines[1].split(","), strict=True))

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ..files import replaced
 
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 _OBSERVED, _SIMULATED, _RAIN, _SNOW = "#222222", "#0b62a4", "#7f9fbf", "#8fc1d9"
 
 
@@ -110,8 +112,9 @@ def skill_distribution(path: Path, scores: Mapping[str, NDArray]) -> None:
     axis.set(xlim=(-0.5, 1.0), ylim=(0.0, 1.0), xlabel="score", ylabel="share of catchments below")
     axis.axhline(0.5, color="0.7", lw=0.7)
     axis.grid(alpha=0.3)
-    axis.legend(loc="upper left")
     most = max(int(np.isfinite(values).sum()) for values in scores.values())
+    if most:
+        axis.legend(loc="upper left")
     axis.set_title(f"Skill over {most} catchments", loc="left")
     _save(figure, path)
 
@@ -210,4 +213,68 @@ def training_curves(
     else:
         other.set_yticks([])
     axis.legend(handles + more, labels + names, fontsize=7)
+    _save(figure, path)
+
+
+def budyko(path: Path, aridity: NDArray, runoff_ratios: Mapping[str, NDArray]) -> None:
+    """Draw the share of precipitation that does not run off against aridity.
+
+    With the limits of water and energy, and the curve of Budyko (1974).
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    aridity : array, shape (catchments,)
+        Potential evapotranspiration over precipitation.
+    runoff_ratios : mapping of array, shape (catchments,)
+        By what they are of: `observed`, `simulated`.
+    """
+    figure, axes = _figure(figsize=(6.5, 4.8))
+    axis = axes[0, 0]
+    known = aridity[np.isfinite(aridity)]
+    highest = max(2.0, 1.1 * float(known.max())) if known.size else 2.0
+    x = np.linspace(0.01, highest, 300)
+    axis.plot(x, np.minimum(x, 1.0), color="0.6", lw=0.9, label="limits of energy and water")
+    curve = np.sqrt(x * np.tanh(1.0 / x) * (1.0 - np.exp(-x)))
+    axis.plot(x, curve, color="0.3", lw=1.2, ls="--", label="Budyko (1974)")
+    colors = {"observed": _OBSERVED, "simulated": _SIMULATED}
+    for label, ratio in runoff_ratios.items():
+        axis.scatter(aridity, 1.0 - ratio, s=12, alpha=0.6, lw=0, color=colors[label], label=label)
+    axis.set(
+        xlim=(0.0, highest),
+        ylim=(min(0.0, 1.0 - max(np.nanmax(r) for r in runoff_ratios.values())), 1.1),
+        xlabel="potential evapotranspiration / precipitation",
+        ylabel="1 - runoff / precipitation",
+    )
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc="lower right")
+    axis.set_title(f"Water balance of {known.size} catchments", loc="left")
+    _save(figure, path)
+
+
+def snow_seasons(path: Path, monthly: Mapping[str, NDArray]) -> None:
+    """Draw the year of the snowpack: the median catchment, and the middle 80 %.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    monthly : mapping of array, shape (12, catchments)
+        Monthly means of snow water equivalent in mm, January first, by `simulated`, `observed`.
+    """
+    figure, axes = _figure(figsize=(6.5, 4.2))
+    axis = axes[0, 0]
+    order = np.roll(np.arange(12), 3)  # a water year, from October
+    colors = {"observed": _OBSERVED, "simulated": _SIMULATED}
+    for label, means in monthly.items():
+        low, middle, high = np.nanpercentile(means[order], [10.0, 50.0, 90.0], axis=1)
+        axis.fill_between(range(12), low, high, color=colors[label], alpha=0.15, lw=0)
+        axis.plot(range(12), middle, "o-", ms=3, color=colors[label], label=f"{label}, median")
+    axis.set_xticks(range(12), [_MONTHS[k] for k in order])
+    axis.set_ylabel("snow water equivalent, mm")
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8)
+    count = next(iter(monthly.values())).shape[1]
+    axis.set_title(f"Snow of {count} catchments, monthly means; band: 10 to 90 %", loc="left")
     _save(figure, path)

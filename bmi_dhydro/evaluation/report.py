@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ResultsError, TrainingError, UnitsError, listed
+from ..errors import ResultsError, listed
 from ..files import replaced
-from ..units import conversion, dimension
 from . import metrics, plots
+from .water_balance import WaterBalance
 
 if TYPE_CHECKING:
     import pandas
@@ -20,125 +20,6 @@ if TYPE_CHECKING:
 
 # Days that hydrographs show.
 _HYDROGRAPH_DAYS = 730
-
-_FLOW_NAMES = (
-    "land_surface_water__runoff_volume_flux",
-    "land_surface_water__runoff_depth",
-    "channel_exit_water_x-section__volume_flow_rate",
-    "streamflow",
-    "discharge",
-    "qobs",
-    "QObs",
-    "runoff",
-    "flow",
-    "q",
-    "Q",
-)
-_ID_NAMES = ("station_id", "ids", "basin", "catchment", "gauge_id", "station", "id")
-
-
-def read_flow(path: Path, variable: str | None = None) -> xarray.DataArray:
-    """Read flow as mm d-1.
-
-    Parameters
-    ----------
-    path : Path
-        NetCDF file with a catchment and a time dimension, in either order. Flow is a depth per
-        step, a rate, or a volume per time with a variable `area` (km2).
-    variable : str, optional
-        Name of the flow; recognised, unless given.
-
-    Returns
-    -------
-    DataArray, dimensions (time, station)
-        With coordinates `station`, and `latitude`, `longitude` where the file has them.
-
-    Raises
-    ------
-    ResultsError
-        If the file is missing, or its flow, ids or units are not recognised.
-    """
-    import xarray
-
-    try:
-        data = xarray.open_dataset(path)
-    except (OSError, ValueError) as error:
-        raise ResultsError(f"{path}: not a readable NetCDF file ({error})") from None
-    with data:
-        names = [variable] if variable else list(_FLOW_NAMES)
-        name = next((name for name in names if name in data), None)
-        if name is None:
-            raise ResultsError(
-                f"{path}: there is no flow {variable or ''} (it has {', '.join(map(str, data))}); "
-                "name it"
-            )
-        identifier = next((name for name in _ID_NAMES if name in data.variables), None)
-        if identifier is None:
-            raise ResultsError(f"{path}: no variable names the catchments; call it station_id")
-        dimension_name = data[identifier].dims[0]
-        flow = data[name].transpose("time", dimension_name).load()
-        values = _millimetres_per_day(path, flow, data, str(dimension_name))
-        result = xarray.DataArray(
-            values,
-            dims=("time", "station"),
-            coords={"time": data["time"].values, "station": data[identifier].values.astype(str)},
-        )
-        for target, candidates in (
-            ("latitude", ("latitude", "lat", "gauge_lat")),
-            ("longitude", ("longitude", "lon", "gauge_lon")),
-        ):
-            found = next((name for name in candidates if name in data.variables), None)
-            if found is not None:
-                result = result.assign_coords({target: ("station", data[found].values)})
-    return result
-
-
-def read_daily_flow(path: Path, variable: str | None, ids: NDArray, dates: NDArray) -> NDArray:
-    """Read observed flow of some catchments and days.
-
-    Parameters
-    ----------
-    path, variable
-        As for `read_flow`.
-    ids : array of str, shape (catchments,)
-    dates : array of datetime64, shape (days,)
-
-    Returns
-    -------
-    array, shape (days, catchments)
-        In mm d-1, NaN where there is none.
-
-    Raises
-    ------
-    TrainingError
-        If the file has none of the catchments.
-    """
-    flow = read_flow(path, variable).resample(time="1D").mean(skipna=False)
-    if not set(ids.tolist()) & set(flow["station"].values.tolist()):
-        raise TrainingError(
-            f"{path}: has flow of {listed(flow['station'].values)}, but of none of the catchments "
-            f"{listed(ids)}"
-        )
-    return flow.reindex(station=ids, time=dates.astype("datetime64[ns]")).values
-
-
-def _millimetres_per_day(path: Path, flow: Any, data: Any, station: str) -> Any:
-    units = str(flow.attrs.get("units", ""))
-    step = np.median(np.diff(data["time"].values)) / np.timedelta64(1, "D")
-    try:
-        kind = dimension(units)
-        if kind == "depth":
-            return flow.values * (conversion(units, "mm")[0] / step)
-        if kind == "rate":
-            return flow.values * conversion(units, "mm d-1")[0]
-        scale = conversion(units, "m3 d-1")[0]
-    except UnitsError as error:
-        raise ResultsError(f"{path}: {flow.name}: {error}") from None
-    if "area" not in data:
-        raise ResultsError(
-            f"{path}: {flow.name} is a volume ({units}); a variable 'area' is needed"
-        )
-    return flow.values * (scale * 1e3 / (data["area"].values * 1e6))
 
 
 @dataclass(frozen=True)
@@ -170,7 +51,7 @@ def compare(
     Parameters
     ----------
     simulated, observed : DataArray
-        Of `read_flow`.
+        Of `series.read_flow`.
     warm_up_days : int
         Days at the start of the simulation that do not count.
 
@@ -230,12 +111,22 @@ def compare(
     return Comparison(frame, times, ours, theirs)
 
 
-def write_report(folder: Path, comparison: Comparison) -> list[Path]:
+def write_report(
+    folder: Path, comparison: Comparison, balance: WaterBalance | None = None
+) -> list[Path]:
     """Write a report to a folder.
 
     `scores.csv`, `skill.png` (distribution), `hydrographs.png` (the best, the median and the worst
-    catchment), `untrained.png` (quantities that no loss saw) and, where there are coordinates,
-    `map.png`.
+    catchment), `untrained.png` (quantities that no loss saw), where there are coordinates
+    `map.png`, and where results have what they need `budyko.png` (runoff ratio against aridity)
+    and `snow.png` (the year of the snowpack).
+
+    Parameters
+    ----------
+    folder : Path
+    comparison : Comparison
+    balance : WaterBalance, optional
+        Of the same catchments.
 
     Returns
     -------
@@ -244,6 +135,8 @@ def write_report(folder: Path, comparison: Comparison) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     scores = comparison.scores
+    if balance is not None:
+        scores = scores.join(balance.table)
     written = [folder / "scores.csv"]
     with replaced(written[0]) as temporary:
         scores.to_csv(temporary, float_format="%.5g")
@@ -275,6 +168,19 @@ def write_report(folder: Path, comparison: Comparison) -> list[Path]:
         if np.isfinite(longitude).any():
             written.append(folder / "map.png")
             plots.skill_map(written[-1], longitude, latitude, scores["nse"].to_numpy(), "NSE")
+    if balance is not None and balance.has_climate:
+        written.append(folder / "budyko.png")
+        plots.budyko(
+            written[-1],
+            scores["aridity"].to_numpy(),
+            {
+                "observed": scores["runoff_ratio_observed"].to_numpy(),
+                "simulated": scores["runoff_ratio_simulated"].to_numpy(),
+            },
+        )
+    if balance is not None and balance.snow:
+        written.append(folder / "snow.png")
+        plots.snow_seasons(written[-1], balance.snow)
     return written
 
 

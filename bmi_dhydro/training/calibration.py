@@ -19,7 +19,7 @@ from ..config import Config, OutputConfig, parse_date
 from ..differentiable import Block, moved_dynamics, run
 from ..errors import ConfigError, TrainingError, nearest
 from ..evaluation import metrics
-from ..evaluation.report import read_daily_flow
+from ..evaluation.series import read_daily_flow
 from ..kernels.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES
 from ..model import Model
@@ -76,7 +76,7 @@ def calibrate(
     config : Config
         With weather in a file.
     observed : Path
-        NetCDF file of flow; see `evaluation.report.read_flow`.
+        NetCDF file of flow; see `evaluation.series.read_flow`.
     settings : CalibrationSettings
     out : Path
         Parameter file to write: `parameter_file` in the configuration of a run.

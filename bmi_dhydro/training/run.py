@@ -21,7 +21,7 @@ from ..checkpoint import TrainedModel
 from ..climate import climate_indices, day_of_year
 from ..errors import CatchmentError, TrainingError, listed
 from ..evaluation.plots import training_curves
-from ..evaluation.report import read_daily_flow
+from ..evaluation.series import read_daily_flow
 from ..files import replaced
 from ..io.forcing import ForcingFile
 from ..networks.ensemble import merge

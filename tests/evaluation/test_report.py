@@ -3,7 +3,8 @@ import pytest
 import xarray
 
 from bmi_dhydro.errors import ResultsError
-from bmi_dhydro.evaluation.report import compare, read_flow
+from bmi_dhydro.evaluation.report import compare
+from bmi_dhydro.evaluation.series import read_flow
 
 
 def write(path, units="mm d-1", name="streamflow", step="1D", ids=("a", "b"), area=None, factor=1):

@@ -10,7 +10,8 @@ from bmi_dhydro.catchments import Catchments
 from bmi_dhydro.cli import main
 from bmi_dhydro.config import read_config
 from bmi_dhydro.errors import CheckpointError, ConfigError, TrainingError
-from bmi_dhydro.evaluation.report import compare, read_flow
+from bmi_dhydro.evaluation.report import compare
+from bmi_dhydro.evaluation.series import read_flow
 from bmi_dhydro.example import write_example
 from bmi_dhydro.io.export import write_catchments
 from bmi_dhydro.simulation import run_config
