@@ -17,6 +17,7 @@ from .attributes import ATTRIBUTES
 from .errors import CatchmentError, CheckpointError, listed
 from .files import replaced
 from .networks.dynamics import Dynamics
+from .networks.ensemble import member
 from .networks.normalisation import Normalisation
 from .networks.parameter_network import NetworkLayout, parameters
 from .physics import PROCESSES, with_learned_curves
@@ -85,6 +86,11 @@ class TrainedModel:
             process[:, part], routing[:, part] = parameters(self.layout, weights, inputs[part])
         return process, routing
 
+    def member(self, number: int) -> TrainedModel:
+        """Return one of the networks that make up the model, 0 to `layout.members` - 1."""
+        layout, weights = member(self.layout, self.weights, number)
+        return TrainedModel(layout, weights, self.normalisation, self.about)
+
     def dynamics(
         self, attributes: Mapping[str, NDArray], steps_per_day: int = 1
     ) -> Dynamics | None:
@@ -151,6 +157,7 @@ class TrainedModel:
             "components": self.layout.components,
             "dynamic": list(self.layout.dynamic),
             **({"learned": list(process.learned)} if process.learned else {}),
+            **({"members": self.layout.members} if self.layout.members > 1 else {}),
             "time_step": "1 d",
             "parameters": [
                 {key: value for key, value in asdict(item).items() if key != "long_name"}
@@ -278,5 +285,6 @@ def _described(
         int(description["components"]),
         names,
         tuple(description.get("dynamic", ())),
+        int(description.get("members", 1)),
     )
     return TrainedModel(layout, weights, Normalisation(names, *columns), description["about"])

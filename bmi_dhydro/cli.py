@@ -117,22 +117,29 @@ def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -
     type=click.Path(path_type=Path),
     help="NetCDF file to write, instead of output.file in the configuration.",
 )
+@click.option(
+    "--band",
+    is_flag=True,
+    help="Run each network of a model trained from several seeds, and write quantiles of runoff "
+    "(or of output.variables): 5, 50 and 95 %.",
+)
 @_explained
-def run(config: Path, out: Path | None) -> None:
+def run(config: Path, out: Path | None, band: bool) -> None:
     """Run CONFIG, a YAML file, from its first to its last step.
 
     Weather must be in a file (forcing.file); results go to output.file. Both are explained in
     docs/config.md, and `bmi-dhydro example` writes a configuration to start from.
     """
-    from .simulation import run_config
+    from .config import read_config
+    from .simulation import run_band, run_config
 
-    component, seconds = run_config(config, out)
+    component, seconds = run_band(config, out) if band else run_config(config, out)
     cells = len(component.catchments) * component.model.components * component.done
     click.echo(
         f"{len(component.catchments)} catchments, {component.done} steps in {seconds:.2f} s "
         f"({cells / seconds / 1e6:.0f} million cell-steps per second, files included)"
     )
-    click.echo(f"wrote {component.config.output.file}")
+    click.echo(f"wrote {out or read_config(config).output.file}")
 
 
 @main.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,8 @@ class Component:
     Parameters
     ----------
     config : Config
+    trained : TrainedModel, optional
+        That of the configuration, unless given.
 
     Attributes
     ----------
@@ -80,8 +83,11 @@ class Component:
         If anything named in the configuration is missing or does not fit.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, trained: checkpoint.TrainedModel | None = None) -> None:
         self.config = config
+        self.trained = trained or checkpoint.load(
+            None if config.model == "default" else Path(config.model)
+        )
         self._weather_file: ForcingFile | None = None
         self._results: ResultsWriter | None = None
         try:
@@ -91,7 +97,6 @@ class Component:
             raise
 
     def _build(self, config: Config) -> None:
-        self.trained = checkpoint.load(None if config.model == "default" else Path(config.model))
         self.catchments = self._read_catchments(config)
         self.start = parse_date(config.time.start, "time.start") if config.time.start else None
         end = parse_date(config.time.end, "time.end") if config.time.end else None
@@ -281,36 +286,58 @@ class Component:
     def _open_results(self, config: Config) -> None:
         from .io.results import ResultsWriter
 
-        table = {item.name: (item.units, item.long_name) for item in OUTPUTS}
-        process = self.model.process
-        for quantity in (*process.forcings, *process.states, *process.fluxes):
-            table[quantity.name] = (quantity.units, quantity.long_name)
-        table[unit_hydrograph.DISCHARGE] = ("mm", "runoff at the outlet")
-        table[unit_hydrograph.ROUTING_STORE] = ("mm", "water on its way to the outlet")
         names = config.output.variables or [*(item.name for item in OUTPUTS), *_WRITTEN_FORCINGS]
-        unknown = [name for name in names if name not in table]
-        if unknown:
-            raise ConfigError(
-                f"output.variables: {unknown[0]!r} is unknown; {nearest(unknown[0], table)}"
-            )
-        rows: dict[str, NDArray] = dict(zip(self.model.outputs, self.rows, strict=True))
-        rows.update(zip(process.forcing_names, self._forcing[0], strict=True))
-        rows.update((item.name, row) for item, row in zip(OUTPUTS, self.outputs, strict=True))
-        self._written = [rows[name] for name in names]
+        columns = self.described(names)
+        self._written = [self.series[name] for name in names]
         assert config.output.file is not None
         assert self.start is not None
         self._results = ResultsWriter(
             Path(config.output.file),
             self.catchments,
-            [(name, *table[name]) for name in names],
+            columns,
             self.start,
             config.step_seconds,
-            {
-                "title": "Simulated water balance of catchments",
-                "trained_model": str(self.trained.about.get("name", "")),
-                "trained_model_fingerprint": self.trained.fingerprint,
-            },
+            {"title": "Simulated water balance of catchments", **self.provenance},
         )
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What results say of where they come from."""
+        return {
+            "trained_model": str(self.trained.about.get("name", "")),
+            "trained_model_fingerprint": self.trained.fingerprint,
+        }
+
+    @property
+    def series(self) -> dict[str, NDArray]:
+        """All that can be written, by name: arrays of shape (catchments,), current after `update`.
+
+        Forcing is current only while results are written or a host supplies the weather.
+        """
+        model = self.model
+        rows: dict[str, NDArray] = dict(zip(model.outputs, self.rows, strict=True))
+        rows.update(zip(model.process.forcing_names, self._forcing[0], strict=True))
+        rows.update((item.name, row) for item, row in zip(OUTPUTS, self.outputs, strict=True))
+        return rows
+
+    def described(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Return name, units and long name of some of `series`.
+
+        Raises
+        ------
+        ConfigError
+            If a name is unknown.
+        """
+        process = self.model.process
+        table = {item.name: (item.units, item.long_name) for item in OUTPUTS}
+        for quantity in (*process.forcings, *process.states, *process.fluxes):
+            table[quantity.name] = (quantity.units, quantity.long_name)
+        table[unit_hydrograph.DISCHARGE] = ("mm", "runoff at the outlet")
+        table[unit_hydrograph.ROUTING_STORE] = ("mm", "water on its way to the outlet")
+        for name in names:
+            if name not in table:
+                raise ConfigError(f"output.variables: {name!r} is unknown; {nearest(name, table)}")
+        return [(name, *table[name]) for name in names]
 
     # ---- stepping -------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from .evaluation.plots import hydrographs
 from .example import write_example
 from .simulation import progress
 from .synthetic import CLIMATES
+from .variables import RUNOFF_FLUX
 
 if TYPE_CHECKING:
     from .component import Component
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _PICTURE_DAYS = 730
 
 _RECORDED = {
-    "flow": "land_surface_water__runoff_volume_flux",
+    "flow": RUNOFF_FLUX,
     "baseflow": "land_surface_water__baseflow_volume_flux",
     "evaporation": "land_surface_water__evaporation_volume_flux",
     "snow": "snowpack__liquid-equivalent_depth",

@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from . import checkpoint
 from .component import Component
-from .config import read_config
+from .config import Config, OutputConfig, read_config
 from .errors import ConfigError
+from .variables import RUNOFF_FLUX
+
+# What a band shows: quantiles of the members, and how results call them.
+QUANTILES = {0.05: "q05", 0.5: "q50", 0.95: "q95"}
 
 
 @contextmanager
@@ -32,6 +38,22 @@ def progress(title: str, total: int) -> Iterator[Any]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total)
         yield lambda: bar.advance(task)
+
+
+def _complete(path: Path, out: Path | None) -> Config:
+    """Read a configuration that can be run, with results in `out` if it is given."""
+    config = read_config(path)
+    if config.forcing.file is None:
+        raise ConfigError(
+            f"{path}: forcing.file is missing; without it the weather comes from a host, through "
+            "the Basic Model Interface"
+        )
+    if out is not None:
+        output = msgspec.structs.replace(config.output, file=str(out.resolve()))
+        config = msgspec.structs.replace(config, output=output)
+    if config.output.file is None:
+        raise ConfigError(f"{path}: output.file is missing; give it, or --out FILE")
+    return config
 
 
 def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
@@ -55,18 +77,7 @@ def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
     ConfigError
         If there is no weather file or nothing to write.
     """
-    config = read_config(path)
-    if config.forcing.file is None:
-        raise ConfigError(
-            f"{path}: forcing.file is missing; without it the weather comes from a host, through "
-            "the Basic Model Interface"
-        )
-    if out is not None:
-        output = msgspec.structs.replace(config.output, file=str(out.resolve()))
-        config = msgspec.structs.replace(config, output=output)
-    if config.output.file is None:
-        raise ConfigError(f"{path}: output.file is missing; give it, or --out FILE")
-    component = Component(config)
+    component = Component(_complete(path, out))
     assert component.steps is not None
     begin = time.perf_counter()
     try:
@@ -79,3 +90,82 @@ def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
         component.abandon()
         raise
     return component, time.perf_counter() - begin
+
+
+def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
+    """Run each network of a model that was trained from several seeds, and write quantiles.
+
+    Parameters
+    ----------
+    path : Path
+        Of a configuration; `output.variables` are what quantiles are written of, runoff unless
+        given.
+    out : Path, optional
+        Where to write results, instead of `output.file`.
+
+    Returns
+    -------
+    component : Component
+        Of the first member, finished.
+    seconds : float
+        That the steps of all members took.
+
+    Raises
+    ------
+    ConfigError
+        As `run_config`, and if the model has one member only.
+    """
+    from .io.results import ResultsWriter
+
+    config = _complete(path, out)
+    trained = checkpoint.load(None if config.model == "default" else Path(config.model))
+    count = trained.layout.members
+    if count < 2:
+        raise ConfigError(
+            f"{config.model}: a band needs a model trained from several seeds, and this one has "
+            "one; list seeds in the configuration of its training"
+        )
+    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
+    components: list[Component] = []
+    writer = None
+    begin = time.perf_counter()
+    try:
+        components += (Component(idle, trained.member(k)) for k in range(count))
+        first = components[0]
+        assert first.steps is not None
+        assert first.start is not None
+        assert config.output.file is not None
+        names = config.output.variables or [RUNOFF_FLUX]
+        columns = [
+            (f"{name}_{label}", units, f"{long_name}: {share:.0%} quantile of {count} networks")
+            for name, units, long_name in first.described(names)
+            for share, label in QUANTILES.items()
+        ]
+        writer = ResultsWriter(
+            Path(config.output.file),
+            first.catchments,
+            columns,
+            first.start,
+            config.step_seconds,
+            {"title": "Band of networks trained from several seeds", **first.provenance},
+        )
+        series = [component.series for component in components]
+        with progress("simulating", first.steps) as advance:
+            for _ in range(first.steps):
+                for component in components:
+                    component.update()
+                rows = [
+                    np.quantile([own[name] for own in series], list(QUANTILES), axis=0)
+                    for name in names
+                ]
+                writer.write(np.concatenate(rows))
+                advance()
+        writer.close()
+    except BaseException:
+        if writer is not None:
+            writer.abandon()
+        raise
+    finally:
+        for component in components:
+            component.abandon()
+    return first, time.perf_counter() - begin

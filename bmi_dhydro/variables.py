@@ -102,6 +102,9 @@ INPUTS: tuple[Input, ...] = (
     ),
 )
 
+# Runoff as a rate, which people plot and compare.
+RUNOFF_FLUX = "land_surface_water__runoff_volume_flux"
+
 OUTPUTS: tuple[Output, ...] = (
     Output(
         "land_surface_water__runoff_depth",
@@ -111,7 +114,7 @@ OUTPUTS: tuple[Output, ...] = (
         "depth_to_m",
     ),
     Output(
-        "land_surface_water__runoff_volume_flux",
+        RUNOFF_FLUX,
         "discharge",
         "mm h-1",
         "runoff at the outlet, rate",

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ..errors import ResultsError, TrainingError, UnitsError, listed
 from ..units import conversion, dimension
+from ..variables import RUNOFF_FLUX
 
 if TYPE_CHECKING:
     import xarray
 
 _FLOW_NAMES = (
-    "land_surface_water__runoff_volume_flux",
+    RUNOFF_FLUX,
     "land_surface_water__runoff_depth",
     "channel_exit_water_x-section__volume_flow_rate",
     "streamflow",

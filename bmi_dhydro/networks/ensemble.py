@@ -69,7 +69,44 @@ def merge(
     merged[AREA_EXPONENT] = np.mean([member[AREA_EXPONENT] for member in members], axis=0)
     if layout.dynamic:
         merged.update(_memories(layout, members))
-    return replace(layout, components=count * size), merged
+    return replace(layout, components=count * size, members=count), merged
+
+
+def member(
+    layout: NetworkLayout, weights: Mapping[str, NDArray], number: int
+) -> tuple[NetworkLayout, dict[str, NDArray]]:
+    """Return one of the networks that were joined, with the routing that all share.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+    weights : mapping of array
+        Of the whole.
+    number : int
+        0 to `layout.members` - 1.
+
+    Returns
+    -------
+    layout : NetworkLayout
+        With the components of that member.
+    weights : dict of array
+    """
+    size = layout.components // layout.members
+
+    def columns(parameters: int) -> NDArray:
+        first = np.arange(parameters)[:, None] * layout.components + number * size
+        return (first + np.arange(size)).ravel()
+
+    outputs = columns(len(layout.process.parameters))
+    routing = layout.outputs - 2 + np.arange(2)
+    chosen = np.concatenate([outputs, routing])
+    own = dict(weights)
+    last = depth(weights) - 1
+    own[f"layer_{last}.weight"] = weights[f"layer_{last}.weight"][:, chosen]
+    own[f"layer_{last}.bias"] = weights[f"layer_{last}.bias"][chosen]
+    if layout.dynamic:
+        own[DYNAMIC_HEAD] = weights[DYNAMIC_HEAD][:, columns(len(layout.dynamic))]
+    return replace(layout, components=size, members=1), own
 
 
 def _memories(

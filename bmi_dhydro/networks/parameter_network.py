@@ -38,12 +38,15 @@ class NetworkLayout:
     dynamic : tuple of str
         Parameters that move from day to day around their static value, by a long short-term memory
         of the weather.
+    members : int
+        Networks that were trained apart and joined; each has an equal share of the components.
     """
 
     process: Process
     components: int
     attributes: tuple[str, ...]
     dynamic: tuple[str, ...] = ()
+    members: int = 1
 
     @property
     def outputs(self) -> int:

@@ -18,7 +18,7 @@ from bmi_dhydro import BmiDhydro, checkpoint
 from bmi_dhydro.cli import main
 from bmi_dhydro.errors import CatchmentError, ConfigError, TrainingError
 from bmi_dhydro.example import write_example
-from bmi_dhydro.simulation import progress, run_config
+from bmi_dhydro.simulation import progress, run_band, run_config
 from bmi_dhydro.training.config import read_train_config
 from bmi_dhydro.training.run import TrainingRun
 
@@ -143,6 +143,42 @@ def test_seeds_become_components(case):
     model = checkpoint.load(TrainingRun(case).run(progress))
     assert model.layout.components == 4
     assert model.about["training"]["seeds"] == [3, 5]
+    assert model.layout.members == 2
+
+
+def test_seeds_make_a_band(case):
+    changed(case, "components: 2", "components: 2\nseeds: [3, 5, 8]\ndynamic: [BETA]")
+    changed(case, "hidden: [8]", "hidden: [8], memory: 4")
+    TrainingRun(case).run(progress)
+    config = changed(case.parent / "config.yaml", "model: default", "model: run/model.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run_config(config, case.parent / "whole.nc")
+        result = CliRunner().invoke(
+            main,
+            ["run", str(config), "--band", "--out", str(case.parent / "band.nc")],
+            catch_exceptions=False,
+        )
+    assert result.exit_code == 0, result.output
+    assert "band.nc" in result.output
+    name = "land_surface_water__runoff_volume_flux"
+    with xarray.open_dataset(case.parent / "band.nc") as band:
+        low, middle, high = (band[f"{name}_{q}"].values for q in ("q05", "q50", "q95"))
+        assert band[f"{name}_q05"].attrs["long_name"].endswith("5% quantile of 3 networks")
+    assert (low <= middle).all()
+    assert (middle <= high).all()
+    assert (high - low).max() > 1e-3
+    with xarray.open_dataset(case.parent / "whole.nc") as results:
+        mean = results[name].values
+    # The networks' components are run together there, with the same routing.
+    assert (mean >= low - 0.4 * (high - low) - 1e-6).all()
+    assert (mean <= high + 0.4 * (high - low) + 1e-6).all()
+
+
+def test_a_band_needs_several_seeds(case):
+    config = case.parent / "config.yaml"
+    with pytest.raises(ConfigError, match="default: a band needs a model trained from several"):
+        run_band(config)
 
 
 def test_dynamic_parameters_are_trained_and_run(case):
