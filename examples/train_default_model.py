@@ -33,16 +33,22 @@ from bmi_dhydro.training.loop import simulate, train
 TRAINING = "1948-10-01", "1975-09-30"
 WARM_UP_START = "1970-10-01"
 TESTING = "1975-10-01", "1989-09-30"
+ALL_YEARS = "1948-10-01", "1989-09-30"
 
 
 def fit(
-    data: TrainingData, settings: TrainingSettings, layout: NetworkLayout, seed: int, title: str
+    data: TrainingData,
+    settings: TrainingSettings,
+    layout: NetworkLayout,
+    seed: int,
+    title: str,
+    period: tuple[str, str] = TRAINING,
 ) -> TrainedModel:
-    """Train on the training years of `data`."""
+    """Train on some years of `data`."""
     with Progress() as bar:
         task = bar.add_task(title, total=settings.batches)
         weights, normalisation = train(
-            layout, data.period(*TRAINING), settings, seed, lambda *_: bar.advance(task)
+            layout, data.period(*period), settings, seed, lambda *_: bar.advance(task)
         )
     return TrainedModel(layout, weights, normalisation)
 
@@ -97,6 +103,9 @@ def drawn(data: TrainingData, count: int) -> np.ndarray:
     "alone, unless given.",
 )
 @click.option("--fewer", default="", help="Also learn from so many catchments: 10,30,100.")
+@click.option(
+    "--all-years", is_flag=True, help="Write a model trained on all years, not the one measured."
+)
 def main(
     data_file: Path,
     model_file: Path,
@@ -110,6 +119,7 @@ def main(
     folds: bool,
     held_out: tuple[str, ...],
     fewer: str,
+    all_years: bool,
 ) -> None:
     """Train on DATA_FILE and write MODEL_FILE."""
     begin = time.perf_counter()
@@ -140,14 +150,20 @@ def main(
         few = fit(data.catchments(chosen), settings, layout, seed, f"{count} catchments")
         skill[f"of_{count}"] = summary(test(few, data.catchments(~chosen)))
         print(f"learned from {count}, tested on the others", skill[f"of_{count}"])
+    period = TRAINING
+    if all_years:
+        period = ALL_YEARS
+        whole = everything.catchments(~everything.flagged).climate_of(*period).observed_in(*period)
+        model = fit(whole, settings, layout, seed, "all years", period)
+        skill["of"] = "a model of the same settings, trained on " + " to ".join(TRAINING)
     about = {
-        "name": "HBV, trained on MOPEX catchments",
-        "version": "1",
+        "name": f"HBV{', dynamic' if moving else ''}, trained on MOPEX catchments",
+        "version": "2",
         "licence": "Apache-2.0",
         "training": {
             "data": "MOPEX daily, US Government work (10.1016/j.jhydrol.2005.07.031)",
-            "period": list(TRAINING),
-            "catchments": len(data.ids),
+            "period": list(period),
+            "catchments": len(whole.ids if all_years else data.ids),
             "potential_evapotranspiration": "hargreaves",
             "seed": seed,
             "settings": msgspec.to_builtins(settings),
