@@ -40,12 +40,14 @@ class ForcingConfig(Section, frozen=True):
     weather."""
     variables: dict[str, str] = {}
     """Names in the file by quantity (precipitation, temperature, temperature_minimum,
-    temperature_maximum, potential_evapotranspiration), where they are not recognised."""
-    potential_evapotranspiration: Literal["auto", "forcing", "hargreaves", "oudin", "hamon"] = (
-        "auto"
-    )
+    temperature_maximum, potential_evapotranspiration, shortwave_radiation, longwave_radiation,
+    specific_humidity, air_pressure, wind_x, wind_y), where they are not recognised."""
+    potential_evapotranspiration: Literal[
+        "auto", "forcing", "hargreaves", "penman_monteith", "priestley_taylor", "oudin", "hamon"
+    ] = "auto"
     """From the file or host, or computed. `auto` takes it from the file if it is there, else
-    Hargreaves if there are temperature extremes, else Oudin; with a host, from the host."""
+    Hargreaves if there are temperature extremes, else Penman-Monteith (FAO 56) or Priestley-Taylor
+    if there are radiation and what else they need, else Oudin; with a host, from the host."""
 
 
 class TimeConfig(Section, frozen=True):

@@ -217,11 +217,11 @@ def _forcing(component: Component, inputs: Mapping[str, Tensor], forcing: NDArra
         pet = rows["potential_evapotranspiration"]
         rows["potential_evapotranspiration"] = torch.where(pet > 0.0, pet, 0.0)
     else:
-        function, quantities = PET_METHODS[method]
+        chosen = PET_METHODS[method]
         steps = forcing.shape[0]
         time = component.preparation.time_arguments(component.done - steps, steps)
-        rows["potential_evapotranspiration"] = bind(function, TORCH_PRIMITIVES)(
-            *(rows[name] for name in quantities), *map(torch.as_tensor, time)
+        rows["potential_evapotranspiration"] = bind(chosen.function, TORCH_PRIMITIVES)(
+            *(rows[name] for name in chosen.quantities), *map(torch.as_tensor, time)
         )
     order = ("precipitation", "temperature", "potential_evapotranspiration")
     return torch.stack([rows[name] for name in order], dim=1)

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .weather import QUANTITIES
+
 # How a value in the model's units (mm per step, mm, degC) becomes one in the item's units.
 Conversion = Literal["none", "depth_to_m", "depth_to_mm_per_hour", "depth_to_m3_per_second"]
 
@@ -26,22 +28,34 @@ class Input:
     source : str
         What the package calls it.
     units, long_name : str
-    lowest, highest : float
-        Values beyond are refused: they are errors of unit more often than weather.
     aliases : tuple of str
         Other names that hosts may use.
-    per_hour : bool
-        Whether it is a rate per hour, to be turned into a depth per step.
+    rate_limits : tuple of float, optional
+        Of a rate per hour, to be turned into a depth per step: the least and the most that is
+        taken for one.
     """
 
     name: str
     source: str
     units: str
     long_name: str
-    lowest: float
-    highest: float
     aliases: tuple[str, ...] = ()
-    per_hour: bool = False
+    rate_limits: tuple[float, float] | None = None
+
+    @property
+    def per_hour(self) -> bool:
+        """Whether it is a rate per hour."""
+        return self.rate_limits is not None
+
+    @property
+    def lowest(self) -> float:
+        """Least value that is not refused."""
+        return self.rate_limits[0] if self.rate_limits else QUANTITIES[self.source].lowest
+
+    @property
+    def highest(self) -> float:
+        """Greatest value that is not refused; beyond, it is an error of unit more often."""
+        return self.rate_limits[1] if self.rate_limits else QUANTITIES[self.source].highest
 
 
 @dataclass(frozen=True)
@@ -62,43 +76,65 @@ INPUTS: tuple[Input, ...] = (
         "precipitation",
         "mm h-1",
         "precipitation, rain and snow, mean rate over the step",
-        0.0,
-        1000.0,
         ("atmosphere_water__precipitation_leq-volume_flux",),
-        per_hour=True,
+        rate_limits=(0.0, 1000.0),
     ),
     Input(
         "land_surface_air__temperature",
         "temperature",
         "degC",
         "air temperature, mean over the step",
-        -90.0,
-        70.0,
     ),
     Input(
         "land_surface_water__potential_evaporation_volume_flux",
         "potential_evapotranspiration",
         "mm h-1",
         "potential evapotranspiration, mean rate over the step; below zero counts as zero",
-        -10.0,
-        20.0,
-        per_hour=True,
+        rate_limits=(-10.0, 20.0),
     ),
     Input(
         "land_surface_air__time_min_of_temperature",
         "temperature_minimum",
         "degC",
         "lowest air temperature of the day, for Hargreaves evapotranspiration",
-        -90.0,
-        70.0,
     ),
     Input(
         "land_surface_air__time_max_of_temperature",
         "temperature_maximum",
         "degC",
         "highest air temperature of the day, for Hargreaves evapotranspiration",
-        -90.0,
-        70.0,
+    ),
+    Input(
+        "land_surface_radiation~incoming~shortwave__energy_flux",
+        "shortwave_radiation",
+        "W m-2",
+        "incoming shortwave radiation, mean over the step",
+    ),
+    Input(
+        "land_surface_radiation~incoming~longwave__energy_flux",
+        "longwave_radiation",
+        "W m-2",
+        "incoming longwave radiation, mean over the step",
+    ),
+    Input(
+        "atmosphere_air_water~vapor__relative_saturation",
+        "specific_humidity",
+        "kg kg-1",
+        "specific humidity, under the name that NextGen gives it",
+        ("atmosphere_air_water~vapor__specific_humidity",),
+    ),
+    Input("land_surface_air__pressure", "air_pressure", "Pa", "air pressure at the surface"),
+    Input(
+        "land_surface_wind__x_component_of_velocity",
+        "wind_x",
+        "m s-1",
+        "eastward wind at 10 m",
+    ),
+    Input(
+        "land_surface_wind__y_component_of_velocity",
+        "wind_y",
+        "m s-1",
+        "northward wind at 10 m",
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,79 @@ from .errors import ForcingError, listed
 from .kernels.pointwise import compiled
 from .physics import pet
 
+
+@dataclass(frozen=True)
+class WeatherQuantity:
+    """Something that weather is made of.
+
+    Attributes
+    ----------
+    units : str
+        In which the package holds it; water is a depth per step.
+    lowest, highest : float
+        Values beyond are errors of unit more often than weather; without meaning for depths.
+    """
+
+    units: str
+    lowest: float = -np.inf
+    highest: float = np.inf
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether it is an amount of water in a step, and adds up over steps."""
+        return self.units == "mm"
+
+
 PRECIPITATION = "precipitation"
 TEMPERATURE = "temperature"
 TEMPERATURE_EXTREMES = ("temperature_minimum", "temperature_maximum")
 PET = "potential_evapotranspiration"
-QUANTITIES = (PRECIPITATION, TEMPERATURE, PET, *TEMPERATURE_EXTREMES)
+RADIATION = ("shortwave_radiation", "longwave_radiation")
+HUMIDITY, PRESSURE = "specific_humidity", "air_pressure"
+WIND = ("wind_x", "wind_y")
+_DEGREES = WeatherQuantity("degC", -90.0, 70.0)
+_WIND = WeatherQuantity("m s-1", -150.0, 150.0)
+QUANTITIES: dict[str, WeatherQuantity] = {
+    PRECIPITATION: WeatherQuantity("mm"),
+    TEMPERATURE: _DEGREES,
+    PET: WeatherQuantity("mm"),
+    **dict.fromkeys(TEMPERATURE_EXTREMES, _DEGREES),
+    # Reanalyses have slightly negative radiation at night.
+    **dict.fromkeys(RADIATION, WeatherQuantity("W m-2", -50.0, 1600.0)),
+    HUMIDITY: WeatherQuantity("1", -1e-4, 0.1),
+    PRESSURE: WeatherQuantity("Pa", 30000.0, 115000.0),
+    WIND[0]: _WIND,
+    WIND[1]: _WIND,
+}
 
-# Method: function and the quantities it takes beside latitude and time.
-PET_METHODS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
-    "hargreaves": (pet.hargreaves, (TEMPERATURE, *TEMPERATURE_EXTREMES)),
-    "oudin": (pet.oudin, (TEMPERATURE,)),
-    "hamon": (pet.hamon, (TEMPERATURE,)),
+
+@dataclass(frozen=True)
+class PetMethod:
+    """A way to compute potential evapotranspiration.
+
+    Attributes
+    ----------
+    function : callable
+        Of `physics.pet`: takes `quantities`, then latitude, day of the year, hour and hours.
+    quantities : tuple of str
+        Of weather.
+    needs_sun : bool
+        Whether the position of the sun matters: then latitude and date must be known.
+    """
+
+    function: Callable[..., Any]
+    quantities: tuple[str, ...]
+    needs_sun: bool = True
+
+
+PET_METHODS: dict[str, PetMethod] = {
+    "hargreaves": PetMethod(pet.hargreaves, (TEMPERATURE, *TEMPERATURE_EXTREMES)),
+    "penman_monteith": PetMethod(
+        pet.penman_monteith, (TEMPERATURE, *RADIATION, HUMIDITY, PRESSURE, *WIND), False
+    ),
+    "priestley_taylor": PetMethod(pet.priestley_taylor, (TEMPERATURE, *RADIATION, PRESSURE), False),
+    "oudin": PetMethod(pet.oudin, (TEMPERATURE,)),
+    "hamon": PetMethod(pet.hamon, (TEMPERATURE,)),
 }
 
 
@@ -38,7 +101,7 @@ def choose_pet(available: Sequence[str], latitude_known: bool) -> str:
     Returns
     -------
     str
-        "forcing", or a name in `PET_METHODS`.
+        "forcing", or the first in `PET_METHODS` that the weather suffices for.
 
     Raises
     ------
@@ -47,12 +110,16 @@ def choose_pet(available: Sequence[str], latitude_known: bool) -> str:
     """
     if PET in available:
         return "forcing"
-    if not latitude_known:
-        raise ForcingError(
-            "there is no potential evapotranspiration in the forcing, and computing it needs the "
-            "latitude of the catchments: add a column 'latitude' to them"
-        )
-    return "hargreaves" if set(TEMPERATURE_EXTREMES) <= set(available) else "oudin"
+    # Mean temperature can be made of the extremes.
+    known = {*available, TEMPERATURE}
+    for name, method in PET_METHODS.items():
+        if set(method.quantities) <= known and (latitude_known or not method.needs_sun):
+            return name
+    raise ForcingError(
+        "there is no potential evapotranspiration in the forcing, nor radiation and pressure to "
+        "compute it from; from temperature it needs the latitude of the catchments: add a column "
+        "'latitude' to them"
+    )
 
 
 class Preparation:
@@ -90,22 +157,24 @@ class Preparation:
         if method == "forcing":
             self.quantities: tuple[str, ...] = (PRECIPITATION, TEMPERATURE, PET)
             return
-        function, inputs = PET_METHODS[method]
-        self.quantities = (PRECIPITATION, *inputs)
+        chosen = PET_METHODS[method]
+        self.quantities = (PRECIPITATION, *chosen.quantities)
+        self._needs_sun = chosen.needs_sun
         unknown = ids[~np.isfinite(latitude)]
-        if unknown.size:
+        if chosen.needs_sun and unknown.size:
             raise ForcingError(
                 f"potential evapotranspiration after {method} needs the latitude of "
                 f"{listed(unknown)}: add it to the catchments"
             )
-        if start is None:
+        if chosen.needs_sun and start is None:
             raise ForcingError(
                 f"potential evapotranspiration after {method} needs the date: set time.start"
             )
-        self._run = compiled(function)
-        rows = len(inputs)
-        self._arguments = np.empty((rows + 4, len(ids)))
-        self._arguments[rows] = latitude
+        self._run = compiled(chosen.function)
+        rows = len(chosen.quantities)
+        self._arguments = np.zeros((rows + 4, len(ids)))
+        if chosen.needs_sun:
+            self._arguments[rows] = latitude
         self._arguments[rows + 3] = step_seconds / 3600.0
         self._solar_shift = np.where(np.isfinite(longitude), longitude, 0.0) / 15.0
         self._rows = rows
@@ -124,7 +193,8 @@ class Preparation:
         """
         arguments, rows = self._arguments, self._rows
         arguments[:rows] = weather[1:]
-        arguments[rows + 1], arguments[rows + 2] = self._clock(step)
+        if self._needs_sun:
+            arguments[rows + 1], arguments[rows + 2] = self._clock(step)
         self._run(arguments, result)
 
     def _clock(self, step: int) -> tuple[int, NDArray | float]:
@@ -150,6 +220,9 @@ class Preparation:
         latitude, day_of_year, start_hour, hours : array
             Each can be broadcast to (count, catchments).
         """
+        if not self._needs_sun:
+            zero = np.zeros((count, 1))
+            return self._arguments[self._rows], zero, zero, np.array(self.step_seconds / 3600.0)
         clock = [self._clock(first + k) for k in range(count)]
         return (
             self._arguments[self._rows],

@@ -133,6 +133,34 @@ def test_hours_under_steady_weather_come_to_the_same_water_balance():
         np.testing.assert_allclose(hourly, daily, rtol=0.01)
 
 
+def test_hours_give_the_flow_of_days_on_real_catchments(mopex):
+    """Parameters are daily; the weather of a day is spread over its hours."""
+    data = mopex.catchments(~mopex.flagged).catchments(slice(None, None, 12))
+    data = data.period("1960-10-01", "1968-09-30")
+    parameters = checkpoint.load().parameters(data.attributes)
+
+    def flow(per_day):
+        model = Model(
+            HBV,
+            *parameters,
+            data.attributes["area"],
+            step_seconds=86400 // per_day,
+            outputs=("discharge",),
+        )
+        weather = np.repeat(data.forcing.astype(float), per_day, axis=0)
+        weather[:, [0, 2]] /= per_day
+        daily = model.run(weather).reshape(len(data.dates), per_day, -1).sum(axis=1)
+        return daily[730:]
+
+    daily, hourly = flow(1), flow(24)
+    mean = daily.mean(axis=0)
+    total = hourly.mean(axis=0) / mean - 1.0
+    assert np.abs(total).max() < 0.02
+    assert np.abs(np.median(total)) < 0.01
+    apart = np.abs(hourly - daily).mean(axis=0) / mean
+    assert np.median(apart) < 0.03
+
+
 def test_changing_a_parameter_rescales_it_and_loses_no_water():
     weather = forcing(400, per_day=24)
     model = make(step_seconds=3600)

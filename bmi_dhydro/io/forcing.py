@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from ..errors import ForcingError, UnitsError, listed, nearest
 from ..units import conversion, dimension
 from ..weather import (
+    HUMIDITY,
     PET,
     PRECIPITATION,
+    PRESSURE,
     QUANTITIES,
+    RADIATION,
     TEMPERATURE,
     TEMPERATURE_EXTREMES,
+    WIND,
 )
 from .netcdf import netcdf4
 
@@ -62,6 +66,24 @@ _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
         "evspsblpot",
         "pev",
     ),
+    RADIATION[0]: (
+        "surface_downwelling_shortwave_flux_in_air",
+        "shortwave_radiation",
+        "DSWRF_surface",
+        "SWDOWN",
+        "rsds",
+    ),
+    RADIATION[1]: (
+        "surface_downwelling_longwave_flux_in_air",
+        "longwave_radiation",
+        "DLWRF_surface",
+        "LWDOWN",
+        "rlds",
+    ),
+    HUMIDITY: ("specific_humidity", "SPFH_2maboveground", "Q2D", "huss"),
+    PRESSURE: ("surface_air_pressure", "air_pressure", "PRES_surface", "PSFC", "ps"),
+    WIND[0]: ("eastward_wind", "wind_x", "UGRD_10maboveground", "U2D", "uas"),
+    WIND[1]: ("northward_wind", "wind_y", "VGRD_10maboveground", "V2D", "vas"),
 }
 _ID_NAMES = ("ids", "id", "catchment", "catchment_id", "divide_id", "basin", "station", "gauge")
 _TIME_NAMES = ("time", "Time")
@@ -188,7 +210,7 @@ class ForcingFile:
         Returns
         -------
         array, shape (count, quantities, catchments)
-            float64; water in mm per model step, temperature in degC.
+            float64; water in mm per model step, all else in the units of `QUANTITIES`.
 
         Raises
         ------
@@ -225,7 +247,7 @@ class ForcingFile:
         scale, offset = self._conversions[quantity]
         values = values * scale + offset
         self._check(quantity, values, rows, begin)
-        if quantity in (PRECIPITATION, PET):
+        if QUANTITIES[quantity].is_depth:
             values = np.maximum(values, 0.0)
             return values.reshape(count, self._per_step, rows.size).sum(axis=1)
         return values.reshape(count, self._per_step, rows.size).mean(axis=1)
@@ -234,9 +256,9 @@ class ForcingFile:
         wrong = ~np.isfinite(values)
         problem = "missing"
         if not wrong.any():
-            lowest = {PRECIPITATION: 0.0, PET: -np.inf}.get(quantity, -100.0)
-            highest = np.inf if quantity in (PRECIPITATION, PET) else 80.0
-            wrong = (values < lowest) | (values > highest)
+            item = QUANTITIES[quantity]
+            lowest = 0.0 if quantity == PRECIPITATION else item.lowest
+            wrong = (values < lowest) | (values > item.highest)
             problem = "impossible"
         if not wrong.any():
             return
@@ -375,12 +397,10 @@ class ForcingFile:
             raise self._error(f"{name} has no units")
         units = str(units)
         try:
-            kind = dimension(units)
-            if quantity in (PRECIPITATION, PET):
-                if kind == "rate":
-                    scale, offset = conversion(units, "mm s-1")
-                    return scale * self._file_seconds, offset
-                return conversion(units, "mm")
-            return conversion(units, "degC")
+            item = QUANTITIES[quantity]
+            if item.is_depth and dimension(units) == "rate":
+                scale, offset = conversion(units, "mm s-1")
+                return scale * self._file_seconds, offset
+            return conversion(units, item.units)
         except UnitsError as error:
             raise self._error(f"{name} ({quantity}): {error}") from None

@@ -23,15 +23,15 @@ UNITS = 4
 _SLOPE, _OFFSET, _HEIGHT, _SHIFT = 12.0, 8.0, 6.0, 7.0
 
 
-def learned_share(content: Any, capacity: Any, weights: Sequence[Any]) -> Any:
+def learned_share(fullness: Any, weights: Sequence[Any]) -> Any:
     """Return the share that passes, between 0 and 1.
 
     A network of one layer, tanh units and a logistic outlet.
 
     Parameters
     ----------
-    content, capacity : array
-        Of the store, in mm.
+    fullness : array
+        Content of the store over its capacity; more than full counts as full.
     weights : sequence of array
         Values of `weight_parameters`, in their order.
 
@@ -39,7 +39,7 @@ def learned_share(content: Any, capacity: Any, weights: Sequence[Any]) -> Any:
     -------
     array
     """
-    fullness = minimum(content / capacity, 1.0)
+    fullness = minimum(fullness, 1.0)
     total = weights[0]
     for unit in range(UNITS):
         slope, offset, height = weights[1 + 3 * unit : 4 + 3 * unit]
@@ -115,5 +115,5 @@ def with_learned_curves(process: Process, learned: tuple[str, ...]) -> Process:
     )
 
 
-def _learned_curve(content: Any, capacity: Any, *weights: Any) -> Any:
-    return learned_share(content, capacity, weights[0])
+def _learned_curve(fullness: Any, *weights: Any) -> Any:
+    return learned_share(fullness, weights[0])

@@ -1,7 +1,8 @@
-"""Potential evapotranspiration from temperature and the position of the sun.
+"""Potential evapotranspiration, from temperature and the position of the sun or from radiation.
 
-Depths are in mm per step. For steps shorter than a day the day's evapotranspiration is divided as
-extraterrestrial radiation (or daylight) is, so that steady weather gives the same day.
+Depths are in mm per step. From temperature alone, for steps shorter than a day the day's
+evapotranspiration is divided as extraterrestrial radiation (or daylight) is, so that steady weather
+gives the same day.
 """
 
 from __future__ import annotations
@@ -13,6 +14,13 @@ from .primitives import arccos, cos, exp, maximum, minimum, sin, sqrt, where
 SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1
 LATENT_HEAT = 2.45  # MJ kg-1
 HAMON_CALIBRATION = 1.2
+
+# Of FAO Irrigation and Drainage Paper 56 (Allen et al. 1998), for its reference grass.
+ALBEDO = 0.23
+STEFAN_BOLTZMANN = 5.670374e-8  # W m-2 K-4
+FREEZING_POINT = 273.15  # K
+WIND_AT_2_M = 0.748  # of wind at 10 m, equation 47
+PRIESTLEY_TAYLOR = 1.26
 
 
 def _declination(day_of_year):
@@ -122,3 +130,90 @@ def hamon(mean, latitude, day_of_year, start_hour, hours):
     saturation_density = 216.7 * saturation_pressure / (mean + 273.3)
     half_days = daylight(latitude, day_of_year, start_hour, hours) / 12.0
     return where(mean > -237.0, 0.1651 * half_days * saturation_density * HAMON_CALIBRATION, 0.0)
+
+
+def saturation_pressure(temperature):
+    """Return the saturation vapour pressure in kPa, of a temperature in degC; FAO 56, eq. 11."""
+    return 0.6108 * exp(17.27 * temperature / (temperature + 237.3))
+
+
+def _slope(temperature, saturation):
+    """Return the slope of the saturation pressure in kPa degC-1; FAO 56, equation 13."""
+    return 4098.0 * saturation / ((temperature + 237.3) * (temperature + 237.3))
+
+
+def _available_energy(temperature, shortwave, longwave, hours):
+    """Return net radiation less the heat that goes into the ground, in mm over the step.
+
+    The ground takes a tenth of it by day and gives half of it by night (FAO 56, equations 45 and
+    46); over a whole day nothing.
+    """
+    kelvin = temperature + FREEZING_POINT
+    emitted = STEFAN_BOLTZMANN * (kelvin * kelvin) * (kelvin * kelvin)
+    net = (1.0 - ALBEDO) * shortwave + longwave - emitted
+    kept = where(net > 0.0, 0.9 * net, 0.5 * net)
+    energy = where(hours < 24.0, kept, net)
+    return energy * hours * (3600.0e-6 / LATENT_HEAT)
+
+
+def penman_monteith(
+    mean,
+    shortwave,
+    longwave,
+    humidity,
+    pressure,
+    wind_x,
+    wind_y,
+    latitude,
+    day_of_year,
+    start_hour,
+    hours,
+):
+    """Return the reference evapotranspiration of FAO 56 (Allen et al. 1998), equations 6 and 53.
+
+    With incoming longwave radiation as it is given, not estimated.
+
+    Parameters
+    ----------
+    mean : array
+        Air temperature, in degC.
+    shortwave, longwave : array
+        Incoming radiation, mean over the step, in W m-2.
+    humidity : array
+        Specific humidity, in kg kg-1.
+    pressure : array
+        Of the air, in Pa.
+    wind_x, wind_y : array
+        At 10 m, in m s-1.
+    latitude, day_of_year, start_hour : array
+        Without effect; all methods take them.
+    hours : array
+        Length of the step, at most 24.
+
+    Returns
+    -------
+    array
+        In mm over the step.
+    """
+    kilopascals = pressure * 1e-3
+    saturation = saturation_pressure(mean)
+    actual = humidity * kilopascals / (0.622 + 0.378 * humidity)
+    slope = _slope(mean, saturation)
+    psychrometric = 0.665e-3 * kilopascals
+    wind = WIND_AT_2_M * sqrt(wind_x * wind_x + wind_y * wind_y)
+    radiative = slope * _available_energy(mean, shortwave, longwave, hours)
+    aerodynamic = psychrometric * (37.5 * hours / (mean + 273.0)) * wind
+    dryness = maximum(saturation - actual, 0.0)
+    total = (radiative + aerodynamic * dryness) / (slope + psychrometric * (1.0 + 0.34 * wind))
+    return maximum(total, 0.0)
+
+
+def priestley_taylor(mean, shortwave, longwave, pressure, latitude, day_of_year, start_hour, hours):
+    """Return the potential evapotranspiration of Priestley and Taylor (1972).
+
+    10.1175/1520-0493(1972)100<0081:OTAOSH>2.3.CO;2; arguments and result as `penman_monteith`.
+    """
+    slope = _slope(mean, saturation_pressure(mean))
+    psychrometric = 0.665e-6 * pressure
+    energy = _available_energy(mean, shortwave, longwave, hours)
+    return maximum(PRIESTLEY_TAYLOR * slope / (slope + psychrometric) * energy, 0.0)

@@ -67,7 +67,7 @@ class Process:
     parameters : tuple of Parameter
     curves : mapping
         Functions that the step function calls for the share of a flux that passes, by name, and
-        their parameters: `curve(content, capacity, *parameters)`; see `learned_curves`.
+        their parameters: `curve(fullness, *parameters)`; see `learned_curves`.
     learned : tuple of str
         Curves that are replaced by networks.
     inflow, evapotranspiration, runoff : str

@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
 from bmi_dhydro.physics import HBV
+from bmi_dhydro.physics.hbv import inflow_weight
 
 
 def named(results):
@@ -49,8 +51,9 @@ def test_meltwater_refreezes_in_the_cold():
 
 def test_recharge_follows_soil_wetness():
     out = step(soil_moisture=100.0, FC=200.0, BETA=2.0, precipitation=8.0, PERC=0.0, C=0.0)
-    assert out["recharge"] == pytest.approx(2.0)
-    assert out["soil_moisture"] == pytest.approx(106.0)
+    # In the middle of the step the soil holds 100 + 8 / 2 * (1 - 0.25) = 103 mm.
+    assert out["recharge"] == pytest.approx(8.0 * (103.0 / 200.0) ** 2)
+    assert out["soil_moisture"] == pytest.approx(108.0 - out["recharge"])
 
 
 def test_soil_above_field_capacity_becomes_recharge():
@@ -69,8 +72,9 @@ def test_evapotranspiration_is_potential_in_wet_soil_and_reduced_in_dry():
 
 def test_capillary_rise_fills_dry_soil_from_the_lower_zone():
     out = step(soil_moisture=50.0, lower_zone=40.0, FC=200.0, C=0.2, K2=0.0)
-    assert out["capillary_rise"] == pytest.approx(0.2 * 40.0 * 0.75)
-    assert out["lower_zone"] == pytest.approx(40.0 - 6.0 + out["percolation"])
+    share = 1.0 - np.exp(-0.2 * 0.75)
+    assert out["capillary_rise"] == pytest.approx(share * 40.0, rel=2e-4)
+    assert out["lower_zone"] == pytest.approx(40.0 - out["capillary_rise"])
 
 
 def test_response_routine():
@@ -78,7 +82,36 @@ def test_response_routine():
         upper_zone=50.0, lower_zone=100.0, PERC=2.0, UZL=20.0, K0=0.5, K1=0.1, K2=0.01, C=0.0
     )
     assert out["percolation"] == 2.0
-    assert out["surface_runoff"] == pytest.approx(14.0)
-    assert out["interflow"] == pytest.approx(3.4)
-    assert out["baseflow"] == pytest.approx(1.02)
-    assert out["runoff"] == pytest.approx(14.0 + 3.4 + 1.02)
+    surface_runoff = 0.5 * (50.0 - inflow_weight(0.5) * 2.0 - 20.0)
+    interflow = 0.1 * (50.0 - inflow_weight(0.1) * (2.0 + surface_runoff))
+    assert out["surface_runoff"] == pytest.approx(surface_runoff)
+    assert out["interflow"] == pytest.approx(interflow)
+    assert out["baseflow"] == pytest.approx(0.01 * 101.0)
+    assert out["runoff"] == pytest.approx(surface_runoff + interflow + 1.01)
+
+
+def test_what_counts_of_inflow_is_that_of_a_linear_store():
+    shares = np.linspace(0.001, 0.9, 200)
+    exact = 1.0 / shares + 1.0 / np.log1p(-shares)
+    assert np.abs(inflow_weight(shares) - exact).max() < 0.005
+
+
+def test_no_flux_takes_more_than_there_is():
+    """With parameters far beyond their bounds, in a wet and in a dry hour."""
+    for content in (0.0, 0.3, 500.0):
+        for rain in (0.0, 80.0):
+            out = step(
+                soil_moisture=min(content, 150.0),
+                upper_zone=content,
+                lower_zone=content,
+                precipitation=rain,
+                potential_evapotranspiration=50.0,
+                K0=1.0,
+                K1=1.0,
+                K2=1.0,
+                C=5.0,
+                UZL=0.0,
+                PERC=70.0,
+            )
+            for name in HBV.state_names:
+                assert out[name] >= 0.0

@@ -28,15 +28,15 @@ def test_a_share_stays_between_nothing_and_all():
     items = weight_parameters("soil_wetness")
     weights = [random.choice([p.lower, p.upper], 1000) for p in items]
     for fullness in (0.0, 0.3, 1.0, 1.7):
-        share = learned_share(fullness * 200.0, 200.0, weights)
+        share = learned_share(fullness, weights)
         assert (share > 0.0).all()
         assert (share < 1.0).all()
 
 
 def test_a_network_can_be_the_curve_it_replaces():
     """Some weights within the bounds come close to the power law, least so where it reaches one."""
-    content = torch.linspace(0.0, 200.0, 60, dtype=torch.float64)
-    wanted = torch.as_tensor(soil_wetness(content.numpy(), 200.0, 2.5))
+    fullness = torch.linspace(0.0, 1.0, 60, dtype=torch.float64)
+    wanted = torch.as_tensor(soil_wetness(fullness.numpy(), 2.5))
     items = weight_parameters("soil_wetness")
     learned = bind(learned_share, TORCH_PRIMITIVES)
     torch.manual_seed(0)
@@ -46,7 +46,7 @@ def test_a_network_can_be_the_curve_it_replaces():
     def error():
         shares = torch.sigmoid(logits)
         weights = [between_bounds(s, p) for s, p in zip(shares, items, strict=True)]
-        return learned(content, torch.tensor(200.0), weights) - wanted
+        return learned(fullness, weights) - wanted
 
     def closure():
         optimiser.zero_grad()
