@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .attributes import ATTRIBUTES
 from .errors import ConfigError, ForcingError, OrderError, VariableError, nearest
+from .hosts.ngen import PREFIX, Protocols
 from .variables import DEFAULT_INPUTS, OUTPUTS, ROUTING_PENDING, inputs_for
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Grids: one node for each catchment; catchments x components; catchments x lags of routing.
-_CATCHMENT_GRID, _CELL_GRID, _LAG_GRID = 0, 1, 2
+# Grids: one node for each catchment; catchments x components; catchments x lags of routing;
+# and one value for all of them.
+_CATCHMENT_GRID, _CELL_GRID, _LAG_GRID, _ONE_VALUE_GRID = 0, 1, 2, 3
+
+# Kind of the variables of `hosts.ngen`.
+PROTOCOL = "protocol"
 
 # `update_until` forgives a time that misses a step by this share of it.
 _TOLERANCE = 1e-6
@@ -66,6 +71,7 @@ class BmiDhydro(Bmi):
         self._fast_inputs: dict[str, tuple[NDArray, float, float]] = {}
         self._fast_outputs: dict[str, NDArray] = {}
         self._never_set: set[str] = set()
+        self._protocols = Protocols(self._ready)
         self._time_step = 0.0
 
     # ---- life cycle -----------------------------------------------------------------------
@@ -198,6 +204,9 @@ class BmiDhydro(Bmi):
             return self._variables[name]
         except KeyError:
             self._ready()
+            if name.startswith(PREFIX):
+                item = self._protocols.find(name)
+                return _Variable(PROTOCOL, item.units, _ONE_VALUE_GRID, None, item.type)
             raise VariableError(
                 f"variable {name!r} is unknown; {nearest(name, self._variables)}"
             ) from None
@@ -215,6 +224,8 @@ class BmiDhydro(Bmi):
         return int(np.dtype(self._variable(name).type).itemsize)
 
     def get_var_nbytes(self, name: str) -> int:
+        if name.startswith(PREFIX):
+            return int(self._protocols.find(name).read().nbytes)
         return self.get_var_itemsize(name) * self.get_grid_size(self._variable(name).grid)
 
     def get_var_location(self, name: str) -> str:
@@ -264,7 +275,7 @@ class BmiDhydro(Bmi):
         """
         values = self._fast_outputs.get(name)
         if values is None:
-            values = self._current(self._variable(name)).reshape(-1)
+            values = self._current(name).reshape(-1)
         if dest.size != values.size:
             raise ValueError(f"{name} has {values.size} values, but dest has room for {dest.size}")
         if dest.ndim == 1:
@@ -287,7 +298,7 @@ class BmiDhydro(Bmi):
             component.pin()
         if variable.kind == "input":
             self._never_set.discard(component.input_items[variable.index].name)
-        view = self._current(variable).reshape(-1)
+        view = self._current(name).reshape(-1)
         if variable.kind in ("parameter", "attribute"):
             view = view.view()
             view.flags.writeable = False
@@ -297,7 +308,7 @@ class BmiDhydro(Bmi):
         """Copy the values at some flat indices into `dest`, and return it."""
         values = self._fast_outputs.get(name)
         if values is None:
-            values = self._current(self._variable(name)).reshape(-1)
+            values = self._current(name).reshape(-1)
         dest[:] = values[inds]
         return dest
 
@@ -342,13 +353,16 @@ class BmiDhydro(Bmi):
 
     def set_value_at_indices(self, name: str, inds: NDArray, src: NDArray) -> None:
         """Set the values of a variable at some flat indices."""
-        values = np.array(self._current(self._variable(name))).reshape(-1)
+        values = np.array(self._current(name)).reshape(-1)
         values[inds] = src
         self.set_value(name, values)
 
-    def _current(self, variable: _Variable) -> NDArray:
+    def _current(self, name: str) -> NDArray:
         """Return the values of a variable, in their own shape."""
+        variable = self._variable(name)
         component = self._ready()
+        if variable.kind == PROTOCOL:
+            return self._protocols.find(name).read()
         if variable.kind in ("state", ROUTING_PENDING):
             component.synchronise()
         if variable.kind == ROUTING_PENDING:
@@ -370,6 +384,9 @@ class BmiDhydro(Bmi):
     def _set_other(self, name: str, src: NDArray) -> None:
         component = self._ready()
         variable = self._variable(name)
+        if variable.kind == PROTOCOL:
+            self._protocols.write(name, src)
+            return
         if variable.kind == "output":
             raise VariableError(f"{name} is an output and cannot be set")
         try:
@@ -383,7 +400,7 @@ class BmiDhydro(Bmi):
             raise ValueError(f"{name} has {size} values, but {values.size} were given")
         if not np.isfinite(values).all():
             raise ValueError(f"{name} cannot be {values[~np.isfinite(values)][0]}; nothing was set")
-        shape = self._current(variable).shape
+        shape = self._current(name).shape
         if variable.kind == "attribute":
             component.set_attribute(name, values)
             return
@@ -392,11 +409,14 @@ class BmiDhydro(Bmi):
         component.changing()
         if variable.kind == "parameter":
             component.model.set_parameter(name, values.reshape(shape))
-        elif variable.kind == ROUTING_PENDING:
+            return
+        before = component.model.stored()
+        if variable.kind == ROUTING_PENDING:
             component.model.pending = values.reshape(shape)
         else:
             assert variable.values is not None
             variable.values[...] = values.reshape(shape)
+        component.account.moved(component.model.stored() - before)
 
     # ---- derivatives ----------------------------------------------------------------------
 
@@ -436,7 +456,9 @@ class BmiDhydro(Bmi):
             return count, component.model.components
         if grid == _LAG_GRID:
             return component.model.pending.shape
-        raise ValueError(f"grid {grid} is unknown; known: 0, 1, 2")
+        if grid == _ONE_VALUE_GRID:
+            return ()
+        raise ValueError(f"grid {grid} is unknown; known: 0, 1, 2, 3")
 
     def _catchment_grid_type(self) -> str:
         component = self._ready()
@@ -459,8 +481,7 @@ class BmiDhydro(Bmi):
     def get_grid_type(self, grid: int) -> str:
         if grid == _CATCHMENT_GRID:
             return self._catchment_grid_type()
-        self._shape(grid)
-        return "uniform_rectilinear"
+        return "uniform_rectilinear" if self._shape(grid) else "scalar"
 
     def get_grid_shape(self, grid: int, shape: NDArray) -> NDArray:
         shape[:] = self._shape(grid)
@@ -495,7 +516,7 @@ class BmiDhydro(Bmi):
         shape = self._shape(grid)
         if grid == _CATCHMENT_GRID:
             return of_catchments
-        return np.arange(float(shape[axis]))
+        return np.arange(float(shape[axis])) if shape else np.zeros(1)
 
     def get_grid_node_count(self, grid: int) -> int:
         return self.get_grid_size(grid)

@@ -26,6 +26,7 @@ from .kernels.exchange import exchange
 from .model import SECONDS_PER_DAY, Model
 from .physics import unit_hydrograph
 from .variables import OUTPUTS, Input, factor, inputs_for
+from .water_account import WaterAccount
 from .weather import Preparation, choose_pet
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Component:
     start : datetime64[s] or None
     steps : int or None
         Steps of the run; None where it has no end.
+    account : WaterAccount
+        Opened when the component was made.
     history : History or None
         What derivatives with respect to the past need, where the configuration asks for it.
 
@@ -265,6 +268,11 @@ class Component:
         self._factors = np.empty((len(OUTPUTS), count))
         self._set_factors()
         self._receive, self._publish = exchange()
+        process = self.model.process
+        self._inflow = self._forcing[0, process.forcing_names.index(process.inflow)]
+        left = (process.evapotranspiration, unit_hydrograph.DISCHARGE)
+        self._losses = np.array([self.model.outputs.index(name) for name in left])
+        self.account = WaterAccount(self.model.stored())
         row_bytes = 8 * count * (3 + len(self.model.outputs))
         self._longest_block = max(1, min(_AHEAD_STEPS, _AHEAD_BYTES // row_bytes))
         self._block_length = self._longest_block
@@ -310,10 +318,7 @@ class Component:
 
     @property
     def series(self) -> dict[str, NDArray]:
-        """All that can be written, by name: arrays of shape (catchments,), current after `update`.
-
-        Forcing is current only while results are written or a host supplies the weather.
-        """
+        """All that can be written, by name: arrays of shape (catchments,), always current."""
         model = self.model
         rows: dict[str, NDArray] = dict(zip(model.outputs, self.rows, strict=True))
         rows.update(zip(model.process.forcing_names, self._forcing[0], strict=True))
@@ -359,7 +364,15 @@ class Component:
         if self.history is not None:
             forcing = self._forcing if self._weather_file is None else self._block_forcing
             self.history.after_step(self.inputs, forcing[0])
-        self._publish(self.rows, self._sources, self._factors, self.outputs)
+        self._publish(
+            self.rows,
+            self._sources,
+            self._factors,
+            self.outputs,
+            self._inflow,
+            self._losses,
+            self.account.flows,
+        )
         if self._results is not None:
             self._results.write(np.stack(self._written))
 
@@ -398,8 +411,7 @@ class Component:
         if self._cursor == self._block_rows.shape[0]:
             self._compute_block()
         self.rows[...] = self._block_rows[self._cursor]
-        if self._results is not None:
-            self._forcing[0] = self._block_forcing[self._cursor]
+        self._forcing[0] = self._block_forcing[self._cursor]
         self._cursor += 1
 
     def _compute_block(self) -> None:
@@ -429,6 +441,50 @@ class Component:
             self.model.run(self._block_forcing[: self._cursor])
         self._block_rows = self._block_rows[: self._cursor]
         self._block_length = 1
+
+    def stored(self) -> NDArray:
+        """Return the water in all stores at the time of the interface, in mm: (catchments,)."""
+        if self._cursor == self._block_rows.shape[0]:
+            return self.model.stored()
+        names = (*self.model.process.state_names, unit_hydrograph.ROUTING_STORE)
+        rows = [self.model.outputs.index(name) for name in names]
+        return self.rows[rows].sum(axis=0, dtype=float)
+
+    def water_balance(self) -> dict[str, NDArray]:
+        """Return what went in and out since the start, and what is stored since; see `account`."""
+        return self.account.values(self.stored())
+
+    def payload(self) -> bytes:
+        """Return the state and the outputs at the time of the interface, without executable parts.
+
+        What is remembered depends on no clock: see `restore_payload`.
+        """
+        self.synchronise()
+        now = {"outputs": self.outputs, "rows": self.rows}
+        return state.to_bytes(self.model, self.trained.fingerprint, self.catchments.ids, now)
+
+    def restore_payload(self, payload: bytes, source: str) -> None:
+        """Take on what `payload` returned; the clock stays as it is, the account is opened anew.
+
+        Parameters
+        ----------
+        payload : bytes
+        source : str
+            What to call it in errors.
+
+        Raises
+        ------
+        StateError
+            If it is damaged, or of another model, step or set of catchments; nothing is changed
+            then.
+        """
+        self.changing()
+        then = state.from_bytes(
+            payload, self.model, self.trained.fingerprint, self.catchments.ids, source
+        )
+        if then:
+            self.outputs[...], self.rows[...] = then["outputs"], then["rows"]
+        self.account = WaterAccount(self.model.stored())
 
     def changing(self) -> None:
         """Get ready for a change of states or parameters from outside."""

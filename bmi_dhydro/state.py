@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,13 @@ from .model import Model
 FORMAT = "bmi_dhydro state"
 FORMAT_VERSION = 1
 
+# Before the names of what is saved beside the state.
+_MORE = "more."
 
-def to_bytes(model: Model, fingerprint: str, ids: NDArray) -> bytes:
+
+def to_bytes(
+    model: Model, fingerprint: str, ids: NDArray, more: Mapping[str, NDArray] | None = None
+) -> bytes:
     """Return all that a model remembers, as a `.safetensors` payload.
 
     Parameters
@@ -25,6 +32,8 @@ def to_bytes(model: Model, fingerprint: str, ids: NDArray) -> bytes:
     fingerprint : str
         Of the trained model, to refuse the state of another.
     ids : array of str, shape (catchments,)
+    more : mapping of array, shape (rows, catchments), optional
+        What a host wants back beside the state.
     """
     from safetensors.numpy import save
 
@@ -38,10 +47,14 @@ def to_bytes(model: Model, fingerprint: str, ids: NDArray) -> bytes:
         "ids": json.dumps(ids.tolist()),
     }
     arrays = {name: np.ascontiguousarray(values) for name, values in model.memory().items()}
+    arrays.update((_MORE + name, np.ascontiguousarray(v)) for name, v in (more or {}).items())
+    metadata["digest"] = _digest(arrays)
     return save(arrays, metadata)
 
 
-def from_bytes(payload: bytes, model: Model, fingerprint: str, ids: NDArray, source: str) -> None:
+def from_bytes(
+    payload: bytes, model: Model, fingerprint: str, ids: NDArray, source: str
+) -> dict[str, NDArray]:
     """Restore what `to_bytes` returned; the clock of `model` stays as it is.
 
     Parameters
@@ -54,6 +67,11 @@ def from_bytes(payload: bytes, model: Model, fingerprint: str, ids: NDArray, sou
     ids : array of str
     source : str
         What to call the payload in errors.
+
+    Returns
+    -------
+    dict of array
+        What was saved beside the state, for these catchments.
 
     Raises
     ------
@@ -69,8 +87,11 @@ def from_bytes(payload: bytes, model: Model, fingerprint: str, ids: NDArray, sou
         metadata = json.loads(payload[8 : 8 + size])["__metadata__"]
         arrays = load(payload)
         found = metadata["format"], metadata["format_version"]
+        whole = metadata["digest"] == _digest(arrays)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{source}: not a whole state ({error!r})") from None
+    if not whole:
+        raise StateError(f"{source}: is damaged, its values are not those that were saved")
     if found != (FORMAT, str(FORMAT_VERSION)):
         raise StateError(
             f"{source}: is {found[0]!r} version {found[1]}, expected {FORMAT!r} version "
@@ -90,17 +111,28 @@ def from_bytes(payload: bytes, model: Model, fingerprint: str, ids: NDArray, sou
     if absent:
         raise StateError(f"{source}: has no state for catchment {listed(absent)}")
     rows = np.array([saved[name] for name in ids.tolist()])
-    # The catchments are the second axis of the process' states, the first of all else.
-    chosen = {
-        name: values[:, rows] if name == "state" else values[rows]
+    # The catchments are the second axis of the process' states and of what was added, the first
+    # of all else.
+    everything = {
+        name: values[:, rows] if name == "state" or name.startswith(_MORE) else values[rows]
         for name, values in sorted(arrays.items())
     }
+    chosen = {name: v for name, v in everything.items() if not name.startswith(_MORE)}
     expected = {name: values.shape for name, values in model.memory().items()}
     if {name: values.shape for name, values in chosen.items()} != expected:
         shapes = ", ".join(f"{name} {values.shape}" for name, values in chosen.items())
         ours = ", ".join(f"{name} {shape}" for name, shape in expected.items())
         raise StateError(f"{source}: has {shapes}; the model has {ours}")
     model.remember(chosen)
+    return {name.removeprefix(_MORE): v for name, v in everything.items() if name not in chosen}
+
+
+def _digest(arrays: Mapping[str, NDArray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(arrays[name].data)
+    return digest.hexdigest()
 
 
 def save(path: Path, model: Model, fingerprint: str, ids: NDArray) -> None:

@@ -23,11 +23,14 @@ def receive(inputs, lowest, highest, scale, floor, weather):
     return -1
 
 
-def publish(rows, sources, factors, outputs):
-    """Scale model outputs to those of the interface."""
+def publish(rows, sources, factors, outputs, inflow, losses, flows):
+    """Scale model outputs to those of the interface, and add up what went in and out."""
     for k in range(outputs.shape[0]):
         for c in range(outputs.shape[1]):
             outputs[k, c] = rows[sources[k], c] * factors[k, c]
+    for c in range(inflow.shape[0]):
+        flows[0, c] += inflow[c]
+        flows[1, c] += rows[losses[0], c] + rows[losses[1], c]
 
 
 receive = numba.njit(cache=CACHE, nogil=True)(receive)
@@ -44,7 +47,7 @@ def exchange() -> tuple[Callable[..., int], Callable[..., None]]:
     receive : callable
         `receive(inputs, lowest, highest, scale, floor, weather)`
     publish : callable
-        `publish(rows, sources, factors, outputs)`
+        `publish(rows, sources, factors, outputs, inflow, losses, flows)`
     """
     module: dict[str, Any] = cache.load(_SOURCE, "exchange")
     return module["receive"], module["publish"]

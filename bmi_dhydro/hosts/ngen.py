@@ -1,0 +1,147 @@
+"""What the NextGen engine asks of a module beside the Basic Model Interface: unpublished variables.
+
+Two protocols of the engine (NOAA-OWP/ngen): the mass balance, which it checks, and the
+serialization of state (pull request 957), by which it saves and restores modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import StateError, VariableError
+
+if TYPE_CHECKING:
+    from ..component import Component
+
+PREFIX = "ngen::"
+
+# Metres, so that the engine's tolerance means the same as for other modules.
+_MASS_UNITS = "m"
+_METRES = 1e-3
+
+
+@dataclass(frozen=True)
+class ProtocolVariable:
+    """An unpublished variable: its type, units, and how it is read and written."""
+
+    type: str
+    units: str
+    read: Callable[[], NDArray]
+    write: Callable[[Any], None] | None = None
+
+
+class Protocols:
+    """The unpublished variables of one component.
+
+    Parameters
+    ----------
+    component : callable
+        Returns the component; asked each time, since it may be replaced.
+
+    Attributes
+    ----------
+    variables : dict of ProtocolVariable
+        By name.
+    """
+
+    def __init__(self, component: Callable[[], Component]) -> None:
+        self._component = component
+        self._mass = {name: np.zeros(1) for name in ("in", "out", "stored", "leaked")}
+        self._payload = np.empty(0, np.uint8)
+        self._size = np.zeros(1, np.int64)
+        self._trigger = np.zeros(1, np.int32)
+        self._expected: int | None = None
+        self.variables = {
+            **{
+                f"{PREFIX}mass_{name}": ProtocolVariable(
+                    "float64", _MASS_UNITS, partial(self._balance, name)
+                )
+                for name in self._mass
+            },
+            f"{PREFIX}serialization_create": ProtocolVariable(
+                "int32", "ngen::trigger", lambda: self._trigger, self._create
+            ),
+            f"{PREFIX}serialization_free": ProtocolVariable(
+                "int32", "ngen::trigger", lambda: self._trigger, self._free
+            ),
+            f"{PREFIX}serialization_size": ProtocolVariable(
+                "int64", "bytes", lambda: self._size, self._announce
+            ),
+            f"{PREFIX}serialization_state": ProtocolVariable(
+                "uint8", "ngen::opaque", lambda: self._payload, self._restore
+            ),
+        }
+
+    def find(self, name: str) -> ProtocolVariable:
+        """Return a variable by name.
+
+        Raises
+        ------
+        VariableError
+            If there is none.
+        """
+        try:
+            return self.variables[name]
+        except KeyError:
+            raise VariableError(
+                f"variable {name!r} is unknown; of NextGen's protocols there are "
+                f"{', '.join(self.variables)}"
+            ) from None
+
+    def write(self, name: str, values: Any) -> None:
+        """Set a variable.
+
+        Raises
+        ------
+        VariableError
+            If it is unknown or only to be read.
+        StateError
+            If a state does not fit.
+        """
+        write = self.find(name).write
+        if write is None:
+            raise VariableError(f"{name} cannot be set")
+        write(values)
+
+    # ---- mass balance ---------------------------------------------------------------------
+
+    def _balance(self, name: str) -> NDArray:
+        """Return one term, as the mean over the catchments by area; the same array each time."""
+        component = self._component()
+        values = component.water_balance()[name]
+        share = component.catchments.area / component.catchments.area.sum()
+        self._mass[name][0] = _METRES * float(values @ share)
+        return self._mass[name]
+
+    # ---- serialization --------------------------------------------------------------------
+
+    def _create(self, _: Any) -> None:
+        self._payload = np.frombuffer(bytearray(self._component().payload()), np.uint8)
+        self._size[0] = self._payload.size
+
+    def _free(self, _: Any) -> None:
+        self._payload = np.empty(0, np.uint8)
+        self._size[0] = 0
+        self._expected = None
+
+    def _announce(self, values: Any) -> None:
+        self._expected = int(np.asarray(values).reshape(-1)[0])
+
+    def _restore(self, values: Any) -> None:
+        payload = np.asarray(values)
+        component = self._component()
+        where = f"state for catchment {component.catchments.ids[0]}"
+        if payload.dtype.itemsize != 1:
+            raise StateError(f"{where}: expected bytes (uint8), got {payload.dtype}")
+        if self._expected is not None and payload.size != self._expected:
+            raise StateError(
+                f"{where}: {self._expected} bytes were announced, but {payload.size} came"
+            )
+        component.restore_payload(payload.tobytes(), where)
+        self._expected = None

@@ -1,0 +1,50 @@
+"""The water that went in and out since the start: what a host needs to check the balance."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class WaterAccount:
+    """Cumulative depths for each catchment, in mm, relative to when it was opened.
+
+    What goes in is precipitation, what goes out evapotranspiration and discharge. Nothing in the
+    model makes or loses water beyond rounding, which is not booked: `leaked` is what was taken
+    from the stores from outside, negative where a host has added to them.
+
+    Parameters
+    ----------
+    stored : array, shape (catchments,)
+        Water in all stores when the account is opened.
+
+    Attributes
+    ----------
+    flows : array, shape (2, catchments)
+        In and out; changed in place.
+    leaked : array, shape (catchments,)
+    """
+
+    def __init__(self, stored: NDArray) -> None:
+        self.flows = np.zeros((2, len(stored)))
+        self.leaked = np.zeros(len(stored))
+        self._first = np.array(stored, dtype=float)
+
+    def moved(self, added: NDArray) -> None:
+        """Book water that was added to the stores from outside: shape (catchments,)."""
+        self.leaked -= added
+
+    def values(self, stored: NDArray) -> dict[str, NDArray]:
+        """Return `in`, `out`, `stored` and `leaked`, each of shape (catchments,).
+
+        Parameters
+        ----------
+        stored : array, shape (catchments,)
+            Water in all stores now.
+        """
+        return {
+            "in": self.flows[0],
+            "out": self.flows[1],
+            "stored": stored - self._first,
+            "leaked": self.leaked,
+        }
