@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bmipy import Bmi
@@ -18,6 +18,7 @@ from .variables import DEFAULT_INPUTS, OUTPUTS, ROUTING_PENDING, inputs_for
 
 if TYPE_CHECKING:
     from .component import Component
+    from .hosts.fleet import FleetMember
     from .physics import Process
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class BmiDhydro(Bmi):
     """
 
     def __init__(self) -> None:
-        self._component: Component | None = None
+        self._component: Component | FleetMember | None = None
         self._finalized = False
         self._variables: dict[str, _Variable] = {}
         self._fast_inputs: dict[str, tuple[NDArray, float, float]] = {}
@@ -96,14 +97,20 @@ class BmiDhydro(Bmi):
 
         if not config_file:
             raise ConfigError("initialize needs the path of a configuration file")
-        self._start(Component(read_config(config_file)))
+        config = read_config(config_file)
+        if config.fleet:
+            from .hosts.fleet import FleetMember
 
-    def _start(self, component: Component) -> None:
+            self._start(FleetMember(config))
+        else:
+            self._start(Component(config))
+
+    def _start(self, component: Component | FleetMember) -> None:
         self._component = component
         self._finalized = False
         self._time_step = float(component.model.step_seconds)
         self._update = component.update
-        self._variables = _variables(component)
+        self._variables = self._known(component)
         self._fast_inputs = {}
         for row, item in enumerate(component.input_items):
             for name in (item.name, *item.aliases):
@@ -115,12 +122,48 @@ class BmiDhydro(Bmi):
             for name in (item.name, *item.aliases)
         }
 
+    @staticmethod
+    def _known(component: Any) -> dict[str, _Variable]:
+        """Return the names that can be read where the component stands."""
+        return _published(component) if component.config.fleet else _variables(component)
+
     @property
     def component(self) -> Component:
-        """The model behind the interface, for hosts that know Python."""
-        return self._ready()
+        """The model behind the interface, for hosts that know Python; it leaves its fleet."""
+        return self._leave_fleet()
 
-    def _ready(self) -> Component:
+    def _own(self) -> Component:
+        """Return a component of this instance alone, to be changed.
+
+        In a fleet that has not begun, the fleet takes over what is changed.
+        """
+        member = self._ready()
+        if not member.config.fleet:
+            return member
+        if not member.waiting:
+            return self._leave_fleet()
+        component = member.prepare()
+        self._variables = _variables(component)
+        self._update = self._first_update
+        return component
+
+    def _leave_fleet(self) -> Component:
+        """Return the component of this instance, which a fleet no longer computes."""
+        member = self._ready()
+        if not member.config.fleet:
+            return member
+        component = member.leave()
+        self._component, self._update = component, component.update
+        self._variables = _variables(component)
+        return component
+
+    def _first_update(self) -> None:
+        """Do the first step of a fleet that has taken over what was changed here."""
+        member = self._ready()
+        self._variables, self._update = self._known(member), member.update
+        self._update()
+
+    def _ready(self) -> Any:
         if self._component is None:
             what = "finalize was called" if self._finalized else "the model is not initialized"
             raise OrderError(f"{what}; call initialize(config_file) first")
@@ -203,7 +246,10 @@ class BmiDhydro(Bmi):
         try:
             return self._variables[name]
         except KeyError:
-            self._ready()
+            member = self._ready()
+            if member.config.fleet and name in member.private_names:
+                self._own()
+                return self._variables[name]
             if name.startswith(PREFIX):
                 item = self._protocols.find(name)
                 return _Variable(PROTOCOL, item.units, _ONE_VALUE_GRID, None, item.type)
@@ -292,6 +338,9 @@ class BmiDhydro(Bmi):
         """
         variable = self._variable(name)
         component = self._ready()
+        if component.config.fleet and variable.kind not in ("output", PROTOCOL):
+            component = self._leave_fleet()
+            variable = self._variable(name)
         if variable.kind == ROUTING_PENDING:
             raise VariableError(f"{name} has no fixed place in memory; use get_value")
         if variable.kind == "state":
@@ -360,11 +409,12 @@ class BmiDhydro(Bmi):
     def _current(self, name: str) -> NDArray:
         """Return the values of a variable, in their own shape."""
         variable = self._variable(name)
-        component = self._ready()
         if variable.kind == PROTOCOL:
             return self._protocols.find(name).read()
         if variable.kind in ("state", ROUTING_PENDING):
+            component = self._own()
             component.synchronise()
+            variable = self._variables[name]
         if variable.kind == ROUTING_PENDING:
             return component.model.pending
         assert variable.values is not None
@@ -382,13 +432,14 @@ class BmiDhydro(Bmi):
         )
 
     def _set_other(self, name: str, src: NDArray) -> None:
-        component = self._ready()
         variable = self._variable(name)
         if variable.kind == PROTOCOL:
             self._protocols.write(name, src)
             return
         if variable.kind == "output":
             raise VariableError(f"{name} is an output and cannot be set")
+        component = self._own()
+        variable = self._variables[name]
         try:
             values = np.asarray(src, dtype=float).reshape(-1)
         except (TypeError, ValueError):
@@ -443,7 +494,7 @@ class BmiDhydro(Bmi):
         """
         from .derivatives import vjp
 
-        return vjp(self._ready(), seeds, wrt, steps)
+        return vjp(self._leave_fleet(), seeds, wrt, steps)
 
     # ---- grids ----------------------------------------------------------------------------
 
@@ -554,11 +605,8 @@ def _not_ready() -> None:
     raise OrderError("finalize was called; call initialize(config_file) first")
 
 
-def _variables(component: Component) -> dict[str, _Variable]:
-    """Return every name that the interface knows, the published ones first."""
-    model = component.model
-    process: Process = model.process
-    own = model.dtype.name
+def _published(component: Component | FleetMember) -> dict[str, _Variable]:
+    """Return the names of inputs and outputs, those that are means over components too."""
     table: dict[str, _Variable] = {}
     for row, item in enumerate(component.input_items):
         for name in (item.name, *item.aliases):
@@ -570,6 +618,20 @@ def _variables(component: Component) -> dict[str, _Variable]:
             table[name] = _Variable(
                 "output", output.units, _CATCHMENT_GRID, component.outputs[row], "float64"
             )
+    model = component.model
+    for row, name in enumerate(model.outputs):
+        if name not in model.process.state_names:
+            values = component.rows[row]
+            table[name] = _Variable("output", "mm", _CATCHMENT_GRID, values, model.dtype.name)
+    return table
+
+
+def _variables(component: Component) -> dict[str, _Variable]:
+    """Return every name that the interface knows, the published ones first."""
+    model = component.model
+    process: Process = model.process
+    own = model.dtype.name
+    table = _published(component)
     for k, quantity in enumerate(process.states):
         table[quantity.name] = _Variable("state", quantity.units, _CELL_GRID, model.state[k], own)
     table[ROUTING_PENDING] = _Variable(ROUTING_PENDING, "mm", _LAG_GRID, None, own)
@@ -585,7 +647,4 @@ def _variables(component: Component) -> dict[str, _Variable]:
             component.attribute(name),
             "float64",
         )
-    for row, name in enumerate(model.outputs):
-        if name not in table:
-            table[name] = _Variable("output", "mm", _CATCHMENT_GRID, component.rows[row], own)
     return table

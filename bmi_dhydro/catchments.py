@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,14 @@ class Catchments:
         CatchmentError
             If one is not there; names `source`.
         """
-        place = {name: row for row, name in enumerate(self.ids.tolist())}
-        absent = [name for name in ids if name not in place]
+        absent = [name for name in ids if name not in self._rows]
         if absent:
             raise CatchmentError(f"{source}: has no catchment {listed(absent)}")
-        return self.subset(np.array([place[name] for name in ids]))
+        return self.subset(np.array([self._rows[name] for name in ids]))
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.ids.tolist())}
 
     @classmethod
     def from_columns(
@@ -147,22 +151,34 @@ class Catchments:
         )
 
 
-def read_table(path: Path) -> Catchments:
-    """Read a catchment table.
+def read_table(path: Path, ids: Sequence[str] | None = None) -> Catchments:
+    """Read a catchment table; read again only if it was changed.
 
     Parameters
     ----------
     path : Path
         `.csv`, `.parquet` or `.nc`, a row (or an element of one dimension) for each catchment;
         columns as `Catchments.from_columns`; others are left out.
+    ids : sequence of str, optional
+        Which catchments, in this order; all, unless given.
 
     Raises
     ------
     CatchmentError
-        If the file is missing or malformed.
+        If the file is missing or malformed, or lacks a catchment.
     """
     if not path.exists():
         raise CatchmentError(f"{path}: no such catchment table")
+    status = path.stat()
+    table = _read(path, status.st_mtime_ns, status.st_size)
+    # Copies, since the table is shared and what is made of it may be changed.
+    if ids is None:
+        return table.subset(np.arange(len(table)))
+    return table.chosen(ids, str(path))
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, modified: int, size: int) -> Catchments:
     kind = path.suffix.lower()
     try:
         if kind == ".csv":

@@ -29,8 +29,9 @@ DEFAULT = Path(__file__).parent / "checkpoints" / "hbv_mopex.safetensors"
 # An attribute further than this beyond the range of training, in units of that range, is reported.
 FAR_OUTSIDE = 0.25
 
-# Catchments whose parameters are computed at a time, so that memory stays bounded.
-_CHUNK = 8192
+# Catchments whose parameters are computed at a time. Always so many: the order in which a matrix
+# product adds depends on its size, and a catchment has the same parameters alone and among others.
+_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class TrainedModel:
     weights: Mapping[str, NDArray]
     normalisation: Normalisation
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def _weights(self) -> dict[str, NDArray]:
+        return {name: value.astype(float) for name, value in self.weights.items()}
 
     @cached_property
     def fingerprint(self) -> str:
@@ -77,13 +82,17 @@ class TrainedModel:
             Values of `unit_hydrograph.PARAMETERS`.
         """
         inputs = self.normalisation(attributes)
-        weights = {name: value.astype(float) for name, value in self.weights.items()}
         count = inputs.shape[0]
         process = np.empty((len(self.layout.process.parameters), count, self.layout.components))
         routing = np.empty((3, count))
+        chunk = np.zeros((_CHUNK, inputs.shape[1]))
         for first in range(0, count, _CHUNK):
-            part = slice(first, first + _CHUNK)
-            process[:, part], routing[:, part] = parameters(self.layout, weights, inputs[part])
+            size = min(_CHUNK, count - first)
+            part = slice(first, first + size)
+            chunk[:size] = inputs[part]
+            given, delays = parameters(self.layout, self._weights, chunk)
+            process[:, part] = np.stack(given)[:, :size]
+            routing[:, part] = np.stack(delays)[:, :size]
         return process, routing
 
     def member(self, number: int) -> TrainedModel:

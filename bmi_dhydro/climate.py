@@ -54,6 +54,15 @@ def climate_indices(
             f"climate indices need at least 365 days of weather, but there are {days}; "
             "give a longer record, or the indices as columns of the catchment table"
         )
+    if precipitation.shape[1] == 1:
+        # NumPy adds a single column in another order than several side by side, and a catchment
+        # should have the same climate alone and among others.
+        twice = [
+            np.repeat(values, 2, axis=1)
+            for values in (precipitation, temperature, potential_evapotranspiration)
+        ]
+        both = climate_indices(twice[0], twice[1], twice[2], day_of_year)
+        return {name: values[:1] for name, values in both.items()}
     mean = precipitation.mean(axis=0)
     wet = np.maximum(mean, 1e-6)
     mean_pet = potential_evapotranspiration.mean(axis=0)
@@ -81,7 +90,8 @@ def _seasonal_cycle(values: NDArray, day_of_year: NDArray) -> tuple[NDArray, NDA
     """Fit mean + amplitude * cos(angle - phase) by least squares, for each catchment."""
     angle = 2.0 * np.pi * day_of_year / DAYS_PER_YEAR
     design = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
-    mean, cosine, sine = np.linalg.lstsq(design, values, rcond=None)[0]
+    solution = np.linalg.pinv(design)
+    mean, cosine, sine = ((row[:, None] * values).sum(axis=0) for row in solution)
     return mean, np.hypot(cosine, sine), np.arctan2(sine, cosine)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,26 @@ _WRITTEN_FORCINGS = ("precipitation", "potential_evapotranspiration")
 _CLIMATE_CHUNK = 256
 
 
+@dataclass(frozen=True)
+class Block:
+    """Steps that were computed ahead.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first step.
+    forcing : array, shape (steps, 3, catchments)
+    rows : array, shape (steps, model outputs, catchments)
+    memory : dict of array
+        Of the model before the first step.
+    """
+
+    first: int
+    forcing: NDArray
+    rows: NDArray
+    memory: dict[str, NDArray]
+
+
 class ExtrapolationWarning(UserWarning):
     """A catchment is unlike those that the network was trained on."""
 
@@ -77,6 +98,8 @@ class Component:
         Steps of the run; None where it has no end.
     account : WaterAccount
         Opened when the component was made.
+    account_rows : (int, array of int)
+        Of what goes in among the forcings, and of what goes out among `rows`.
     history : History or None
         What derivatives with respect to the past need, where the configuration asks for it.
 
@@ -100,7 +123,7 @@ class Component:
             raise
 
     def _build(self, config: Config) -> None:
-        self.catchments = self._read_catchments(config)
+        self.catchments = self.read_catchments(config)
         self.start = parse_date(config.time.start, "time.start") if config.time.start else None
         end = parse_date(config.time.end, "time.end") if config.time.end else None
         self.steps: int | None = None
@@ -132,14 +155,20 @@ class Component:
 
     # ---- building -------------------------------------------------------------------------
 
-    def _read_catchments(self, config: Config) -> Catchments:
+    def read_catchments(self, config: Config) -> Catchments:
+        """Return the catchments that a configuration names.
+
+        Raises
+        ------
+        CatchmentError
+            If the table is missing or malformed, or lacks one of them.
+        """
         chosen = config.catchments
         if chosen.inline is not None:
             columns = {name: [value] for name, value in chosen.inline.items()}
             return Catchments.from_columns(columns, "catchments.inline")
         assert chosen.table is not None
-        table = read_table(Path(chosen.table))
-        return table if chosen.select is None else table.chosen(chosen.select, chosen.table)
+        return read_table(Path(chosen.table), chosen.select)
 
     def _open_weather(self, config: Config, end: np.datetime64 | None) -> None:
         from .io.forcing import ForcingFile
@@ -269,15 +298,17 @@ class Component:
         self._set_factors()
         self._receive, self._publish = exchange()
         process = self.model.process
-        self._inflow = self._forcing[0, process.forcing_names.index(process.inflow)]
         left = (process.evapotranspiration, unit_hydrograph.DISCHARGE)
-        self._losses = np.array([self.model.outputs.index(name) for name in left])
+        self.account_rows = (
+            process.forcing_names.index(process.inflow),
+            np.array([self.model.outputs.index(name) for name in left]),
+        )
         self.account = WaterAccount(self.model.stored())
         row_bytes = 8 * count * (3 + len(self.model.outputs))
         self._longest_block = max(1, min(_AHEAD_STEPS, _AHEAD_BYTES // row_bytes))
         self._block_length = self._longest_block
-        self._block_forcing = np.empty((0, 3, count))
-        self._block_rows = np.empty((0, *self.rows.shape), dtype=self.model.dtype)
+        nothing = np.empty((0, *self.rows.shape), dtype=self.model.dtype)
+        self._block = Block(0, np.empty((0, 3, count)), nothing, {})
         self._cursor = 0
         self.done = 0
         self.history: History | None = None
@@ -362,19 +393,31 @@ class Component:
             self._step_with_host()
         self.done += 1
         if self.history is not None:
-            forcing = self._forcing if self._weather_file is None else self._block_forcing
-            self.history.after_step(self.inputs, forcing[0])
-        self._publish(
-            self.rows,
-            self._sources,
-            self._factors,
-            self.outputs,
-            self._inflow,
-            self._losses,
-            self.account.flows,
-        )
+            self.history.after_step(self.inputs, self._forcing[0])
+        self.publish(self.rows, self._forcing[0], self.outputs)
         if self._results is not None:
             self._results.write(np.stack(self._written))
+
+    def publish(self, rows: NDArray, forcing: NDArray, outputs: NDArray) -> None:
+        """Write the outputs of a step, and book what went in and out.
+
+        Parameters
+        ----------
+        rows : array, shape (model outputs, catchments)
+        forcing : array, shape (3, catchments)
+        outputs : array, shape (outputs, catchments)
+            Written.
+        """
+        inflow, losses = self.account_rows
+        self._publish(
+            rows,
+            self._sources,
+            self._factors,
+            outputs,
+            forcing[inflow],
+            losses,
+            self.account.flows,
+        )
 
     def _step_with_host(self) -> None:
         wrong = self._receive(
@@ -408,13 +451,21 @@ class Component:
         return str(self.start + np.timedelta64(self.done * self.model.step_seconds, "s"))
 
     def _step_ahead(self) -> None:
-        if self._cursor == self._block_rows.shape[0]:
-            self._compute_block()
-        self.rows[...] = self._block_rows[self._cursor]
-        self._forcing[0] = self._block_forcing[self._cursor]
+        if self._cursor == len(self._block.rows):
+            self._block = self.compute_ahead()
+            self._cursor = 0
+        self.rows[...] = self._block.rows[self._cursor]
+        self._forcing[0] = self._block.forcing[self._cursor]
         self._cursor += 1
 
-    def _compute_block(self) -> None:
+    def compute_ahead(self) -> Block:
+        """Compute the steps from the present on, as many as memory allows.
+
+        Raises
+        ------
+        ForcingError
+            If the run has ended, or weather is missing or impossible.
+        """
         file = self._weather_file
         assert file is not None
         assert self.steps is not None
@@ -422,33 +473,69 @@ class Component:
         if count <= 0:
             raise ForcingError(f"{file.path}: the run ended at {self.moment()}")
         weather = file.read(self.preparation.quantities, self.done, count)
-        self._block_forcing = self.preparation.block(weather, self.done)
-        self._before = self.model.memory(), self.model.steps
-        self._block_rows = self.model.run(self._block_forcing)
-        self._cursor = 0
+        forcing = self.preparation.block(weather, self.done)
+        memory = self.model.memory()
+        rows = self.model.run(forcing)
         self._block_length = min(2 * self._block_length, self._longest_block)
+        return Block(self.done, forcing, rows, memory)
 
     def synchronise(self) -> None:
         """Bring the model to the time of the interface, where it has computed ahead.
 
         To be called before states are read.
         """
-        if self._cursor == self._block_rows.shape[0]:
+        block = self._block
+        if self._cursor == len(block.rows):
             return
-        memory, self.model.steps = self._before
-        self.model.remember(memory)
-        if self._cursor:
-            self.model.run(self._block_forcing[: self._cursor])
-        self._block_rows = self._block_rows[: self._cursor]
+        self.go_to(block, self._cursor, block.memory)
+        self._block = replace(block, rows=block.rows[: self._cursor])
         self._block_length = 1
+
+    def go_to(self, block: Block, cursor: int, memory: Mapping[str, NDArray]) -> None:
+        """Bring the model to a step of a block.
+
+        Parameters
+        ----------
+        block : Block
+            With the forcing of these catchments.
+        cursor : int
+            Steps of it that are done.
+        memory : mapping
+            Before the block.
+        """
+        self.model.steps = block.first
+        self.model.remember(memory)
+        if cursor:
+            self.model.run(block.forcing[:cursor])
 
     def stored(self) -> NDArray:
         """Return the water in all stores at the time of the interface, in mm: (catchments,)."""
-        if self._cursor == self._block_rows.shape[0]:
+        if self._cursor == len(self._block.rows):
             return self.model.stored()
+        return self.stored_in(self.rows)
+
+    def stored_in(self, rows: NDArray) -> NDArray:
+        """Return the water in all stores, in mm, from the outputs of a step of the model."""
         names = (*self.model.process.state_names, unit_hydrograph.ROUTING_STORE)
-        rows = [self.model.outputs.index(name) for name in names]
-        return self.rows[rows].sum(axis=0, dtype=float)
+        places = [self.model.outputs.index(name) for name in names]
+        return rows[places].sum(axis=0, dtype=float)
+
+    def share(self, outputs: NDArray, rows: NDArray) -> None:
+        """Write outputs to these arrays from now on; they hold what was there."""
+        outputs[...], rows[...] = self.outputs, self.rows
+        self.outputs, self.rows = outputs, rows
+        self._step_rows = rows[None]
+
+    def require_weather(self, ids: NDArray) -> None:
+        """Make sure that the weather file has these catchments.
+
+        Raises
+        ------
+        ForcingError
+            If it does not.
+        """
+        assert self._weather_file is not None
+        self._weather_file.rows_of(ids)
 
     def water_balance(self) -> dict[str, NDArray]:
         """Return what went in and out since the start, and what is stored since; see `account`."""

@@ -97,6 +97,9 @@ class Config(Section, frozen=True):
     grid: Literal["auto", "scalar", "points", "unstructured"] = "auto"
     """Grid that the interface reports: scalar for one catchment, else points (pymt, grpc4bmi) or
     unstructured (bmi-tester, grpc4bmi); auto is scalar or unstructured."""
+    fleet: bool = False
+    """Whether instances in one process that differ in `catchments.select` only (one catchment each)
+    are computed together; needs `forcing.file`."""
     initial_state: str | None = None
     """State file to start from; nearly empty stores, unless given."""
     save_state: str | None = None
@@ -259,6 +262,20 @@ def _resolved(config: Config, folder: Path) -> Config:
     )
 
 
+def _check_fleet(config: Config) -> None:
+    if config.forcing.file is None:
+        raise ConfigError("fleet: needs forcing.file, since a host's weather comes one by one")
+    if config.catchments.select is None or len(config.catchments.select) != 1:
+        raise ConfigError("fleet: each instance has one catchment; write catchments.select: [ID]")
+    for key, given in (
+        ("output.file", config.output.file),
+        ("save_state", config.save_state),
+        ("history", config.history or None),
+    ):
+        if given is not None:
+            raise ConfigError(f"{key}: does not go with fleet; leave one of them out")
+
+
 def _check(config: Config) -> None:
     """Refuse what each key allows but the whole does not."""
     parse_step(config.time.step)
@@ -275,6 +292,8 @@ def _check(config: Config) -> None:
         )
     if config.forcing.variables and config.forcing.file is None:
         raise ConfigError("forcing.variables: goes with forcing.file")
+    if config.fleet:
+        _check_fleet(config)
     if config.history < 0:
         raise ConfigError(f"history: {config.history} is less than zero")
     if config.threads is not None and config.threads < 1:

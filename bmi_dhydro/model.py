@@ -15,8 +15,9 @@ from .physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 
 SECONDS_PER_DAY = 86400
 
-# Catchments whose unit hydrographs are computed at a time, so that memory stays bounded.
-_CHUNK = 4096
+# Catchments whose unit hydrographs are computed at a time. Always so many: the order in which a
+# matrix product adds depends on its size, and a catchment has the same alone and among others.
+_CHUNK = 8
 
 
 class Model:
@@ -198,13 +199,15 @@ class Model:
         chosen = np.arange(len(self.area))[catchments]
         for first in range(0, chosen.size, _CHUNK):
             part = chosen[first : first + _CHUNK]
-            shape, delay, exponent = self._routing[:, part]
-            self._weights[part] = unit_hydrograph.weights(
+            filled = np.resize(part, _CHUNK)
+            shape, delay, exponent = self._routing[:, filled]
+            weights = unit_hydrograph.weights(
                 shape,
-                unit_hydrograph.delay(delay, exponent, self.area[part]),
+                unit_hydrograph.delay(delay, exponent, self.area[filled]),
                 self._lag_times,
                 self._lag_matrix,
             )
+            self._weights[part] = weights[: part.size]
 
     def step(self, forcing: NDArray) -> NDArray:
         """Advance by one step.

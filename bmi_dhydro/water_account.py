@@ -23,12 +23,14 @@ class WaterAccount:
     flows : array, shape (2, catchments)
         In and out; changed in place.
     leaked : array, shape (catchments,)
+    opened : array, shape (catchments,)
+        What was stored then.
     """
 
     def __init__(self, stored: NDArray) -> None:
         self.flows = np.zeros((2, len(stored)))
         self.leaked = np.zeros(len(stored))
-        self._first = np.array(stored, dtype=float)
+        self.opened = np.array(stored, dtype=float)
 
     def moved(self, added: NDArray) -> None:
         """Book water that was added to the stores from outside: shape (catchments,)."""
@@ -45,6 +47,6 @@ class WaterAccount:
         return {
             "in": self.flows[0],
             "out": self.flows[1],
-            "stored": stored - self._first,
+            "stored": stored - self.opened,
             "leaked": self.leaked,
         }

@@ -142,9 +142,24 @@ def test_the_default_model_says_where_it_comes_from():
         warnings.simplefilter("error")
         model = checkpoint.load()
     assert model.about["licence"] == "Apache-2.0"
-    assert model.about["training"]["period"][1] <= "1975-09-30"
     skill = model.about["skill"]
+    assert skill["of"].endswith("trained on 1948-10-01 to 1975-09-30")
     assert skill["period"][0] >= "1975-10-01"
     assert skill["in_time"]["median_nse"] >= 0.70
     assert skill["in_space"]["catchments"] > 250
     assert model.layout.attributes == NETWORK_INPUTS
+
+
+def test_a_catchment_has_the_same_parameters_alone_and_among_others():
+    model = checkpoint.load()
+    random = np.random.default_rng(0)
+    scale = model.normalisation
+    table = {
+        name: random.normal(mean, deviation, 150)
+        for name, mean, deviation in zip(scale.names, scale.mean, scale.deviation, strict=True)
+    }
+    process, routing = model.parameters(table)
+    for k in (0, 63, 64, 149):
+        alone = model.parameters({name: values[k : k + 1] for name, values in table.items()})
+        assert np.array_equal(alone[0][:, 0], process[:, k])
+        assert np.array_equal(alone[1][:, 0], routing[:, k])

@@ -59,3 +59,14 @@ def test_indices_agree_with_those_of_the_training_data(mopex, mopex_path):
     for name, theirs in zip(names, table.T, strict=True):
         # Theirs are of 1948 to 2003, ours end in 1989.
         assert np.corrcoef(mopex.attributes[name], theirs)[0, 1] > 0.98, name
+
+
+def test_a_catchment_has_the_same_climate_alone_and_among_others():
+    random = np.random.default_rng(3)
+    days = np.arange(1000) % 365 + 1
+    rain, heat, pet = (random.gamma(0.5, 4.0, (1000, 7)) for _ in range(3))
+    together = climate_indices(rain, heat, pet, days)
+    for k in range(7):
+        alone = climate_indices(*(v[:, k : k + 1] for v in (rain, heat, pet)), days)
+        for name, values in together.items():
+            assert alone[name][0] == values[k], name

@@ -330,14 +330,24 @@ class ForcingFile:
         if values.dtype.kind == "S" and values.ndim == 2:
             values = netcdf4().chartostring(values)
         self._ids = np.array([str(value).strip() for value in np.ma.getdata(values).tolist()])
-        order = np.argsort(self._ids)
-        places = np.searchsorted(self._ids, self._wanted, sorter=order)
-        places = order[np.minimum(places, order.size - 1)]
-        absent = self._wanted[self._ids[places] != self._wanted]
+        self._order = np.argsort(self._ids)
+        self._rows = self.rows_of(self._wanted)
+        return str(variable.dimensions[0])
+
+    def rows_of(self, ids: NDArray) -> NDArray:
+        """Return where the file has some catchments.
+
+        Raises
+        ------
+        ForcingError
+            If it lacks one.
+        """
+        places = np.searchsorted(self._ids, ids, sorter=self._order)
+        places = self._order[np.minimum(places, self._order.size - 1)]
+        absent = ids[self._ids[places] != ids]
         if absent.size:
             raise self._error(f"it has no weather for catchment {listed(absent)}")
-        self._rows = places
-        return str(variable.dimensions[0])
+        return places
 
     def _read_times(self) -> NDArray:
         """Return the epoch seconds of the file's steps."""

@@ -63,9 +63,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     """
     assert config.catchments.table is not None
     assert config.forcing.file is not None
-    table = read_table(Path(config.catchments.table))
-    if config.catchments.select is not None:
-        table = table.chosen(config.catchments.select, config.catchments.table)
+    table = read_table(Path(config.catchments.table), config.catchments.select)
     begin, end = (np.datetime64(text, "D") for text in config.split.train)
     first, last = begin, end
     if config.split.validate is not None:

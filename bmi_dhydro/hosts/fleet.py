@@ -1,0 +1,374 @@
+"""Many instances of the interface in one process, computed together.
+
+A host such as NextGen makes one instance for each catchment, all of them before the first step.
+Where they read their own weather they need nothing of the host, so that instances of one
+configuration can share an engine: it computes a block of steps for all of them at once, and each
+instance only picks up its own. What an instance alone is asked for (another parameter, a state, a
+derivative) is answered by a component of its own, with the same result to the last bit.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ..component import Block, Component
+from ..errors import CatchmentError
+from ..model import Model
+from ..variables import OUTPUTS, ROUTING_PENDING, Input
+from ..water_account import WaterAccount
+
+if TYPE_CHECKING:
+    from ..catchments import Catchments
+    from ..config import Config
+
+# Blocks by which an instance may stay behind the others before it goes on alone.
+_PATIENCE = 2
+
+
+class _Page:
+    """A block of steps as members read it, and the one that follows."""
+
+    def __init__(self, engine: Component, block: Block, number: int) -> None:
+        outputs = np.empty((len(block.rows), *engine.outputs.shape))
+        for rows, forcing, published in zip(block.rows, block.forcing, outputs, strict=True):
+            engine.publish(rows, forcing, published)
+        self.block = block
+        self.number = number
+        # The values of a catchment side by side.
+        self.outputs = np.ascontiguousarray(outputs.transpose(0, 2, 1))
+        self.rows = np.ascontiguousarray(block.rows.transpose(0, 2, 1))
+        self.next: _Page | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Fleet:
+    """Instances of one configuration, and the engine that computes them.
+
+    Parameters
+    ----------
+    config : Config
+        Of any member.
+
+    Attributes
+    ----------
+    sample : Component
+        Of the first member: it has checked what all have in common.
+    engine : Component or None
+        Of all members, from the first step on.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.sample = Component(_alone(config))
+        self.engine: Component | None = None
+        self._members: weakref.WeakSet[FleetMember] = weakref.WeakSet()
+
+    def add(self, member: FleetMember) -> None:
+        """Take in a member; only before the first step."""
+        self._members.add(member)
+
+    def build(self) -> None:
+        """Make the engine of all members there are; new instances make a fleet of their own."""
+        for key in [key for key, fleet in _WAITING.items() if fleet is self]:
+            del _WAITING[key]
+        members = sorted((m for m in self._members if m.shares), key=lambda m: m.number)
+        ids = list(dict.fromkeys(member.id for member in members))
+        engine = Component(_of(self._config, ids))
+        memory = engine.model.memory()
+        places = {name: place for place, name in enumerate(ids)}
+        for member in members:
+            member.place = places[member.id]
+        for member in members:
+            if member.prepared is not None:
+                own = member.prepared.model
+                _copy_parameters(own, 0, engine.model, member.place)
+                for name, values in own.memory().items():
+                    _rows(name, memory[name])[member.place] = _rows(name, values)[0]
+        engine.model.remember(memory)
+        engine.account = WaterAccount(engine.model.stored())
+        self.engine = engine
+        page = self._page(0)
+        for member in members:
+            member.settle(page)
+        self.sample.abandon()
+
+    def following(self, page: _Page) -> _Page:
+        """Return the block that follows one, computed if nobody has asked for it yet."""
+        if page.next is None:
+            page.next = self._page(page.number + 1)
+            # Blocks live as long as somebody reads them: who stays behind goes on alone.
+            for member in list(self._members):
+                if member.shares and member.page_number < page.number - _PATIENCE:
+                    member.leave()
+        return page.next
+
+    def _page(self, number: int) -> _Page:
+        assert self.engine is not None
+        block = self.engine.compute_ahead()
+        self.engine.done += len(block.rows)
+        return _Page(self.engine, block, number)
+
+
+# Fleets that still take members, by configuration.
+_WAITING: weakref.WeakValueDictionary[bytes, Fleet] = weakref.WeakValueDictionary()
+
+
+def _of(config: Config, ids: list[str]) -> Config:
+    """Return the configuration of a component of some catchments."""
+    change = msgspec.structs.replace
+    return change(config, fleet=False, catchments=change(config.catchments, select=ids))
+
+
+def _alone(config: Config) -> Config:
+    return _of(config, config.catchments.select or [])
+
+
+def _key(config: Config) -> bytes:
+    """Return what members of a fleet have in common; files that were changed make another."""
+    files = (config.catchments.table, config.forcing.file, config.parameter_file, config.model)
+    changed = [
+        Path(file).stat().st_mtime_ns for file in files if file is not None and Path(file).exists()
+    ]
+    return msgspec.json.encode((_of(config, []), changed))
+
+
+def _rows(name: str, values: NDArray) -> NDArray:
+    """Return a part of a model's memory with the catchments first."""
+    return values.transpose(1, 0, 2) if name == "state" else values
+
+
+def _copy_parameters(source: Model, row: int, target: Model, place: int) -> None:
+    """Give a catchment of one model the parameters of one of another."""
+    names = source.process.parameter_names
+    one = slice(row, row + 1)
+    target.area[place] = source.area[row]
+    target.set_parameters(
+        np.stack([source.parameters[name][one] for name in names]),
+        np.stack([v[one] for name, v in source.parameters.items() if name not in names]),
+        np.array([place]),
+    )
+    if source.dynamics is not None and target.dynamics is not None:
+        target.dynamics.inputs[place] = source.dynamics.inputs[row]
+
+
+class FleetMember:
+    """One catchment of a fleet: what `Component` is to an instance that is alone.
+
+    Parameters
+    ----------
+    config : Config
+        With `fleet`, and one catchment selected.
+
+    Attributes
+    ----------
+    id : str
+    catchments : Catchments
+        The one.
+    outputs, rows, inputs, input_items, start, steps, done
+        As those of `Component`.
+    prepared : Component or None
+        What was changed before the first step, for the engine to take over.
+    place : int
+        Among the catchments of the engine.
+
+    Raises
+    ------
+    DhydroError
+        If anything named in the configuration is missing or does not fit.
+    """
+
+    _made = 0
+
+    def __init__(self, config: Config) -> None:
+        FleetMember._made += 1
+        self.number = FleetMember._made
+        self.config = config
+        assert config.catchments.select is not None
+        self.id = config.catchments.select[0]
+        key = _key(config)
+        fleet = _WAITING.get(key)
+        if fleet is None:
+            fleet = _WAITING[key] = Fleet(config)
+        self._fleet = fleet
+        sample = fleet.sample
+        self.catchments = self._checked(sample)
+        self.start, self.steps, self.done = sample.start, sample.steps, 0
+        self.step_seconds = sample.model.step_seconds
+        self.inputs = np.zeros((0, 1))
+        self.input_items: tuple[Input, ...] = ()
+        self.outputs = np.zeros((len(OUTPUTS), 1))
+        self.rows = np.zeros((len(sample.model.outputs), 1), sample.model.dtype)
+        self._outputs, self._rows = self.outputs[:, 0], self.rows[:, 0]
+        self.prepared: Component | None = None
+        self.place = 0
+        self._own: Component | None = None
+        self._page: _Page | None = None
+        self._cursor = 0
+        self._flows = np.zeros(2)
+        fleet.add(self)
+
+    def _checked(self, sample: Component) -> Catchments:
+        """Return the catchment, if the engine can have it."""
+        catchments = sample.read_catchments(_alone(self.config))
+        sample.require_weather(catchments.ids)
+        for name in sample.trained.layout.attributes:
+            if not np.isfinite(catchments.attributes.get(name, np.zeros(1))).all():
+                raise CatchmentError(f"attribute {name!r} has no value for catchment {self.id}")
+        return catchments
+
+    @property
+    def model(self) -> Model:
+        """A model like that of this catchment: outputs, states and types are the same."""
+        return self._fleet.sample.model
+
+    @property
+    def private_names(self) -> tuple[str, ...]:
+        """Names that only a component of this catchment alone answers for."""
+        sample = self._fleet.sample
+        model = sample.model
+        states = model.process.state_names
+        return (*states, *model.parameters, *sample.attribute_names, ROUTING_PENDING)
+
+    @property
+    def shares(self) -> bool:
+        """Whether the fleet's engine computes this catchment, or will."""
+        return self._own is None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the engine is yet to be built."""
+        return self.shares and self._fleet.engine is None
+
+    @property
+    def page_number(self) -> int:
+        """Number of the block that this instance reads."""
+        return -1 if self._page is None else self._page.number
+
+    # ---- stepping -------------------------------------------------------------------------
+
+    def update(self) -> None:
+        """Pick up the next step; see `Component.update`."""
+        if self._own is not None:
+            self._own.update()
+            self.done += 1
+            return
+        page, cursor = self._page, self._cursor
+        if page is None or cursor == len(page):
+            page, cursor = self._turn(), 0
+        self._outputs[:] = page.outputs[cursor, self.place]
+        self._rows[:] = page.rows[cursor, self.place]
+        self._cursor = cursor + 1
+        self.done += 1
+
+    def _turn(self) -> _Page:
+        if self._page is None:
+            self._fleet.build()
+        else:
+            following = self._fleet.following(self._page)
+            self._flows += self._flown()
+            self._page, self._cursor = following, 0
+        assert self._page is not None
+        return self._page
+
+    def settle(self, page: _Page) -> None:
+        """Begin to read the engine's first block, and let go of what the engine has taken over."""
+        self._page = page
+        if self.prepared is not None:
+            self.prepared.abandon()
+            self.prepared = None
+
+    # ---- alone ----------------------------------------------------------------------------
+
+    def prepare(self) -> Component:
+        """Return a component to be changed before the first step; the engine takes it over."""
+        if self.prepared is None:
+            self.prepared = Component(_alone(self.config))
+            self.prepared.share(self.outputs, self.rows)
+        return self.prepared
+
+    def leave(self) -> Component:
+        """Go on alone from here, with the arrays that the host knows; return the component."""
+        if self._own is None:
+            self._own = self.prepare() if self.waiting else self._continued()
+            self._own.share(self.outputs, self.rows)
+            self._page = None
+        return self._own
+
+    def _continued(self) -> Component:
+        """Return a component of this catchment alone, at its present step."""
+        page, engine = self._page, self._fleet.engine
+        assert page is not None
+        assert engine is not None
+        component = Component(_alone(self.config))
+        _copy_parameters(engine.model, self.place, component.model, 0)
+        one = slice(self.place, self.place + 1)
+        memory = {
+            name: values[:, one] if name == "state" else values[one]
+            for name, values in page.block.memory.items()
+        }
+        block = replace(
+            page.block,
+            forcing=np.ascontiguousarray(page.block.forcing[:, :, one]),
+            rows=page.block.rows[:, :, one],
+        )
+        component.go_to(block, self._cursor, memory)
+        component.done = self.done
+        component.outputs[...], component.rows[...] = self.outputs, self.rows
+        component.account = WaterAccount(engine.account.opened[one])
+        component.account.flows[:, 0] = self._flows + self._flown()
+        return component
+
+    # ---- water and state ------------------------------------------------------------------
+
+    def _flown(self) -> NDArray:
+        """Return what went in and out in the steps of the block that are done, in mm."""
+        page, engine = self._page, self._fleet.engine
+        assert page is not None
+        assert engine is not None
+        inflow, losses = engine.account_rows
+        done = slice(0, self._cursor)
+        came = page.block.forcing[done, inflow, self.place].sum()
+        return np.array([came, page.rows[done, self.place][:, losses].sum(dtype=float)])
+
+    def water_balance(self) -> Mapping[str, NDArray]:
+        """See `Component.water_balance`."""
+        if self._own is not None:
+            return self._own.water_balance()
+        if self.waiting:
+            return self.prepare().water_balance()
+        engine = self._fleet.engine
+        assert engine is not None
+        account = WaterAccount(engine.account.opened[self.place : self.place + 1])
+        account.flows[:, 0] = self._flows + self._flown()
+        if self.done == 0:
+            return account.values(account.opened)
+        return account.values(engine.stored_in(self.rows))
+
+    def payload(self) -> bytes:
+        """See `Component.payload`."""
+        if self._own is not None:
+            return self._own.payload()
+        component = self.prepare() if self.waiting else self._continued()
+        return component.payload()
+
+    def restore_payload(self, payload: bytes, source: str) -> None:
+        """See `Component.restore_payload`; before the first step the engine takes it over."""
+        component = self.prepare() if self.waiting else self.leave()
+        component.restore_payload(payload, source)
+
+    def close(self) -> None:
+        """Let go of what belongs to this instance alone."""
+        for component in (self._own, self.prepared):
+            if component is not None:
+                component.close()
+        self._page = None
