@@ -19,33 +19,25 @@ from numpy.typing import NDArray
 from . import checkpoint, parameter_file, state
 from .attributes import ATTRIBUTES, CLIMATE
 from .catchments import Catchments, read_table
-from .climate import ShortRecordError, climate_indices, day_of_year
 from .config import Config, parse_date
 from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
 from .history import History
+from .io.weather_source import WeatherSource, longest_block
 from .kernels.exchange import exchange
 from .model import SECONDS_PER_DAY, Model
 from .physics import unit_hydrograph
 from .variables import OUTPUTS, Input, factor, inputs_for
 from .water_account import WaterAccount
-from .weather import Preparation, choose_pet
+from .weather import Preparation
 
 if TYPE_CHECKING:
-    from .io.forcing import ForcingFile
     from .io.results import ResultsWriter
 
 _log = logging.getLogger(__name__)
 
-# Weather read and results computed ahead may take this much memory, and this many steps.
-_AHEAD_BYTES = 32 * 2**20
-_AHEAD_STEPS = 1024
-
 # Beside the interface's outputs, what results hold unless the configuration says otherwise: with
 # these the water balance can be seen.
 _WRITTEN_FORCINGS = ("precipitation", "potential_evapotranspiration")
-
-# Catchments whose climate is computed at a time.
-_CLIMATE_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ class Component:
         self.trained = trained or checkpoint.load(
             None if config.model == "default" else Path(config.model)
         )
-        self._weather_file: ForcingFile | None = None
+        self._source: WeatherSource | None = None
         self._results: ResultsWriter | None = None
         try:
             self._build(config)
@@ -128,18 +120,29 @@ class Component:
         end = parse_date(config.time.end, "time.end") if config.time.end else None
         self.steps: int | None = None
         if config.forcing.file is not None:
-            self._open_weather(config, end)
-        elif self.start is not None and end is not None:
-            self.steps = int((end - self.start).astype(int)) // config.step_seconds
-        self.pet_method = self._choose_pet(config)
-        self.preparation = Preparation(
-            self.pet_method,
-            self.catchments.ids,
-            self.catchments.latitude,
-            self.catchments.longitude,
-            self.start,
-            config.step_seconds,
-        )
+            self._source = WeatherSource(
+                Path(config.forcing.file),
+                self.catchments,
+                config.forcing.variables,
+                config.forcing.potential_evapotranspiration,
+                config.step_seconds,
+                self.start,
+                end,
+            )
+            self.start, self.steps = self._source.start, self._source.steps
+            self.preparation = self._source.preparation
+        else:
+            if self.start is not None and end is not None:
+                self.steps = int((end - self.start).astype(int)) // config.step_seconds
+            wanted = config.forcing.potential_evapotranspiration
+            self.preparation = Preparation(
+                "forcing" if wanted == "auto" else wanted,
+                self.catchments.ids,
+                self.catchments.latitude,
+                self.catchments.longitude,
+                self.start,
+                config.step_seconds,
+            )
         self._complete_climate(config)
         self.model = self._make_model(config)
         if config.initial_state is not None:
@@ -170,76 +173,18 @@ class Component:
         assert chosen.table is not None
         return read_table(Path(chosen.table), chosen.select)
 
-    def _open_weather(self, config: Config, end: np.datetime64 | None) -> None:
-        from .io.forcing import ForcingFile
-
-        assert config.forcing.file is not None
-        file = ForcingFile(
-            Path(config.forcing.file),
-            self.catchments.ids,
-            config.forcing.variables,
-            config.step_seconds,
-        )
-        self._weather_file = file
-        file.begin_at(self.start if self.start is not None else file.start, end)
-        self.start, self.steps = file.start, file.steps
-
-    def _choose_pet(self, config: Config) -> str:
-        wanted = config.forcing.potential_evapotranspiration
-        if wanted != "auto":
-            return wanted
-        if self._weather_file is None:
-            return "forcing"
-        known = bool(np.isfinite(self.catchments.latitude).all())
-        method = choose_pet(self._weather_file.available, known)
-        _log.info("potential evapotranspiration: %s", method)
-        return method
-
     def _complete_climate(self, config: Config) -> None:
         """Compute climate attributes of the weather, where the table does not give them."""
         source = config.catchments.climate
         needed = [name for name in self.trained.layout.attributes if name in CLIMATE]
         if source != "forcing":
             needed = [name for name in needed if name not in self.catchments.attributes]
-        if not needed or source == "table" or self._weather_file is None:
+        if not needed or source == "table" or self._source is None:
             return
-        try:
-            indices = self._climate_of_weather(self._weather_file, config.step_seconds)
-        except ShortRecordError as error:
-            raise CatchmentError(f"{self._weather_file.path}: {error}") from None
+        indices = self._source.climate()
         for name in needed:
             self.catchments.attributes[name] = indices[name]
         _log.info("computed from the weather: %s", ", ".join(needed))
-
-    def _climate_of_weather(self, file: ForcingFile, step_seconds: int) -> dict[str, NDArray]:
-        per_day = 86400 // step_seconds
-        days = file.steps // per_day
-        dates = (file.start + np.arange(days) * np.timedelta64(1, "D")).astype("datetime64[D]")
-        day = day_of_year(dates)
-        parts = []
-        for first in range(0, len(self.catchments), _CLIMATE_CHUNK):
-            part = slice(first, first + _CLIMATE_CHUNK)
-            chosen = self.catchments.subset(np.arange(len(self.catchments))[part])
-            preparation = Preparation(
-                self.pet_method,
-                chosen.ids,
-                chosen.latitude,
-                chosen.longitude,
-                self.start,
-                step_seconds,
-            )
-            weather = file.read(preparation.quantities, 0, days * per_day, part)
-            forcing = preparation.block(weather, 0)
-            daily = forcing.reshape(days, per_day, 3, -1)
-            parts.append(
-                climate_indices(
-                    daily[:, :, 0].sum(axis=1),
-                    daily[:, :, 1].mean(axis=1),
-                    daily[:, :, 2].sum(axis=1),
-                    day,
-                )
-            )
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _make_model(self, config: Config) -> Model:
         attributes = self.catchments.attributes
@@ -277,7 +222,7 @@ class Component:
 
     def _make_arrays(self, config: Config) -> None:
         count = len(self.catchments)
-        quantities = self.preparation.quantities if self._weather_file is None else ()
+        quantities = self.preparation.quantities if self._source is None else ()
         self.input_items: tuple[Input, ...] = inputs_for(quantities)
         self.inputs = np.zeros((len(self.input_items), count))
         self._lowest = np.array([item.lowest for item in self.input_items])
@@ -287,7 +232,7 @@ class Component:
         self._floor = np.array([0.0 if item.per_hour else -np.inf for item in self.input_items])
         self._forcing = np.empty((1, 3, count), dtype=self.model.dtype)
         # Without anything to compute the inputs are the forcing, in another unit.
-        direct = self.pet_method == "forcing"
+        direct = self.preparation.method == "forcing"
         self._weather = self._forcing[0] if direct else np.empty_like(self.inputs)
         self._pet = np.empty(count)
         self.rows = np.zeros((len(self.model.outputs), count), dtype=self.model.dtype)
@@ -304,8 +249,7 @@ class Component:
             np.array([self.model.outputs.index(name) for name in left]),
         )
         self.account = WaterAccount(self.model.stored())
-        row_bytes = 8 * count * (3 + len(self.model.outputs))
-        self._longest_block = max(1, min(_AHEAD_STEPS, _AHEAD_BYTES // row_bytes))
+        self._longest_block = longest_block(count, 3 + len(self.model.outputs))
         self._block_length = self._longest_block
         nothing = np.empty((0, *self.rows.shape), dtype=self.model.dtype)
         self._block = Block(0, np.empty((0, 3, count)), nothing, {})
@@ -387,7 +331,7 @@ class Component:
         """
         if self.history is not None:
             self.history.before_step()
-        if self._weather_file is not None:
+        if self._source is not None:
             self._step_ahead()
         else:
             self._step_with_host()
@@ -430,7 +374,7 @@ class Component:
         )
         if wrong >= 0:
             raise self._impossible(*divmod(wrong, len(self.catchments)))
-        if self.pet_method != "forcing":
+        if self.preparation.method != "forcing":
             self._forcing[0, :2] = self._weather[:2]
             self.preparation.potential_evapotranspiration(self._weather, self.done, self._pet)
             self._forcing[0, 2] = self._pet
@@ -466,14 +410,12 @@ class Component:
         ForcingError
             If the run has ended, or weather is missing or impossible.
         """
-        file = self._weather_file
-        assert file is not None
-        assert self.steps is not None
-        count = min(self._block_length, self.steps - self.done)
+        source = self._source
+        assert source is not None
+        count = min(self._block_length, source.steps - self.done)
         if count <= 0:
-            raise ForcingError(f"{file.path}: the run ended at {self.moment()}")
-        weather = file.read(self.preparation.quantities, self.done, count)
-        forcing = self.preparation.block(weather, self.done)
+            raise ForcingError(f"{source.path}: the run ended at {self.moment()}")
+        forcing = source.read(self.done, count)
         memory = self.model.memory()
         rows = self.model.run(forcing)
         self._block_length = min(2 * self._block_length, self._longest_block)
@@ -526,16 +468,11 @@ class Component:
         self.outputs, self.rows = outputs, rows
         self._step_rows = rows[None]
 
-    def require_weather(self, ids: NDArray) -> None:
-        """Make sure that the weather file has these catchments.
-
-        Raises
-        ------
-        ForcingError
-            If it does not.
-        """
-        assert self._weather_file is not None
-        self._weather_file.rows_of(ids)
+    @property
+    def source(self) -> WeatherSource:
+        """The weather file; there must be one."""
+        assert self._source is not None
+        return self._source
 
     def water_balance(self) -> dict[str, NDArray]:
         """Return what went in and out since the start, and what is stored since; see `account`."""
@@ -583,26 +520,6 @@ class Component:
         """Compute one step at a time from now on, since a host looks at the states themselves."""
         self.synchronise()
         self._longest_block = self._block_length = 1
-
-    def all_forcing(self) -> tuple[NDArray, NDArray]:
-        """Read the weather of the whole run.
-
-        Returns
-        -------
-        forcing : array, shape (steps, 3, catchments)
-            As for `Model.run`; whole days only.
-        dates : array of datetime64[D], shape (days,)
-        """
-        file = self._weather_file
-        assert file is not None
-        per_day = 86400 // self.model.step_seconds
-        steps = file.steps // per_day * per_day
-        forcing = np.empty((steps, 3, len(self.catchments)))
-        for first in range(0, steps, self._longest_block):
-            count = min(self._longest_block, steps - first)
-            weather = file.read(self.preparation.quantities, first, count)
-            forcing[first : first + count] = self.preparation.block(weather, first)
-        return forcing, file.start.astype("datetime64[D]") + np.arange(steps // per_day)
 
     # ---- changing -------------------------------------------------------------------------
 
@@ -676,5 +593,5 @@ class Component:
         if self._results is not None:
             self._results.abandon()
             self._results = None
-        if self._weather_file is not None:
-            self._weather_file.close()
+        if self._source is not None:
+            self._source.close()

@@ -212,7 +212,7 @@ def _forcing(component: Component, inputs: Mapping[str, Tensor], forcing: NDArra
         item.source: inputs[item.name] * scale
         for item, scale in zip(component.input_items, component.input_scale, strict=True)
     }
-    method = component.pet_method
+    method = component.preparation.method
     if method == "forcing":
         pet = rows["potential_evapotranspiration"]
         rows["potential_evapotranspiration"] = torch.where(pet > 0.0, pet, 0.0)

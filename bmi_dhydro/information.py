@@ -78,7 +78,7 @@ def describe_config(path: Path) -> None:
         if component.steps is not None:
             click.echo(f"steps               {component.steps}")
         click.echo(f"weather             {config.forcing.file or 'from the host'}")
-        click.echo(f"evapotranspiration  {component.pet_method}")
+        click.echo(f"evapotranspiration  {component.preparation.method}")
         for item in component.input_items:
             click.echo(f"input               {item.name} [{item.units}]")
         for output in OUTPUTS:

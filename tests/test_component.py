@@ -7,10 +7,12 @@ import pandas
 import pytest
 import xarray
 
-from bmi_dhydro import BmiDhydro, component
+from bmi_dhydro import BmiDhydro
+from bmi_dhydro.attributes import CLIMATE
 from bmi_dhydro.component import Component, ExtrapolationWarning
 from bmi_dhydro.config import read_config
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError, StateError
+from bmi_dhydro.io import weather_source
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
 DEPTH = OUTPUTS[0].name
@@ -71,7 +73,7 @@ def test_weather_from_a_file_equals_the_same_from_a_host(file_example):
 def test_the_length_of_blocks_changes_nothing(file_example, monkeypatch):
     expected = runoff(file_example)
     for steps in (1, 7):
-        monkeypatch.setattr(component, "_AHEAD_STEPS", steps)
+        monkeypatch.setattr(weather_source, "AHEAD_STEPS", steps)
         assert np.array_equal(runoff(file_example), expected)
 
 
@@ -160,9 +162,9 @@ def table_without(file_example, *columns):
 
 
 def test_climate_missing_in_the_table_comes_from_the_weather(file_example, monkeypatch):
-    columns = [name for name in component.CLIMATE if name != "aridity"]
+    columns = [name for name in CLIMATE if name != "aridity"]
     table_without(file_example, *columns)
-    monkeypatch.setattr(component, "_CLIMATE_CHUNK", 2)
+    monkeypatch.setattr(weather_source, "AHEAD_BYTES", 15000)
     with warnings.catch_warnings():
         # 500 days of made-up weather are not quite a climate as the training catchments have.
         warnings.simplefilter("ignore", ExtrapolationWarning)

@@ -220,7 +220,7 @@ class FleetMember:
     def _checked(self, sample: Component) -> Catchments:
         """Return the catchment, if the engine can have it."""
         catchments = sample.read_catchments(_alone(self.config))
-        sample.require_weather(catchments.ids)
+        sample.source.require(catchments.ids)
         for name in sample.trained.layout.attributes:
             if not np.isfinite(catchments.attributes.get(name, np.zeros(1))).all():
                 raise CatchmentError(f"attribute {name!r} has no value for catchment {self.id}")

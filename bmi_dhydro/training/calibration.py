@@ -104,7 +104,7 @@ def calibrate(
     component = Component(idle)
     try:
         model = component.model
-        forcing, dates = component.all_forcing()
+        forcing, dates = component.source.whole_days()
         flow = read_daily_flow(observed, variable, component.catchments.ids, dates)
     finally:
         component.abandon()

@@ -18,16 +18,15 @@ import torch
 from ..attributes import CLIMATE, NETWORK_INPUTS
 from ..catchments import read_table
 from ..checkpoint import TrainedModel
-from ..climate import climate_indices, day_of_year
 from ..errors import CatchmentError, TrainingError, listed
 from ..evaluation.plots import training_curves
 from ..evaluation.series import read_daily_flow
 from ..files import replaced
 from ..io.forcing import ForcingFile
+from ..io.weather_source import WeatherSource
 from ..networks.ensemble import merge
 from ..networks.parameter_network import NetworkLayout
 from ..physics import PROCESSES, with_learned_curves
-from ..weather import Preparation, choose_pet
 from .config import TrainConfig, read_train_config
 from .data import TrainingData
 from .loop import Progress, Trainer, Validation
@@ -36,9 +35,6 @@ _log = logging.getLogger(__name__)
 
 # Batches between two savings of progress.
 _SAVE_EVERY = 50
-
-# Steps of weather read at a time.
-_BLOCK = 1024
 
 # Days before a validation period that fill the stores.
 _VALIDATION_WARM_UP = 365
@@ -71,26 +67,23 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         first, last = min(first, start - _VALIDATION_WARM_UP), max(last, stop)
     with ForcingFile(Path(config.forcing.file), table.ids, config.forcing.variables, 86400) as file:
         first = max(first, file.start.astype("datetime64[D]"))
-        file.begin_at(first.astype("datetime64[s]"), (last + 1).astype("datetime64[s]"))
-        method: str = config.forcing.potential_evapotranspiration
-        if method == "auto":
-            known = bool(np.isfinite(table.latitude).all())
-            method = choose_pet(file.available, known)
-        preparation = Preparation(
-            method, table.ids, table.latitude, table.longitude, file.start, 86400
-        )
-        forcing = np.empty((file.steps, 3, len(table)), np.float32)
-        for step in range(0, file.steps, _BLOCK):
-            count = min(_BLOCK, file.steps - step)
-            weather = file.read(preparation.quantities, step, count)
-            forcing[step : step + count] = preparation.block(weather, step)
-    dates = first + np.arange(forcing.shape[0])
+    source = WeatherSource(
+        Path(config.forcing.file),
+        table,
+        config.forcing.variables,
+        config.forcing.potential_evapotranspiration,
+        86400,
+        first.astype("datetime64[s]"),
+        (last + 1).astype("datetime64[s]"),
+    )
+    forcing, dates = source.whole_days()
+    source.close()
     observed = config.observed
     flow = read_daily_flow(Path(observed.file), observed.variable, table.ids, dates)
     data = TrainingData(
         table.ids,
         dates,
-        forcing,
+        forcing.astype(np.float32),
         flow.astype(np.float32),
         {**table.attributes, "area": table.area},
         np.zeros(len(table), bool),
@@ -117,12 +110,8 @@ def _with_climate(data: TrainingData, config: TrainConfig) -> TrainingData:
         n for n in names if n in CLIMATE and (n not in data.attributes or source == "forcing")
     ]
     if missing and source != "table":
-        days = data.between(*config.split.train)
-        dates = data.dates[days]
-        day = day_of_year(dates)
-        rows = data.forcing[days].transpose(1, 0, 2).astype(float)
-        indices = climate_indices(rows[0], rows[1], rows[2], day)
-        data.attributes.update({name: indices[name] for name in missing})
+        climate = data.climate_of(*config.split.train).attributes
+        data.attributes.update({name: climate[name] for name in missing})
     absent = [name for name in names if name not in data.attributes]
     if absent:
         raise CatchmentError(

@@ -25,7 +25,7 @@ def folder(tmp_path):
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
     """Several blocks in a short run."""
-    monkeypatch.setattr("bmi_dhydro.component._AHEAD_STEPS", 16)
+    monkeypatch.setattr("bmi_dhydro.io.weather_source.AHEAD_STEPS", 16)
 
 
 def configured(folder, name, shared=True, extra=""):
