@@ -281,6 +281,88 @@ def evaluate(results: Path, observed: Path, out: Path, variable: str | None, war
 
 
 @main.command()
+@click.argument("geopackage", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--forcing",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Hourly weather of all divides (forcings.nc).",
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write.",
+)
+@click.option("--start", help="Of the run, ISO 8601 in UTC; that of the weather, unless given.")
+@click.option("--end", help="Of the run (not included); that of the weather, unless given.")
+@click.option(
+    "--climate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV of climate indices by id, where the weather is shorter than a year.",
+)
+@click.option("--model", default="default", show_default=True, help="Trained model.")
+@click.option(
+    "--fleet", is_flag=True, help="Instances read the weather themselves and share one engine."
+)
+@click.option(
+    "--multi",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON of another module's formulation that gives potential evapotranspiration.",
+)
+@click.option("--multi-output", help="What that module calls it; its main output, unless given.")
+@click.option("--output", multiple=True, help="Also let the engine write this output; repeatable.")
+@click.option(
+    "--vegetation",
+    type=click.Choice(["usgs", "modis"]),
+    default="usgs",
+    show_default=True,
+    help="Table that mode.IVGTYP refers to.",
+)
+@_explained
+def ngen(
+    geopackage: Path,
+    forcing: Path,
+    out: Path,
+    start: str | None,
+    end: str | None,
+    climate: Path | None,
+    model: str,
+    fleet: bool,
+    multi: Path | None,
+    multi_output: str | None,
+    output: tuple[str, ...],
+    vegetation: str,
+) -> None:
+    """Write a complete NextGen run for the divides of GEOPACKAGE, a hydrofabric 2.2.
+
+    \b
+    bmi-dhydro ngen gage-10154200_subset.gpkg --forcing forcings.nc --out my-run
+    cd my-run && ngen config/*.gpkg all config/*.gpkg all config/realization.json
+
+    The layout is that of NextGen in a Box; docs/nextgen.md explains every key.
+    """
+    from .config import parse_date
+    from .hosts.run_package import PackageOptions, write_run_package
+
+    options = PackageOptions(
+        model,
+        parse_date(start, "--start") if start else None,
+        parse_date(end, "--end") if end else None,
+        climate,
+        fleet,
+        multi,
+        multi_output,
+        output,
+        vegetation,
+    )
+    report = write_run_package(geopackage, forcing, out, options)
+    for note in report.notes:
+        click.echo(note)
+    click.echo(f"wrote {report.realization} and configurations of {report.divides} divides")
+
+
+@main.command()
 @click.argument("model_or_config", required=False, type=click.Path(path_type=Path))
 @_explained
 def info(model_or_config: Path | None) -> None:

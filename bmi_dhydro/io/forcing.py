@@ -23,7 +23,7 @@ from ..weather import (
     TEMPERATURE_EXTREMES,
     WIND,
 )
-from .netcdf import netcdf4
+from .netcdf import Reader, netcdf4
 
 # Names under which data sets keep a quantity: CF standard names, then variable names.
 _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
@@ -127,14 +127,12 @@ class ForcingFile:
         self, path: Path, ids: Sequence[str] | NDArray, names: Mapping[str, str], step_seconds: int
     ) -> None:
         self.path = path
-        self._data: Any = None
         if not path.exists():
             raise ForcingError(f"{path}: no such weather file")
         try:
-            self._data = netcdf4().Dataset(path)
+            self._reader = Reader(path)
         except OSError as error:
             raise ForcingError(f"{path}: not a readable NetCDF file ({error})") from None
-        self._data.set_auto_mask(True)
         self._wanted = np.asarray(ids)
         self.step_seconds = step_seconds
         self._variables = self._find_variables(names)
@@ -151,6 +149,14 @@ class ForcingFile:
         self.steps = times.size // self._per_step
         self._origin = 0
         self._conversions = {name: self._conversion(name) for name in self._variables}
+
+    def variable(self, quantity: str) -> str | None:
+        """Return the name of a quantity in the file, if it has it."""
+        return self._variables.get(quantity)
+
+    @property
+    def _data(self) -> Any:
+        return self._reader.data
 
     @property
     def available(self) -> tuple[str, ...]:
@@ -169,8 +175,7 @@ class ForcingFile:
 
     def close(self) -> None:
         """Close the file; reading is over."""
-        if self._data is not None and self._data.isopen():
-            self._data.close()
+        self._reader.close()
 
     def begin_at(self, start: np.datetime64, end: np.datetime64 | None) -> None:
         """Choose the period: `read` counts steps from `start`.

@@ -90,6 +90,10 @@ class WeatherSource:
         """Close the file; reading is over."""
         self._file.close()
 
+    def variable(self, quantity: str) -> str | None:
+        """Return the name of a quantity in the file, if it has it."""
+        return self._file.variable(quantity)
+
     def require(self, ids: NDArray) -> None:
         """Make sure that the file has these catchments.
 
