@@ -30,6 +30,12 @@ _CATCHMENT_GRID, _CELL_GRID, _LAG_GRID, _ONE_VALUE_GRID = 0, 1, 2, 3
 # Kind of the variables of `hosts.ngen`.
 PROTOCOL = "protocol"
 
+_ITEMSIZES = {
+    name: np.dtype(name).itemsize for name in ("float64", "float32", "int64", "int32", "uint8")
+}
+
+_OUTPUT_NAMES = tuple(item.name for item in OUTPUTS)
+
 # `update_until` forgives a time that misses a step by this share of it.
 _TOLERANCE = 1e-6
 
@@ -37,7 +43,7 @@ _TOLERANCE = 1e-6
 class _Variable:
     """What the interface says of a name, and how its values are reached."""
 
-    __slots__ = ("grid", "index", "kind", "type", "units", "values")
+    __slots__ = ("grid", "index", "itemsize", "kind", "type", "units", "values")
 
     def __init__(
         self,
@@ -53,7 +59,17 @@ class _Variable:
         self.grid = grid
         self.values = values
         self.type = kind_of_number
+        self.itemsize = _ITEMSIZES[kind_of_number]
         self.index = index
+
+
+# What every instance says of its published outputs: one table for all, so that a host with many
+# instances finds it in the processor's cache.
+_SHARED = {
+    name: _Variable("output", item.units, _CATCHMENT_GRID, None, "float64")
+    for item in OUTPUTS
+    for name in (item.name, *item.aliases)
+}
 
 
 class BmiDhydro(Bmi):
@@ -72,6 +88,7 @@ class BmiDhydro(Bmi):
         self._fast_inputs: dict[str, tuple[NDArray, float, float]] = {}
         self._fast_outputs: dict[str, NDArray] = {}
         self._never_set: set[str] = set()
+        self._input_names = tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
         self._protocols = Protocols(self._ready)
         self._time_step = 0.0
 
@@ -115,7 +132,8 @@ class BmiDhydro(Bmi):
         for row, item in enumerate(component.input_items):
             for name in (item.name, *item.aliases):
                 self._fast_inputs[name] = (component.inputs[row], item.lowest, item.highest)
-        self._never_set = {item.name for item in component.input_items}
+        self._input_names = tuple(item.name for item in component.input_items)
+        self._never_set = set(self._input_names)
         self._fast_outputs = {
             name: component.outputs[row]
             for row, item in enumerate(OUTPUTS)
@@ -226,19 +244,17 @@ class BmiDhydro(Bmi):
         return "bmi_dhydro"
 
     def get_input_item_count(self) -> int:
-        return len(self.get_input_var_names())
+        return len(self._input_names)
 
     def get_output_item_count(self) -> int:
-        return len(OUTPUTS)
+        return len(_OUTPUT_NAMES)
 
     def get_input_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Names that a host sets each step; none where the component reads its weather."""
-        if self._component is None:
-            return tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
-        return tuple(item.name for item in self._component.input_items)
+        return self._input_names
 
     def get_output_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(item.name for item in OUTPUTS)
+        return _OUTPUT_NAMES
 
     # ---- variables ------------------------------------------------------------------------
 
@@ -261,13 +277,19 @@ class BmiDhydro(Bmi):
         return self._variable(name).grid
 
     def get_var_type(self, name: str) -> str:
+        if name in _SHARED and self._component is not None:
+            return _SHARED[name].type
         return self._variable(name).type
 
     def get_var_units(self, name: str) -> str:
+        if name in _SHARED and self._component is not None:
+            return _SHARED[name].units
         return self._variable(name).units
 
     def get_var_itemsize(self, name: str) -> int:
-        return int(np.dtype(self._variable(name).type).itemsize)
+        if name in _SHARED and self._component is not None:
+            return _SHARED[name].itemsize
+        return self._variable(name).itemsize
 
     def get_var_nbytes(self, name: str) -> int:
         if name.startswith(PREFIX):
@@ -358,7 +380,10 @@ class BmiDhydro(Bmi):
         values = self._fast_outputs.get(name)
         if values is None:
             values = self._current(name).reshape(-1)
-        dest[:] = values[inds]
+        if values.size == 1 and len(inds) == 1 and inds[0] == 0:
+            dest[0] = values[0]
+        else:
+            dest[:] = values[inds]
         return dest
 
     def set_value(self, name: str, src: NDArray) -> None:
@@ -381,6 +406,11 @@ class BmiDhydro(Bmi):
             self._set_other(name, src)
             return
         values, lowest, highest = fast
+        if type(src) is np.ndarray and src.size == 1 and not self._never_set:
+            number = src.item()
+            if lowest <= number <= highest and values.size == 1:
+                values[0] = number
+                return
         source = src if type(src) is np.ndarray else np.asarray(src)
         if source.size != values.size:
             raise ValueError(f"{name} has {values.size} values, but {source.size} were given")

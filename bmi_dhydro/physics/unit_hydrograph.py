@@ -6,6 +6,7 @@ taken from hourly values whatever the step, so that a daily step routes what its
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -89,13 +90,17 @@ def hours_per_step(days: float) -> int:
     return max(1, round(days * 24))
 
 
+@cache
 def lag_times(days: float) -> NDArray:
     """Return the middles of the parts of the unit hydrograph, in days: shape (parts,)."""
     parts = hours_per_step(days)
     length = days / parts
-    return (np.arange(round(MEMORY_DAYS / length)) + 0.5) * length
+    times = (np.arange(round(MEMORY_DAYS / length)) + 0.5) * length
+    times.flags.writeable = False
+    return times
 
 
+@cache
 def lag_matrix(days: float) -> NDArray:
     """Return the matrix that turns shares per part into shares per step: shape (parts, lags).
 
@@ -108,4 +113,5 @@ def lag_matrix(days: float) -> NDArray:
     for start in range(parts):
         steps = (np.arange(count) + start) // parts
         np.add.at(matrix, (np.arange(count), steps), 1.0 / parts)
+    matrix.flags.writeable = False
     return matrix

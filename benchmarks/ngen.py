@@ -1,0 +1,268 @@
+"""What the component costs inside the NextGen engine: one table, with limits.
+
+    python benchmarks/ngen.py [--check]
+
+The calls are those of the engine for each catchment and step (see tests/hosts/replay.py), in
+a plain loop; the baseline is a module that does nothing, called in the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from table import Report
+
+from bmi_dhydro import BmiDhydro
+from bmi_dhydro.hosts.run_package import PackageOptions, write_run_package
+from bmi_dhydro.variables import INPUTS, OUTPUTS
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "nextgen"))
+from make_inputs import made_up_divides, write_climate, write_forcing, write_hydrofabric
+
+NAMES = [item.name for item in INPUTS[:3]]
+VALUES = [np.array([value]) for value in (0.3, 8.0, 0.1)]
+MAIN = OUTPUTS[0].name
+INSTANCES = 200
+FIRST = np.array([0], np.int32)
+
+_START_UP = """
+import sys, time
+from bmi_dhydro import BmiDhydro
+models, times, resident = [], [], []
+for number in range(1, int(sys.argv[2]) + 1):
+    begin = time.perf_counter()
+    model = BmiDhydro()
+    model.initialize(f"{sys.argv[1]}/config/cat_config/DHYDRO/cat-{number}.yml")
+    times.append(time.perf_counter() - begin)
+    models.append(model)
+    if number in (100, int(sys.argv[2])):
+        resident.append(int(next(x for x in open("/proc/self/status") if "VmRSS" in x).split()[1]))
+print((resident[1] - resident[0]) / (int(sys.argv[2]) - 100))
+print(sorted(times[1:])[len(times) // 2] * 1e3)
+"""
+
+
+class Nothing:
+    """A module that answers what the engine asks, and computes nothing."""
+
+    names: tuple[str, ...] = (MAIN,)
+    inputs: tuple[str, ...] = tuple(NAMES)
+
+    def __init__(self) -> None:
+        self._time = 0.0
+        self._values = {name: np.zeros(1) for name in (*self.names, *self.inputs)}
+
+    def get_current_time(self) -> float:
+        return self._time
+
+    def get_time_step(self) -> float:
+        return 3600.0
+
+    def get_input_var_names(self) -> tuple[str, ...]:
+        return self.inputs
+
+    def get_output_var_names(self) -> tuple[str, ...]:
+        return self.names
+
+    def get_input_item_count(self) -> int:
+        return len(self.inputs)
+
+    def get_output_item_count(self) -> int:
+        return len(self.names)
+
+    def get_var_type(self, name: str) -> str:
+        return "float64"
+
+    def get_var_itemsize(self, name: str) -> int:
+        return 8
+
+    def get_var_units(self, name: str) -> str:
+        return "m"
+
+    def set_value(self, name: str, src: np.ndarray) -> None:
+        self._values[name][:] = src
+
+    def update(self) -> None:
+        self._time += 3600.0
+
+    def get_value_at_indices(self, name: str, dest: np.ndarray, inds: np.ndarray) -> np.ndarray:
+        dest[:] = self._values[name][inds]
+        return dest
+
+
+def engine_step(model: Any, dest: np.ndarray) -> None:
+    """Make the calls of one catchment and step: metadata of inputs cached, no CSV outputs."""
+    model.get_current_time()
+    model.get_current_time()
+    for name, value in zip(model.get_input_var_names(), VALUES, strict=False):
+        model.set_value(name, value)
+    model.get_time_step()
+    model.update()
+    model.get_output_item_count()
+    model.get_output_var_names()
+    model.get_var_type(MAIN)
+    model.get_var_type(MAIN)
+    model.get_var_type(MAIN)
+    model.get_var_itemsize(MAIN)
+    model.get_var_itemsize(MAIN)
+    model.get_input_item_count()
+    model.get_input_var_names()
+    model.get_value_at_indices(MAIN, dest, FIRST)
+    model.get_var_units(MAIN)
+
+
+def microseconds(models: list[Any], call: Callable[[Any], object], steps: int) -> float:
+    """Return the median over steps of the time of one call, stepping all models in turn."""
+    times = []
+    for _ in range(steps):
+        begin = time.perf_counter()
+        for model in models:
+            call(model)
+        times.append(time.perf_counter() - begin)
+    return sorted(times)[steps // 2] / len(models) * 1e6
+
+
+def configured(folder: Path, number: int, method: str | None = None) -> Path:
+    path = folder / "config" / "cat_config" / "DHYDRO" / f"cat-{number}.yml"
+    if method is not None:
+        document = yaml.safe_load(path.read_text())
+        document["forcing"]["potential_evapotranspiration"] = method
+        path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def opened(folder: Path, count: int, method: str | None = None) -> list[BmiDhydro]:
+    models = []
+    for number in range(1, count + 1):
+        model = BmiDhydro()
+        model.initialize(str(configured(folder, number, method)))
+        models.append(model)
+    return models
+
+
+def resident_kilobytes() -> float:
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith("VmRSS"))
+    return float(line.split()[1])
+
+
+def stepping(report: Report, coupled: Path, fleet: Path) -> None:
+    dest = np.zeros(1)
+    baseline = microseconds(
+        [Nothing() for _ in range(INSTANCES)], lambda m: engine_step(m, dest), 50
+    )
+    report.row("a module that does nothing, all calls", f"{baseline:.2f} us", "1.0 x")
+    models = opened(coupled, INSTANCES, "forcing")
+    for name, call, limit in (
+        ("coupled, three inputs, all calls", lambda m: engine_step(m, dest), 12.0),
+        ("coupled, update alone", lambda m: m.update(), 6.0),
+    ):
+        ours = microseconds(models, call, 300)
+        row(report, name, ours, baseline, limit)
+    before = resident_kilobytes()
+    for _ in range(10_000 // 20):
+        for model in models[:20]:
+            engine_step(model, dest)
+    grown = resident_kilobytes() - before
+    report.row(
+        "memory after 10,000 more steps", f"{grown:+.0f} kB", "", limit="flat", kept=grown < 1024
+    )
+    together = opened(fleet, INSTANCES)
+    ours = microseconds(together, lambda m: engine_step(m, dest), 200)
+    row(report, "fleet, all calls, engine included", ours, baseline, 6.0)
+
+
+def row(report: Report, name: str, ours: float, baseline: float, limit: float) -> None:
+    ratio = f"{ours / baseline:.1f} x"
+    report.row(name, f"{ours:.2f} us", ratio, limit=f"<= {limit:g} us", kept=ours <= limit)
+
+
+def starting(report: Report, coupled: Path, fleet: Path) -> None:
+    for name, folder in (("coupled", coupled), ("fleet", fleet)):
+        begin = time.perf_counter()
+        result = subprocess.run(
+            [sys.executable, "-c", _START_UP, str(folder), "1000"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seconds = time.perf_counter() - begin
+        memory, each = (float(line) for line in result.stdout.split())
+        report.row(
+            f"{name}, initialize of one more instance",
+            f"{each:.2f} ms",
+            "",
+            limit="<= 3 ms",
+            kept=each <= 3.0,
+        )
+        report.row(
+            f"{name}, 1,000 instances from the start of the process",
+            f"{seconds:.1f} s",
+            "",
+            limit="<= 4 s",
+            kept=seconds <= 4.0,
+        )
+        report.row(
+            f"{name}, memory of one more instance",
+            f"{memory:.0f} kB",
+            "",
+            limit="<= 60 kB",
+            kept=memory <= 60.0,
+        )
+
+
+def package(report: Report, folder: Path) -> None:
+    divides = made_up_divides(10_000)
+    write_hydrofabric(folder / "many.gpkg", divides)
+    write_forcing(folder / "many.nc", divides, 2, 0)
+    write_climate(folder / "many.csv", divides, 0)
+    begin = time.perf_counter()
+    options = PackageOptions(climate=folder / "many.csv")
+    write_run_package(folder / "many.gpkg", folder / "many.nc", folder / "run", options)
+    seconds = time.perf_counter() - begin
+    report.row(
+        "run package of 10,000 divides",
+        f"{seconds:.1f} s",
+        "",
+        limit="<= 20 s",
+        kept=seconds <= 20.0,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a limit is missed")
+    check = parser.parse_args().check
+    os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+    report = Report(
+        "One catchment per instance, float64, 16 components, hourly",
+        ("", "measured", "against nothing", "limit"),
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        divides = made_up_divides(1000)
+        write_hydrofabric(folder / "h.gpkg", divides)
+        write_forcing(folder / "f.nc", divides, 30, 0)
+        write_climate(folder / "c.csv", divides, 0)
+        for kind in (False, True):
+            options = PackageOptions(climate=folder / "c.csv", fleet=kind)
+            target = folder / ("fleet" if kind else "coupled")
+            write_run_package(folder / "h.gpkg", folder / "f.nc", target, options)
+        stepping(report, folder / "coupled", folder / "fleet")
+        starting(report, folder / "coupled", folder / "fleet")
+        package(report, folder)
+    report.finish(check)
+
+
+if __name__ == "__main__":
+    main()
