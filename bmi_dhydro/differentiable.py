@@ -235,8 +235,8 @@ def _days(steps: int, per_day: int, position: int) -> list[tuple[int, int]]:
 def hydrograph(routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
     """Return the unit hydrograph of steps of `days` days: shape (catchments, lags)."""
     shape, route_delay, exponent = routing
-    times = torch.as_tensor(unit_hydrograph.lag_times(days), dtype=shape.dtype)
-    matrix = torch.as_tensor(unit_hydrograph.lag_matrix(days), dtype=shape.dtype)
+    times = torch.as_tensor(unit_hydrograph.lag_times(days).copy(), dtype=shape.dtype)
+    matrix = torch.as_tensor(unit_hydrograph.lag_matrix(days).copy(), dtype=shape.dtype)
     return _weights(shape, _delay(route_delay, exponent, area), times, matrix)
 
 

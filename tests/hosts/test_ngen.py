@@ -389,3 +389,24 @@ def test_the_thousandth_instance_costs_little(package):
     engine = Engine(folder, IDS)
     components = [engine.modules[name][0].bmi.component for name in IDS]
     assert len({id(component.trained) for component in components}) == 1
+
+
+# ---- the example ----------------------------------------------------------------------------
+
+
+def test_the_example_is_what_the_command_writes_and_runs(tmp_path):
+    run = EXAMPLE / "run"
+    write_run_package(
+        run / "config" / "hydrofabric.gpkg",
+        run / "forcings" / "forcings.nc",
+        tmp_path / "run",
+        PackageOptions(
+            climate=EXAMPLE / "climate.csv", outputs=("snowpack__liquid-equivalent_depth",)
+        ),
+    )
+    for path in sorted(run.rglob("*.*")):
+        if path.suffix in (".json", ".csv", ".yml"):
+            again = tmp_path / "run" / path.relative_to(run)
+            assert again.read_text() == path.read_text(), path
+    flows = Engine(run, ["cat-1", "cat-2", "cat-3"]).advance(240)
+    assert (flows > 0).any(axis=0).all()
