@@ -66,6 +66,22 @@ def load(source: str, name: str) -> dict[str, Any]:
     return namespace
 
 
+def load_file(source: str, name: str) -> dict[str, Any]:
+    """Execute generated source as a module in a file, which Triton reads again.
+
+    Arguments and result as `load`; where the cache folder cannot be written the file is temporary.
+    """
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    path = cache_folder() / f"{name}_{digest}.py"
+    try:
+        _write(path, source)
+    except OSError as error:
+        _log.info("kernels are printed anew in this process: %s", error)
+        path = Path(tempfile.mkdtemp(prefix="bmi_dhydro_")) / path.name
+        _write(path, source)
+    return _imported(path)
+
+
 def _imported(path: Path) -> dict[str, Any]:
     spec = importlib.util.spec_from_file_location(f"bmi_dhydro_{path.stem}", path)
     assert spec is not None

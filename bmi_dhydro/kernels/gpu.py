@@ -1,0 +1,220 @@
+"""The GPU kernel: Triton, compiled from the same step function and derived adjoint as the CPU's.
+
+Everything here is torch tensors. With `TRITON_INTERPRET=1` in the environment, set before the first
+kernel is made, they may be on the CPU: slow, for tests on machines without a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cache as memoised
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..physics import Process
+from . import cache
+from .gpu_source import module_source
+
+# Cells of a program: with 4 warps of 32 threads, two for each thread.
+CELLS_TOGETHER = 256
+WARPS = 4
+
+# Steps of a block whose states are kept for the adjoint all at once.
+SHORT = 64
+
+
+@memoised
+def _module(process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...]) -> dict[str, Any]:
+    source = module_source(process, outputs, dynamic)
+    return cache.load_file(source, f"{process.name}_gpu")
+
+
+def _launch(catchments: int, components: int) -> tuple[tuple[int], dict[str, int]]:
+    """Return the grid and the constants of a launch."""
+    lanes = 1 << (components - 1).bit_length()
+    together = max(1, CELLS_TOGETHER // lanes)
+    grid = (-(-catchments // together),)
+    constants = {
+        "COMPONENTS": components,
+        "CATCHMENTS": together,
+        "LANES": lanes,
+        "num_warps": WARPS,
+    }
+    return grid, constants
+
+
+def segment_length(steps: int) -> int:
+    """Return how many steps' states the adjoint keeps at a time: about the square root."""
+    return steps if steps <= SHORT else math.isqrt(steps - 1) + 1
+
+
+def advance(
+    process: Process,
+    outputs: Sequence[str],
+    forcing: Tensor,
+    parameters: Tensor,
+    state: Tensor,
+    rows: Tensor,
+    dynamic: Mapping[str, Tensor] | None = None,
+    starts: Tensor | None = None,
+) -> None:
+    """Advance all cells through a block of steps, in one launch.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`.
+    forcing : Tensor, shape (steps, forcings, catchments)
+    parameters : Tensor, shape (parameters, catchments, components)
+        Values per step.
+    state : Tensor, shape (states, catchments, components)
+        Changed in place.
+    rows : Tensor, shape (steps, outputs, catchments)
+        Written: means over components.
+    dynamic : mapping of Tensor, shape (steps, catchments, components), optional
+        Values per step of parameters that change with time, by name.
+    starts : Tensor, shape (segments, states, catchments, components), optional
+        Written: the states at the start of each segment of `segment_length(steps)` steps.
+    """
+    steps, _, catchments = forcing.shape
+    grid, constants = _launch(catchments, state.shape[2])
+    names = tuple(dynamic or ())
+    moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
+    forward = _module(process, tuple(outputs), names)["forward"]
+    forward[grid](
+        forcing,
+        parameters,
+        state,
+        rows,
+        moving,
+        state if starts is None else starts,
+        steps,
+        segment_length(steps),
+        catchments,
+        1.0 / state.shape[2],
+        KEEP=starts is not None,
+        **constants,
+    )
+
+
+def gradients(
+    process: Process,
+    outputs: Sequence[str],
+    forcing: Tensor,
+    parameters: Tensor,
+    starts: Tensor,
+    output_gradient: Tensor,
+    final_gradient: Tensor,
+    dynamic: Mapping[str, Tensor] | None = None,
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+    """Pull gradients of a block's outputs and final state back to what it started from.
+
+    Parameters
+    ----------
+    process, outputs, forcing, parameters, starts, dynamic
+        As `advance`, which has written `starts`.
+    output_gradient : Tensor, shape (steps, outputs, catchments)
+    final_gradient : Tensor, shape (states, catchments, components)
+
+    Returns
+    -------
+    forcing_gradient, parameter_gradient, state_gradient : Tensor
+        Shapes of `forcing`, `parameters` and `final_gradient`.
+    dynamic_gradient : dict of Tensor
+        By name, shape (steps, catchments, components).
+    """
+    steps, _, catchments = forcing.shape
+    components = final_gradient.shape[2]
+    grid, constants = _launch(catchments, components)
+    names = tuple(dynamic or ())
+    backward = _module(process, tuple(outputs), names)["backward"]
+    moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
+    moving_gradient = torch.empty_like(moving)
+    forcing_gradient = torch.empty_like(forcing)
+    parameter_gradient = torch.zeros_like(parameters)
+    state_gradient = final_gradient.clone(memory_format=torch.contiguous_format)
+    length = segment_length(steps)
+    trajectory = torch.empty(
+        (length, *final_gradient.shape), dtype=forcing.dtype, device=forcing.device
+    )
+    for number in reversed(range(len(starts))):
+        part = slice(number * length, min((number + 1) * length, steps))
+        backward[grid](
+            forcing[part],
+            parameters,
+            starts[number],
+            moving[part],
+            trajectory,
+            output_gradient[part],
+            forcing_gradient[part],
+            parameter_gradient,
+            state_gradient,
+            moving_gradient[part],
+            part.stop - part.start,
+            catchments,
+            1.0 / components,
+            **constants,
+        )
+    by_name = dict(zip(names, moving_gradient.unbind(1), strict=True)) if names else {}
+    return forcing_gradient, parameter_gradient, state_gradient, by_name
+
+
+class _Block(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        process: Process,
+        outputs: tuple[str, ...],
+        names: tuple[str, ...],
+        forcing: Tensor,
+        parameters: Tensor,
+        state: Tensor,
+        *dynamic: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        steps, _, catchments = forcing.shape
+        forcing, parameters = forcing.contiguous(), parameters.contiguous()
+        final = state.detach().clone(memory_format=torch.contiguous_format)
+        rows = torch.empty(
+            (steps, len(outputs), catchments), dtype=state.dtype, device=state.device
+        )
+        segments = -(-steps // segment_length(steps))
+        starts = torch.empty((segments, *state.shape), dtype=state.dtype, device=state.device)
+        moving = dict(zip(names, dynamic, strict=True))
+        advance(process, outputs, forcing, parameters, final, rows, moving, starts)
+        ctx.process, ctx.outputs, ctx.names = process, outputs, names
+        ctx.save_for_backward(forcing, parameters, starts, *dynamic)
+        return rows, final
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
+        forcing, parameters, starts, *dynamic = ctx.saved_tensors
+        to_forcing, to_parameters, to_state, to_dynamic = gradients(
+            ctx.process,
+            ctx.outputs,
+            forcing,
+            parameters,
+            starts,
+            gradient[0].contiguous(),
+            gradient[1].contiguous(),
+            dict(zip(ctx.names, dynamic, strict=True)),
+        )
+        moved = [to_dynamic[name] for name in ctx.names]
+        return (None, None, None, to_forcing, to_parameters, to_state, *moved)
+
+
+def run_process(
+    process: Process,
+    outputs: Sequence[str],
+    forcing: Tensor,
+    parameters: Tensor,
+    state: Tensor,
+    dynamic: Mapping[str, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Run a block of steps, differentiable; as `reference.run_process`, on a GPU."""
+    names = tuple(dynamic or ())
+    values = [dynamic[name].contiguous() for name in names] if dynamic else []
+    return _Block.apply(process, tuple(outputs), names, forcing, parameters, state, *values)
