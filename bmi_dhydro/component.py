@@ -191,18 +191,22 @@ class Component:
         for warning in self.trained.check(self.catchments.ids, attributes):
             warnings.warn(warning, ExtrapolationWarning, stacklevel=5)
         process, routing = self.trained.parameters(attributes)
-        model = Model(
-            self.trained.layout.process,
-            process,
-            routing,
-            self.catchments.area,
-            step_seconds=config.step_seconds,
-            kernel=config.kernel,
-            dtype=config.dtype,
-            threads=config.threads,
-            routed=config.routing != "none",
-            dynamics=self.trained.dynamics(attributes, SECONDS_PER_DAY // config.step_seconds),
-        )
+        try:
+            model = Model(
+                self.trained.layout.process,
+                process,
+                routing,
+                self.catchments.area,
+                step_seconds=config.step_seconds,
+                kernel="gpu" if config.device != "cpu" else config.kernel,
+                device=config.device,
+                dtype=config.dtype,
+                threads=config.threads,
+                routed=config.routing != "none",
+                dynamics=self.trained.dynamics(attributes, SECONDS_PER_DAY // config.step_seconds),
+            )
+        except ValueError as error:
+            raise ConfigError(f"device: {error}") from None
         if config.parameter_file is not None:
             path = Path(config.parameter_file)
             count = parameter_file.apply(path, model, self.catchments.ids)
@@ -254,6 +258,7 @@ class Component:
         nothing = np.empty((0, *self.rows.shape), dtype=self.model.dtype)
         self._block = Block(0, np.empty((0, 3, count)), nothing, {})
         self._cursor = 0
+        self._watched = False
         self.done = 0
         self.history: History | None = None
         if config.history:
@@ -336,6 +341,8 @@ class Component:
         else:
             self._step_with_host()
         self.done += 1
+        if self._watched:
+            self._take_state()
         if self.history is not None:
             self.history.after_step(self.inputs, self._forcing[0])
         self.publish(self.rows, self._forcing[0], self.outputs)
@@ -427,6 +434,7 @@ class Component:
         To be called before states are read.
         """
         block = self._block
+        self.model.fetch()
         if self._cursor == len(block.rows):
             return
         self.go_to(block, self._cursor, block.memory)
@@ -513,13 +521,20 @@ class Component:
     def changing(self) -> None:
         """Get ready for a change of states or parameters from outside."""
         self.synchronise()
+        self._take_state()
         if self.history is not None:
             self.history.forget()
+
+    def _take_state(self) -> None:
+        """Let the model take its state from the host's array, which a host may change."""
+        _ = self.model.state
 
     def pin(self) -> None:
         """Compute one step at a time from now on, since a host looks at the states themselves."""
         self.synchronise()
         self._longest_block = self._block_length = 1
+        self._watched = True
+        self._take_state()
 
     # ---- changing -------------------------------------------------------------------------
 

@@ -88,6 +88,9 @@ class Config(Section, frozen=True):
     """Period and step."""
     kernel: Literal["cpu", "reference"] = "cpu"
     """What executes the equations."""
+    device: str = "cpu"
+    """Where states and parameters are: `cpu`, `cuda:n` or `cuda` (of several GPUs that of the
+    process' rank on its machine). A GPU takes the gpu kernel, and needs triton."""
     threads: int | None = None
     """Threads of the cpu kernel; all processors of the process, unless given."""
     dtype: Literal["float64", "float32"] = "float64"
@@ -294,6 +297,8 @@ def _check(config: Config) -> None:
         raise ConfigError("forcing.variables: goes with forcing.file")
     if config.fleet:
         _check_fleet(config)
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", config.device):
+        raise ConfigError(f"device: {config.device!r} is unknown; write cpu, cuda or cuda:0")
     if config.history < 0:
         raise ConfigError(f"history: {config.history} is less than zero")
     if config.threads is not None and config.threads < 1:

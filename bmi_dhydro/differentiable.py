@@ -235,14 +235,16 @@ def _days(steps: int, per_day: int, position: int) -> list[tuple[int, int]]:
 def hydrograph(routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
     """Return the unit hydrograph of steps of `days` days: shape (catchments, lags)."""
     shape, route_delay, exponent = routing
-    times = torch.as_tensor(unit_hydrograph.lag_times(days).copy(), dtype=shape.dtype)
-    matrix = torch.as_tensor(unit_hydrograph.lag_matrix(days).copy(), dtype=shape.dtype)
+    times, matrix = (
+        torch.tensor(values, dtype=shape.dtype, device=shape.device)
+        for values in (unit_hydrograph.lag_times(days), unit_hydrograph.lag_matrix(days))
+    )
     return _weights(shape, _delay(route_delay, exponent, area), times, matrix)
 
 
 def initial_state(process: Process, parameters: Tensor) -> Tensor:
     """Return the stores that a model starts from: shape (states, catchments, components)."""
-    values = torch.tensor([item.initial for item in process.states], dtype=parameters.dtype)
+    values = parameters.new_tensor([item.initial for item in process.states])
     return values[:, None, None].expand(-1, *parameters.shape[1:]).contiguous()
 
 

@@ -34,7 +34,9 @@ class Model:
         In km2.
     step_seconds : int
         Length of a step; must divide a day.
-    kernel : {"cpu", "reference"}
+    kernel : {"cpu", "reference", "gpu"}
+    device : str
+        Of the gpu kernel: `cuda` or `cuda:n`.
     dtype : float32 or float64
     threads : int, optional
         All processors of this process, unless given.
@@ -48,7 +50,7 @@ class Model:
     Attributes
     ----------
     state : array, shape (states, catchments, components)
-        In mm; may be changed in place.
+        In mm; may be changed in place before the next step. On a GPU, ask for it again after one.
     steps : int
         Steps done.
     """
@@ -66,6 +68,7 @@ class Model:
         outputs: Sequence[str] | None = None,
         routed: bool = True,
         dynamics: Dynamics | None = None,
+        device: str = "cuda",
     ) -> None:
         if step_seconds <= 0 or SECONDS_PER_DAY % step_seconds:
             raise ValueError(
@@ -101,25 +104,32 @@ class Model:
         self._weights = np.ones((catchments, lags), dtype=self.dtype)
         self._pending = np.zeros((catchments, lags), dtype=self.dtype)
         self._lags = lags
-        self._rescale(slice(None))
-        initial = np.array([state.initial for state in process.states], dtype=self.dtype)
-        self.state = np.empty((len(initial), catchments, components), dtype=self.dtype)
-        self.state[:] = initial[:, None, None]
         self.steps = 0
         self._kernel = make_kernel(
-            kernel, process, self.outputs, components, self.dtype, threads, self._dynamic_names
+            kernel,
+            process,
+            self.outputs,
+            components,
+            self.dtype,
+            threads,
+            self._dynamic_names,
+            device,
         )
+        self._rescale(slice(None))
+        initial = np.array([state.initial for state in process.states], dtype=self.dtype)
+        self._state = np.empty((len(initial), catchments, components), dtype=self.dtype)
+        self._state[:] = initial[:, None, None]
         self._single = np.empty((1, len(self.outputs), catchments), dtype=self.dtype)
 
     @property
     def catchments(self) -> int:
         """Number of catchments."""
-        return self.state.shape[1]
+        return self._state.shape[1]
 
     @property
     def components(self) -> int:
         """Number of parallel parameter sets of a catchment."""
-        return self.state.shape[2]
+        return self._state.shape[2]
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -143,12 +153,25 @@ class Model:
         return (*self.process.parameters, *unit_hydrograph.PARAMETERS)
 
     @property
+    def state(self) -> NDArray:
+        self.fetch()
+        self._kernel.forget_state()
+        return self._state
+
+    def fetch(self) -> None:
+        """Bring the state up, where it is on a GPU: what `state` has returned is current then."""
+        self._kernel.fetch(self._state, self._pending, self._position)
+
+    @property
     def pending(self) -> NDArray:
         """Flows yet to leave, mm per step, the next one first: shape (catchments, lags)."""
+        self.fetch()
         return np.roll(self._pending, -self._position, axis=1)
 
     @pending.setter
     def pending(self, values: ArrayLike) -> None:
+        self.fetch()
+        self._kernel.forget_state()
         self._pending[...] = np.roll(np.asarray(values), self._position, axis=1)
 
     @property
@@ -187,6 +210,7 @@ class Model:
 
     def _rescale(self, catchments: slice | NDArray) -> None:
         """Turn daily parameters into those of a step, once; the only place that does."""
+        self._kernel.forget_parameters()
         days = self.step_seconds / SECONDS_PER_DAY
         for k, parameter in enumerate(self.process.parameters):
             daily = self._daily[k, catchments].astype(float)
@@ -263,7 +287,7 @@ class Model:
         self._kernel.run(
             forcing,
             self._per_step,
-            self.state,
+            self._state,
             self._weights,
             self._pending,
             self.steps % self._lags,
@@ -280,7 +304,8 @@ class Model:
         dict of array
             `state`, `pending`, and, with dynamic parameters, those of `Dynamics.memory`.
         """
-        arrays = {"state": self.state.copy(), "pending": self.pending}
+        pending = self.pending  # brings the state up too
+        arrays = {"state": self._state.copy(), "pending": pending}
         if self.dynamics is not None:
             arrays.update(self.dynamics.memory())
         return arrays
@@ -326,5 +351,6 @@ class Model:
 
     def stored(self) -> NDArray:
         """Return the water in all stores, routing included, in mm: shape (catchments,)."""
-        stores = self.state.sum(axis=0, dtype=float).mean(axis=1)
+        self.fetch()
+        stores = self._state.sum(axis=0, dtype=float).mean(axis=1)
         return stores + self._pending.sum(axis=1, dtype=float)

@@ -1,7 +1,7 @@
 """How equations are executed.
 
-`reference` (torch, slow, differentiable by autograd) and `cpu` (Numba) run the same step functions
-of `physics`; `autograd` makes the compiled ones differentiable.
+`reference` (torch, slow, differentiable by autograd), `cpu` (Numba) and `gpu` (Triton) run the same
+step functions of `physics`; `autograd` and `gpu` make the compiled ones differentiable.
 """
 
 from __future__ import annotations
@@ -13,11 +13,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..physics import Process
 
-KERNELS = ("cpu", "reference")
+KERNELS = ("cpu", "reference", "gpu")
 
 
 class Kernel(Protocol):
-    """What `Model` needs of a kernel; see `cpu.CpuKernel.run`."""
+    """What `Model` needs of a kernel; see `cpu.CpuKernel`."""
+
+    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None: ...
+
+    def forget_state(self) -> None: ...
+
+    def forget_parameters(self) -> None: ...
 
     def run(
         self,
@@ -40,19 +46,22 @@ def make_kernel(
     dtype: DTypeLike,
     threads: int | None,
     dynamic: Sequence[str] = (),
+    device: str = "cuda",
 ) -> Kernel:
     """Make a kernel by name; only then is what it needs imported.
 
     Parameters
     ----------
-    name : {"cpu", "reference"}
+    name : {"cpu", "reference", "gpu"}
     process, outputs, components, dtype, threads, dynamic
         As `cpu.CpuKernel`.
+    device : str
+        Of the gpu kernel; see `resident.device_of`.
 
     Raises
     ------
     ValueError
-        If the name is unknown.
+        If the name is unknown, or there is no such device.
     """
     if name == "cpu":
         from .cpu import CpuKernel
@@ -62,4 +71,8 @@ def make_kernel(
         from .reference import ReferenceKernel
 
         return ReferenceKernel(process, outputs, components, dtype, threads, dynamic)
+    if name == "gpu":
+        from .resident import GpuKernel, device_of
+
+        return GpuKernel(process, outputs, components, dtype, dynamic, device_of(device))
     raise ValueError(f"kernel {name!r} is unknown; known: {', '.join(KERNELS)}")

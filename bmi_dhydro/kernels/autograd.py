@@ -83,7 +83,14 @@ def run_process(
     state: Tensor,
     dynamic: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Run a block of steps, differentiable; as `reference.run_process`, compiled."""
+    """Run a block of steps, differentiable; as `reference.run_process`, compiled.
+
+    Where the tensors are decides whether the CPU or the GPU kernel does it.
+    """
+    if forcing.is_cuda:
+        from .gpu import run_process as run_on_gpu
+
+        return run_on_gpu(process, outputs, forcing, parameters, state, dynamic)
     names = tuple(dynamic or ())
     values = torch.stack(list(dynamic.values()), dim=2) if dynamic else None
     return _Block.apply(process, tuple(outputs), names, forcing, parameters, state, values)

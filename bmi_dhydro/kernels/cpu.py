@@ -425,6 +425,15 @@ class CpuKernel:
         self._serial = self._loop.serial
         self.threads = threads or default_threads()
 
+    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None:
+        """Do nothing: the host's arrays are the kernel's."""
+
+    def forget_state(self) -> None:
+        """Do nothing, see `fetch`."""
+
+    def forget_parameters(self) -> None:
+        """Do nothing, see `fetch`."""
+
     def run(
         self,
         forcing: NDArray,

@@ -127,6 +127,15 @@ class ReferenceKernel:
         averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
         self._averaged = list(dict.fromkeys([process.runoff, *averaged]))
 
+    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None:
+        """Do nothing: the host's arrays are the kernel's."""
+
+    def forget_state(self) -> None:
+        """Do nothing, see `fetch`."""
+
+    def forget_parameters(self) -> None:
+        """Do nothing, see `fetch`."""
+
     @torch.no_grad()
     def run(
         self,
