@@ -24,7 +24,13 @@ from .physics import PROCESSES, with_learned_curves
 
 FORMAT = "bmi_dhydro trained model"
 FORMAT_VERSION = 1
-DEFAULT = Path(__file__).parent / "checkpoints" / "hbv_mopex.safetensors"
+
+# Trained models that come with the package, by the names that configurations give them.
+_FOLDER = Path(__file__).parent / "checkpoints"
+SHIPPED = {
+    "default": _FOLDER / "hbv_mopex.safetensors",
+    "dynamic": _FOLDER / "hbv_mopex_dynamic.safetensors",
+}
 
 # An attribute further than this beyond the range of training, in units of that range, is reported.
 FAR_OUTSIDE = 0.25
@@ -207,12 +213,13 @@ class TrainedModel:
             temporary.chmod(0o644)
 
 
-def load(path: Path | None = None) -> TrainedModel:
-    """Read a trained model; the one that comes with the package unless `path` is given.
+def load(model: str | Path = "default") -> TrainedModel:
+    """Read a trained model.
 
     Parameters
     ----------
-    path : Path, optional
+    model : str or Path
+        A name in `SHIPPED`, or a file.
 
     Returns
     -------
@@ -225,7 +232,7 @@ def load(path: Path | None = None) -> TrainedModel:
         If the file is missing, damaged, of another format or version, or of a process model
         that this version does not have.
     """
-    file = Path(path) if path is not None else DEFAULT
+    file = SHIPPED[model] if isinstance(model, str) and model in SHIPPED else Path(model)
     try:
         status = file.stat()
     except OSError as error:

@@ -363,15 +363,15 @@ def ngen(
 
 
 @main.command()
-@click.argument("model_or_config", required=False, type=click.Path(path_type=Path))
+@click.argument("model_or_config", default="default")
 @_explained
-def info(model_or_config: Path | None) -> None:
-    """Describe a trained model (.safetensors) or a configuration (.yaml); the default model if
-    neither is given."""
+def info(model_or_config: str) -> None:
+    """Describe a trained model (default, dynamic, or a .safetensors file): where it comes from, how
+    good it is, what it needs and gives; or check and describe a configuration (.yaml)."""
     from .information import describe_config, describe_model
 
-    if model_or_config is not None and model_or_config.suffix in (".yaml", ".yml"):
-        describe_config(model_or_config)
+    if model_or_config.endswith((".yaml", ".yml")):
+        describe_config(Path(model_or_config))
     else:
         describe_model(model_or_config)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from . import checkpoint, parameter_file, state
 from .attributes import ATTRIBUTES, CLIMATE
 from .catchments import Catchments, read_table
-from .config import Config, parse_date
+from .config import Config, SaveStateConfig, parse_date
 from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
 from .history import History
 from .io.weather_source import WeatherSource, longest_block
@@ -103,9 +103,7 @@ class Component:
 
     def __init__(self, config: Config, trained: checkpoint.TrainedModel | None = None) -> None:
         self.config = config
-        self.trained = trained or checkpoint.load(
-            None if config.model == "default" else Path(config.model)
-        )
+        self.trained = trained or checkpoint.load(config.model)
         self._source: WeatherSource | None = None
         self._results: ResultsWriter | None = None
         try:
@@ -146,13 +144,14 @@ class Component:
         self._complete_climate(config)
         self.model = self._make_model(config)
         if config.initial_state is not None:
-            state.restore(
-                Path(config.initial_state),
-                self.model,
-                self.trained.fingerprint,
-                self.catchments.ids,
-            )
+            self._restore(Path(config.initial_state), config.carry_over)
         self._make_arrays(config)
+        if config.spin_up is not None:
+            from .spin_up import spin_up
+
+            cycles = spin_up(self, config.spin_up)
+            self.account = WaterAccount(self.model.stored())
+            _log.info("spin-up: %d repetitions", cycles)
         if config.output.file is not None:
             self._open_results(config)
 
@@ -259,6 +258,8 @@ class Component:
         self._block = Block(0, np.empty((0, 3, count)), nothing, {})
         self._cursor = 0
         self._watched = False
+        self._save = config.save_state_section
+        self._saved: dict[int, Path] = {}
         self.done = 0
         self.history: History | None = None
         if config.history:
@@ -348,6 +349,20 @@ class Component:
         self.publish(self.rows, self._forcing[0], self.outputs)
         if self._results is not None:
             self._results.write(np.stack(self._written))
+        if self._save is not None and self._to_next_save() == self._save_steps:
+            self._save_state(self._save)
+
+    @property
+    def _save_steps(self) -> int:
+        """Steps between two saves; 0 where only the end is saved."""
+        if self._save is None or self._save.every is None:
+            return 0
+        return self._save.every_seconds // self.model.step_seconds
+
+    def _to_next_save(self) -> int:
+        """Return how many steps it is to the next save: all of an interval just after one."""
+        steps = self._save_steps
+        return steps - self.done % steps if steps else -1
 
     def publish(self, rows: NDArray, forcing: NDArray, outputs: NDArray) -> None:
         """Write the outputs of a step, and book what went in and out.
@@ -395,11 +410,16 @@ class Component:
             f"{item.highest:g} {item.units}; the step was not done"
         )
 
+    @property
+    def time(self) -> np.datetime64 | None:
+        """Start of the next step, where the start of the run is known."""
+        if self.start is None:
+            return None
+        return self.start + np.timedelta64(self.done * self.model.step_seconds, "s")
+
     def moment(self) -> str:
         """Return the time of the next step, as people write it."""
-        if self.start is None:
-            return f"step {self.done}"
-        return str(self.start + np.timedelta64(self.done * self.model.step_seconds, "s"))
+        return f"step {self.done}" if self.time is None else str(self.time)
 
     def _step_ahead(self) -> None:
         if self._cursor == len(self._block.rows):
@@ -420,6 +440,9 @@ class Component:
         source = self._source
         assert source is not None
         count = min(self._block_length, source.steps - self.done)
+        if self._save_steps:
+            # A block ends where a state is saved, so that nothing is computed twice.
+            count = min(count, self._to_next_save())
         if count <= 0:
             raise ForcingError(f"{source.path}: the run ended at {self.moment()}")
         forcing = source.read(self.done, count)
@@ -475,6 +498,11 @@ class Component:
         outputs[...], rows[...] = self.outputs, self.rows
         self.outputs, self.rows = outputs, rows
         self._step_rows = rows[None]
+
+    @property
+    def block_steps(self) -> int:
+        """How many steps are computed at a time at most."""
+        return self._longest_block
 
     @property
     def source(self) -> WeatherSource:
@@ -593,15 +621,34 @@ class Component:
         if self._results is not None:
             self._results.close()
             self._results = None
-        if self.config.save_state is not None:
-            self.synchronise()
-            state.save(
-                Path(self.config.save_state),
-                self.model,
-                self.trained.fingerprint,
-                self.catchments.ids,
-            )
+        if self._save is not None and self.done not in self._saved:
+            self._save_state(self._save)
         self.abandon()
+
+    def _restore(self, path: Path, carry_over: bool) -> None:
+        """Start from a state file; a state of another time than the start is said so."""
+        from .io import state_file
+
+        ids = self.catchments.ids
+        saved = state_file.restore(path, self.model, self.trained.fingerprint, ids, carry_over)
+        if saved.time is not None and self.start is not None and saved.time != self.start:
+            _log.warning("%s: is of %s, but the run starts at %s", path, saved.time, self.start)
+
+    def _save_state(self, wanted: SaveStateConfig) -> None:
+        """Write a state file, and remove those that are no longer to be kept."""
+        from .io import state_file
+
+        self.synchronise()
+        moment = self.moment() if self.start is None else self.time
+        path = Path(wanted.path.replace("{time}", str(moment).replace(":", "").replace(" ", "_")))
+        ids = self.catchments.ids
+        state_file.save(path, self.model, self.trained.fingerprint, ids, self.time)
+        self._saved[self.done] = path
+        if wanted.keep:
+            for step in list(self._saved)[: -wanted.keep]:
+                old = self._saved.pop(step)
+                if old != path:
+                    old.unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Let go of files; unfinished results are removed."""

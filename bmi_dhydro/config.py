@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import yaml
 
+from .checkpoint import SHIPPED
 from .errors import ConfigError, nearest
 
 
@@ -75,13 +76,41 @@ class OutputConfig(Section, frozen=True):
     potential evapotranspiration, unless given."""
 
 
+class SpinUpConfig(Section, frozen=True):
+    """Filling the stores before the run."""
+
+    years: int = 1
+    """How many of the first years of the run to repeat."""
+    tolerance: float = 1.0
+    """Repeat until the water in all stores changes by less than this in a repetition, in mm."""
+    most: int = 50
+    """Repetitions after which to go on all the same, with a warning."""
+
+
+class SaveStateConfig(Section, frozen=True):
+    """States to save during a run, and at its end."""
+
+    path: str
+    """NetCDF file; `{time}` in it is replaced by the time of the state."""
+    every: str | None = None
+    """Time between two saves, counted from the start: 1d, 6h, ...; only the end, unless given."""
+    keep: int = 0
+    """How many of the last states of this run to keep; 0 keeps all."""
+
+    @property
+    def every_seconds(self) -> int:
+        """Seconds between two saves; 0 where only the end is saved."""
+        return 0 if self.every is None else parse_duration(self.every, "save_state.every")
+
+
 class Config(Section, frozen=True):
     """A run of the component."""
 
     catchments: CatchmentsConfig
     """Which catchments."""
     model: str = "default"
-    """Trained model: `default` (comes with the package) or a `.safetensors` file."""
+    """Trained model: one that comes with the package (`default`; `dynamic`, whose parameters move
+    from day to day: better, and slower), or a `.safetensors` file."""
     forcing: ForcingConfig = ForcingConfig()
     """Weather."""
     time: TimeConfig = TimeConfig()
@@ -105,8 +134,14 @@ class Config(Section, frozen=True):
     are computed together; needs `forcing.file`."""
     initial_state: str | None = None
     """State file to start from; nearly empty stores, unless given."""
-    save_state: str | None = None
-    """State file to write when the run ends."""
+    spin_up: SpinUpConfig | None = None
+    """Repeat the first years of the run until the stores no longer change, then begin; the result
+    is kept in the cache folder for the next run of the same. Instead of `initial_state`."""
+    carry_over: bool = False
+    """Whether `initial_state` may be of another trained model of the same process: its stores are
+    taken over, and nothing else."""
+    save_state: str | SaveStateConfig | None = None
+    """State file to write when the run ends, or what to save more often."""
     output: OutputConfig = OutputConfig()
     """What to write."""
     history: int = 0
@@ -117,6 +152,13 @@ class Config(Section, frozen=True):
     parameters: dict[str, float | list[float]] = {}
     """Values that replace those of the network, by parameter name: one for all, or one for each
     component."""
+
+    @property
+    def save_state_section(self) -> SaveStateConfig | None:
+        """What to save, written either way."""
+        if isinstance(self.save_state, str):
+            return SaveStateConfig(path=self.save_state)
+        return self.save_state
 
     @property
     def step_seconds(self) -> int:
@@ -136,12 +178,24 @@ def parse_step(text: str) -> int:
     ConfigError
         If it is no length of time or does not divide a day.
     """
-    match = _STEP.fullmatch(text.strip())
-    if not match:
-        raise ConfigError(f"time.step: {text!r} is no step; write 1d, 6h, 1h, 15min, ...")
-    seconds = int(match[1] or 1) * _SECONDS[match[2][0]]
-    if seconds == 0 or 86400 % seconds:
+    seconds = parse_duration(text, "time.step")
+    if 86400 % seconds:
         raise ConfigError(f"time.step: {text!r} does not divide a day")
+    return seconds
+
+
+def parse_duration(text: str, key: str) -> int:
+    """Return the seconds of a length of time such as `1d`, `6h`, `15min`.
+
+    Raises
+    ------
+    ConfigError
+        If it is none; names `key`.
+    """
+    match = _STEP.fullmatch(text.strip())
+    seconds = int(match[1] or 1) * _SECONDS[match[2][0]] if match else 0
+    if not seconds:
+        raise ConfigError(f"{key}: {text!r} is no length of time; write 1d, 6h, 1h, 15min, ...")
     return seconds
 
 
@@ -255,14 +309,44 @@ def _resolved(config: Config, folder: Path) -> Config:
     replace = msgspec.structs.replace
     return replace(
         config,
-        model=config.model if config.model == "default" else resolved(config.model, folder),
+        model=config.model if config.model in SHIPPED else resolved(config.model, folder),
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
         output=replace(config.output, file=resolved(config.output.file, folder)),
         parameter_file=resolved(config.parameter_file, folder),
         initial_state=resolved(config.initial_state, folder),
-        save_state=resolved(config.save_state, folder),
+        save_state=_resolved_save(config.save_state, folder),
     )
+
+
+def _resolved_save(
+    wanted: str | SaveStateConfig | None, folder: Path
+) -> str | SaveStateConfig | None:
+    if isinstance(wanted, SaveStateConfig):
+        return msgspec.structs.replace(wanted, path=resolved(wanted.path, folder))
+    return resolved(wanted, folder)
+
+
+def _check_spin_up(config: Config, wanted: SpinUpConfig) -> None:
+    if config.forcing.file is None:
+        raise ConfigError("spin_up: needs forcing.file; a host can restore a state instead")
+    if config.initial_state is not None:
+        raise ConfigError("spin_up: give either it or initial_state")
+    for key in ("years", "tolerance", "most"):
+        if getattr(wanted, key) <= 0:
+            raise ConfigError(f"spin_up.{key}: {getattr(wanted, key)} is not more than zero")
+
+
+def _check_save(wanted: SaveStateConfig, step_seconds: int) -> None:
+    if wanted.every is None:
+        return
+    if wanted.every_seconds % step_seconds:
+        raise ConfigError(f"save_state.every: {wanted.every!r} is no multiple of time.step")
+    if "{time}" not in wanted.path and wanted.keep != 1:
+        raise ConfigError(
+            f"save_state.path: {wanted.path!r} would be written again and again; put {{time}} into "
+            "it, or set keep: 1"
+        )
 
 
 def _check_fleet(config: Config) -> None:
@@ -299,6 +383,12 @@ def _check(config: Config) -> None:
         _check_fleet(config)
     if not re.fullmatch(r"cpu|cuda(:\d+)?", config.device):
         raise ConfigError(f"device: {config.device!r} is unknown; write cpu, cuda or cuda:0")
+    if config.save_state_section is not None:
+        _check_save(config.save_state_section, config.step_seconds)
+    if config.spin_up is not None:
+        _check_spin_up(config, config.spin_up)
+    if config.carry_over and config.initial_state is None:
+        raise ConfigError("carry_over: goes with initial_state")
     if config.history < 0:
         raise ConfigError(f"history: {config.history} is less than zero")
     if config.threads is not None and config.threads < 1:

@@ -7,21 +7,21 @@ from pathlib import Path
 import click
 
 from .attributes import ATTRIBUTES
-from .checkpoint import DEFAULT, load
+from .checkpoint import load
 from .component import Component
 from .config import read_config
 from .variables import OUTPUTS
 
 
-def describe_model(path: Path | None) -> None:
-    """Print what a trained model is, expects and can do; the default one unless given."""
+def describe_model(name: str) -> None:
+    """Print what a trained model is, expects and can do; `name` is as for `checkpoint.load`."""
     from rich.console import Console
     from rich.table import Table
 
-    model = load(path)
+    model = load(name)
     console = Console()
     about, process = model.about, model.layout.process
-    console.print(f"[bold]{about.get('name', 'trained model')}[/], {path or DEFAULT}")
+    console.print(f"[bold]{about.get('name', 'trained model')}[/], {name}")
     console.print(f"fingerprint {model.fingerprint}, licence {about.get('licence', 'not stated')}")
     console.print(f"{process.long_name}; {model.layout.components} components; {process.reference}")
     training, skill = about.get("training", {}), about.get("skill", {})
@@ -52,8 +52,9 @@ def describe_model(path: Path | None) -> None:
     for heading in ("parameter", "units", "bounds", "meaning"):
         table.add_column(heading)
     for parameter in process.parameters:
+        moves = "changes daily: " if parameter.name in model.layout.dynamic else ""
         bounds = f"{parameter.lower:g} to {parameter.upper:g}"
-        table.add_row(parameter.name, parameter.units, bounds, parameter.long_name)
+        table.add_row(parameter.name, parameter.units, bounds, moves + parameter.long_name)
     console.print(table)
 
 

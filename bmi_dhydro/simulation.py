@@ -118,7 +118,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
     from .io.results import ResultsWriter
 
     config = _complete(path, out)
-    trained = checkpoint.load(None if config.model == "default" else Path(config.model))
+    trained = checkpoint.load(config.model)
     count = trained.layout.members
     if count < 2:
         raise ConfigError(

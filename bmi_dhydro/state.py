@@ -1,72 +1,110 @@
-"""Save and restore a model exactly: the payload of every warm start."""
+"""What a model remembers, taken out of it and put into another: the content of every warm start.
+
+`io.state_file` keeps it in files; `to_bytes` is the payload of hosts that save modules themselves.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import StateError, listed
-from .files import replaced
 from .model import Model
 
 FORMAT = "bmi_dhydro state"
-FORMAT_VERSION = 1
+PAYLOAD_VERSION = 1
 
-# Before the names of what is saved beside the state.
+# Before the names of what is saved beside the state, in a payload.
 _MORE = "more."
 
 
-def to_bytes(
-    model: Model, fingerprint: str, ids: NDArray, more: Mapping[str, NDArray] | None = None
-) -> bytes:
-    """Return all that a model remembers, as a `.safetensors` payload.
+@dataclass(frozen=True)
+class SavedState:
+    """All that the next steps of a model depend on, beside parameters and weather.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of the trained model.
+    process : str
+    state_names : tuple of str
+        Of the process' states, in the order of `arrays["state"]`.
+    step_seconds, steps : int
+        Length of a step, and steps done.
+    ids : array of str, shape (catchments,)
+    arrays : dict of array
+        As `Model.memory` returns them.
+    more : dict of array, shape (rows, catchments)
+        What a host wants back beside the state.
+    time : datetime64[s] or None
+        That the state is of.
+    """
+
+    fingerprint: str
+    process: str
+    state_names: tuple[str, ...]
+    step_seconds: int
+    steps: int
+    ids: NDArray
+    arrays: dict[str, NDArray]
+    more: dict[str, NDArray] = field(default_factory=dict)
+    time: np.datetime64 | None = None
+
+
+def capture(
+    model: Model, fingerprint: str, ids: NDArray, time: np.datetime64 | None = None
+) -> SavedState:
+    """Copy what a model remembers.
 
     Parameters
     ----------
     model : Model
     fingerprint : str
-        Of the trained model, to refuse the state of another.
+        Of the trained model.
     ids : array of str, shape (catchments,)
-    more : mapping of array, shape (rows, catchments), optional
-        What a host wants back beside the state.
+    time : datetime64[s], optional
     """
-    from safetensors.numpy import save
-
-    metadata = {
-        "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
-        "fingerprint": fingerprint,
-        "process": model.process.name,
-        "step_seconds": str(model.step_seconds),
-        "steps": str(model.steps),
-        "ids": json.dumps(ids.tolist()),
-    }
-    arrays = {name: np.ascontiguousarray(values) for name, values in model.memory().items()}
-    arrays.update((_MORE + name, np.ascontiguousarray(v)) for name, v in (more or {}).items())
-    metadata["digest"] = _digest(arrays)
-    return save(arrays, metadata)
+    return SavedState(
+        fingerprint,
+        model.process.name,
+        model.process.state_names,
+        model.step_seconds,
+        model.steps,
+        ids,
+        {name: np.ascontiguousarray(values) for name, values in model.memory().items()},
+        time=time,
+    )
 
 
-def from_bytes(
-    payload: bytes, model: Model, fingerprint: str, ids: NDArray, source: str
+def apply(
+    saved: SavedState,
+    model: Model,
+    fingerprint: str,
+    ids: NDArray,
+    source: str,
+    carry_over: bool = False,
 ) -> dict[str, NDArray]:
-    """Restore what `to_bytes` returned; the clock of `model` stays as it is.
+    """Put a saved state into a model; its clock stays as it is.
 
     Parameters
     ----------
-    payload : bytes
+    saved : SavedState
     model : Model
-        Of the same trained model, step and components; its catchments may be a part of those
-        saved, in another order.
+        Of the same trained model and step; its catchments may be a part of those saved, in another
+        order.
     fingerprint : str
     ids : array of str
     source : str
-        What to call the payload in errors.
+        What to call the state in errors.
+    carry_over : bool
+        Whether to take over what is physical (stores, water on its way) from a state of another
+        trained model of the same process and step. Stores of other components are taken as their
+        mean; a memory of the weather starts empty.
 
     Returns
     -------
@@ -76,8 +114,97 @@ def from_bytes(
     Raises
     ------
     StateError
-        If the payload is damaged, or of another model, step or set of catchments. `model` is
-        unchanged then.
+        If the state is of another model, step or set of catchments. `model` is unchanged then.
+    """
+    checks = [("process", saved.process, model.process.name)]
+    checks += [("step_seconds", str(saved.step_seconds), str(model.step_seconds))]
+    if not carry_over:
+        checks.insert(0, ("fingerprint", saved.fingerprint, fingerprint))
+    for key, theirs, ours in checks:
+        if theirs != ours:
+            hint = "; set carry_over to take over its stores" if key == "fingerprint" else ""
+            raise StateError(
+                f"{source}: was saved with {key} {theirs}, but here it is {ours}{hint}"
+            )
+    places = {name: row for row, name in enumerate(saved.ids.tolist())}
+    absent = [name for name in ids.tolist() if name not in places]
+    if absent:
+        raise StateError(f"{source}: has no state for catchment {listed(absent)}")
+    rows = np.array([places[name] for name in ids.tolist()])
+    # The catchments are the second axis of the process' states, the first of all else.
+    chosen = {
+        name: values[:, rows] if name == "state" else values[rows]
+        for name, values in sorted(saved.arrays.items())
+    }
+    memory = model.memory()
+    if carry_over:
+        if chosen["state"].shape[2] != model.components:
+            mean = chosen["state"].mean(axis=2, keepdims=True)
+            chosen["state"] = np.repeat(mean, model.components, axis=2)
+        chosen = {**memory, "state": chosen["state"], "pending": chosen["pending"]}
+    expected = {name: values.shape for name, values in memory.items()}
+    if {name: values.shape for name, values in chosen.items()} != expected:
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in sorted(chosen.items()))
+        ours = ", ".join(f"{name} {shape}" for name, shape in sorted(expected.items()))
+        raise StateError(f"{source}: has {shapes}; the model has {ours}")
+    model.remember(chosen)
+    return {name: values[:, rows] for name, values in saved.more.items()}
+
+
+def digest(arrays: Mapping[str, NDArray]) -> str:
+    """Return a checksum of arrays, by which damage is noticed."""
+    result = hashlib.sha256()
+    for name in sorted(arrays):
+        result.update(name.encode())
+        result.update(np.ascontiguousarray(arrays[name]).data)
+    return result.hexdigest()
+
+
+def to_bytes(
+    model: Model, fingerprint: str, ids: NDArray, more: Mapping[str, NDArray] | None = None
+) -> bytes:
+    """Return all that a model remembers, as a `.safetensors` payload; nothing in it is executed.
+
+    Parameters
+    ----------
+    model, fingerprint, ids
+        As `capture`.
+    more : mapping of array, shape (rows, catchments), optional
+        What a host wants back beside the state.
+    """
+    from safetensors.numpy import save
+
+    saved = capture(model, fingerprint, ids)
+    arrays = dict(saved.arrays)
+    arrays.update((_MORE + name, np.ascontiguousarray(v)) for name, v in (more or {}).items())
+    metadata = {
+        "format": FORMAT,
+        "format_version": str(PAYLOAD_VERSION),
+        "fingerprint": fingerprint,
+        "process": saved.process,
+        "step_seconds": str(saved.step_seconds),
+        "steps": str(saved.steps),
+        "ids": json.dumps(ids.tolist()),
+        "digest": digest(arrays),
+    }
+    return save(arrays, metadata)
+
+
+def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedState:
+    """Read what `to_bytes` returned.
+
+    Parameters
+    ----------
+    payload : bytes
+    state_names : tuple of str
+        Of the process; a payload does not name them.
+    source : str
+        What to call it in errors.
+
+    Raises
+    ------
+    StateError
+        If it is damaged or foreign.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -87,68 +214,31 @@ def from_bytes(
         metadata = json.loads(payload[8 : 8 + size])["__metadata__"]
         arrays = load(payload)
         found = metadata["format"], metadata["format_version"]
-        whole = metadata["digest"] == _digest(arrays)
+        whole = metadata["digest"] == digest(arrays)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise StateError(f"{source}: not a whole state ({error!r})") from None
     if not whole:
         raise StateError(f"{source}: is damaged, its values are not those that were saved")
-    if found != (FORMAT, str(FORMAT_VERSION)):
+    if found != (FORMAT, str(PAYLOAD_VERSION)):
         raise StateError(
             f"{source}: is {found[0]!r} version {found[1]}, expected {FORMAT!r} version "
-            f"{FORMAT_VERSION}"
+            f"{PAYLOAD_VERSION}"
         )
-    for key, ours in (
-        ("fingerprint", fingerprint),
-        ("process", model.process.name),
-        ("step_seconds", str(model.step_seconds)),
-    ):
-        if metadata[key] != ours:
-            raise StateError(
-                f"{source}: was saved with {key} {metadata[key]}, but here it is {ours}"
-            )
-    saved = {name: row for row, name in enumerate(json.loads(metadata["ids"]))}
-    absent = [name for name in ids.tolist() if name not in saved]
-    if absent:
-        raise StateError(f"{source}: has no state for catchment {listed(absent)}")
-    rows = np.array([saved[name] for name in ids.tolist()])
-    # The catchments are the second axis of the process' states and of what was added, the first
-    # of all else.
-    everything = {
-        name: values[:, rows] if name == "state" or name.startswith(_MORE) else values[rows]
-        for name, values in sorted(arrays.items())
-    }
-    chosen = {name: v for name, v in everything.items() if not name.startswith(_MORE)}
-    expected = {name: values.shape for name, values in model.memory().items()}
-    if {name: values.shape for name, values in chosen.items()} != expected:
-        shapes = ", ".join(f"{name} {values.shape}" for name, values in chosen.items())
-        ours = ", ".join(f"{name} {shape}" for name, shape in expected.items())
-        raise StateError(f"{source}: has {shapes}; the model has {ours}")
-    model.remember(chosen)
-    return {name.removeprefix(_MORE): v for name, v in everything.items() if name not in chosen}
+    return SavedState(
+        metadata["fingerprint"],
+        metadata["process"],
+        state_names,
+        int(metadata["step_seconds"]),
+        int(metadata["steps"]),
+        np.array(json.loads(metadata["ids"])),
+        {name: values for name, values in arrays.items() if not name.startswith(_MORE)},
+        {name.removeprefix(_MORE): v for name, v in arrays.items() if name.startswith(_MORE)},
+    )
 
 
-def _digest(arrays: Mapping[str, NDArray]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode())
-        digest.update(arrays[name].data)
-    return digest.hexdigest()
-
-
-def save(path: Path, model: Model, fingerprint: str, ids: NDArray) -> None:
-    """Write a state file, whole or not at all; arguments as `to_bytes`."""
-    payload = to_bytes(model, fingerprint, ids)
-    try:
-        with replaced(path) as temporary:
-            temporary.write_bytes(payload)
-    except OSError as error:
-        raise StateError(f"{path}: the state cannot be written ({error})") from None
-
-
-def restore(path: Path, model: Model, fingerprint: str, ids: NDArray) -> None:
-    """Read a state file into a model; arguments as `from_bytes`."""
-    try:
-        payload = path.read_bytes()
-    except OSError as error:
-        raise StateError(f"{path}: the state cannot be read ({error.strerror})") from None
-    from_bytes(payload, model, fingerprint, ids, str(path))
+def from_bytes(
+    payload: bytes, model: Model, fingerprint: str, ids: NDArray, source: str
+) -> dict[str, NDArray]:
+    """Restore what `to_bytes` returned; arguments, result and errors as `apply`."""
+    saved = parsed(payload, model.process.state_names, source)
+    return apply(saved, model, fingerprint, ids, source)

@@ -114,8 +114,9 @@ def _reference(main: type, sections: dict[str, type]) -> list[str]:
     rows = []
     for key, kind, default, meaning in _fields(main):
         if key in sections:
-            kind, meaning = "section", f"{meaning} See [below](#{key})."
-            default = default if default == "required" else "see below"
+            kind = "str or section" if kind.startswith("str or") else "section"
+            meaning = f"{meaning} See [below](#{key})."
+            default = default if default in ("required", "None") else "see below"
         rows.append((f"`{key}`", f"`{kind}`", f"`{default}`", meaning))
     parts = [_rows(heading, rows)]
     for name, section in sections.items():
@@ -132,6 +133,8 @@ def config_page() -> str:
         "forcing": config.ForcingConfig,
         "time": config.TimeConfig,
         "output": config.OutputConfig,
+        "spin_up": config.SpinUpConfig,
+        "save_state": config.SaveStateConfig,
     }
     introduction = (
         "# Configuration\n\nA YAML file. Unknown keys are refused; relative paths are relative to "

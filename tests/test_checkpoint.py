@@ -137,10 +137,12 @@ def test_bounds_come_from_the_file(model, tmp_path):
     assert ((beta >= 2.0) & (beta <= 2.5)).all()
 
 
-def test_the_default_model_says_where_it_comes_from():
+@pytest.mark.parametrize("name", checkpoint.SHIPPED)
+def test_the_models_that_are_shipped_say_where_they_come_from(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = checkpoint.load()
+        model = checkpoint.load(name)
+    assert bool(model.layout.dynamic) == (name == "dynamic")
     assert model.about["licence"] == "Apache-2.0"
     skill = model.about["skill"]
     assert skill["of"].endswith("trained on 1948-10-01 to 1975-09-30")

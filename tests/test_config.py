@@ -42,7 +42,7 @@ def test_paths_are_relative_to_the_file(tmp_path):
         (GOOD + "threads: many\n", "Expected `int | null`, got `str` - at `threads`"),
         (GOOD + "threads: 0\n", "threads: 0 is less than one"),
         (GOOD.replace("1h", "7h"), "time.step: '7h' does not divide a day"),
-        (GOOD.replace("1h", "soon"), "time.step: 'soon' is no step"),
+        (GOOD.replace("1h", "soon"), "time.step: 'soon' is no length of time"),
         (GOOD.replace("1990-10-01\n", "autumn\n"), "time.start: 'autumn' is no date"),
         (GOOD.replace("1991-10-01T00:00:00Z", "1990-09-30"), "is not after time.start"),
         (GOOD.replace("table:", "inline: {id: a}\n  table:"), "either 'table' .* or 'inline'"),

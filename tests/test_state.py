@@ -3,6 +3,7 @@ import pytest
 
 from bmi_dhydro import state
 from bmi_dhydro.errors import StateError
+from bmi_dhydro.io import state_file
 
 from .test_model import forcing, make
 
@@ -16,9 +17,9 @@ def test_a_restored_run_equals_the_uninterrupted_one(tmp_path, dtype):
     expected = whole.run(weather)
     first = make(dtype=dtype)
     first.run(weather[:137])
-    state.save(tmp_path / "state", first, "f", IDS)
+    state_file.save(tmp_path / "state", first, "f", IDS)
     second = make(dtype=dtype)
-    state.restore(tmp_path / "state", second, "f", IDS)
+    state_file.restore(tmp_path / "state", second, "f", IDS)
     assert np.array_equal(second.run(weather[137:]), expected[137:])
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
@@ -50,12 +51,12 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(tmp_path):
     refused("no state for catchment e", ids=np.array(["a", "e"]))
     refused("saved with step_seconds 86400", model=make(step_seconds=3600))
     refused(
-        r"has pending \(4, 16\), state \(5, 4, 8\); the model has state \(5, 4, 3\)",
+        r"has pending \(4, 16\), state \(5, 4, 8\); the model has .* state \(5, 4, 3\)",
         model=make(components=3),
     )
     refused("version 9", payload.replace(b'"format_version":"1"', b'"format_version":"9"'))
     assert np.array_equal(model.state, before)
     with pytest.raises(StateError, match="cannot be read"):
-        state.restore(tmp_path / "none", model, "f", IDS)
+        state_file.restore(tmp_path / "none", model, "f", IDS)
     with pytest.raises(StateError, match="cannot be written"):
-        state.save(tmp_path / "none" / "state", model, "f", IDS)
+        state_file.save(tmp_path / "none" / "state", model, "f", IDS)

@@ -17,7 +17,7 @@ import yaml
 
 from ..attributes import CLIMATE
 from ..catchments import Catchments
-from ..checkpoint import load
+from ..checkpoint import SHIPPED, load
 from ..errors import CatchmentError, ConfigError, listed
 from ..files import replaced
 from ..io.export import write_catchments
@@ -39,7 +39,7 @@ class PackageOptions:
     Attributes
     ----------
     model : str
-        `default`, or a file, which is copied.
+        A name in `checkpoint.SHIPPED`, or a file, which is copied.
     start, end : datetime64[s], optional
         Of the run; those of the weather, unless given.
     climate : Path, optional
@@ -104,7 +104,7 @@ def write_run_package(
         If anything is missing or does not fit.
     """
     fabric = read_hydrofabric(geopackage, options.vegetation)
-    trained = load(None if options.model == "default" else Path(options.model))
+    trained = load(options.model)
     if options.multi is not None and options.fleet:
         raise ConfigError("a fleet reads its own weather: leave out either --fleet or --multi")
     source = WeatherSource(
@@ -137,7 +137,7 @@ def write_run_package(
     _place(forcing, folder / "forcings" / "forcings.nc")
     write_catchments(config / _TABLE, catchments)
     model = options.model
-    if model != "default":
+    if model not in SHIPPED:
         _place(Path(model), config / Path(model).name)
         model = f"../../{Path(model).name}"
     _write_configurations(folder, catchments, model, method, start, options)

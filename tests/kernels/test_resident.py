@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dhydro import BmiDhydro, state
+from bmi_dhydro import BmiDhydro
 from bmi_dhydro.errors import ConfigError
+from bmi_dhydro.io import state_file
 from bmi_dhydro.kernels import reference, resident
 from bmi_dhydro.model import Model
 from bmi_dhydro.physics import HBV
@@ -89,12 +90,12 @@ def test_states_move_between_devices(tmp_path):
     expected = whole.run(WEATHER)[30:]
     first, second = made(), made("cpu")
     first.run(WEATHER[:30])
-    state.save(tmp_path / "s", first, "f", ids)
-    state.restore(tmp_path / "s", second, "f", ids)
+    state_file.save(tmp_path / "s", first, "f", ids)
+    state_file.restore(tmp_path / "s", second, "f", ids)
     close(second.run(WEATHER[30:]), expected)
-    state.save(tmp_path / "t", made("cpu"), "f", ids)
+    state_file.save(tmp_path / "t", made("cpu"), "f", ids)
     third = made()
-    state.restore(tmp_path / "t", third, "f", ids)
+    state_file.restore(tmp_path / "t", third, "f", ids)
     close(third.run(WEATHER[:30]), made("cpu").run(WEATHER[:30]))
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dhydro import state
 from bmi_dhydro.checkpoint import TrainedModel, load
 from bmi_dhydro.differentiable import torch_dynamics
+from bmi_dhydro.io import state_file
 from bmi_dhydro.kernels import autograd, reference
 from bmi_dhydro.model import Model
 from bmi_dhydro.networks.ensemble import merge
@@ -162,8 +162,8 @@ def test_a_restart_equals_no_restart(tmp_path):
     expected = whole.run(WEATHER)
     first, second = model(), model()
     first.run(WEATHER[:77])
-    state.save(tmp_path / "s", first, "f", ids)
-    state.restore(tmp_path / "s", second, "f", ids)
+    state_file.save(tmp_path / "s", first, "f", ids)
+    state_file.restore(tmp_path / "s", second, "f", ids)
     assert np.array_equal(second.run(WEATHER[77:]), expected[77:])
 
 
@@ -228,8 +228,8 @@ def test_short_steps_restart_within_a_day_and_equal_the_block(tmp_path):
     expected = whole.run(hours)
     for k, weather in enumerate(hours[:101]):
         assert np.array_equal(stepped.step(weather), expected[k])
-    state.save(tmp_path / "s", stepped, "f", ids)
-    state.restore(tmp_path / "s", second, "f", ids)
+    state_file.save(tmp_path / "s", stepped, "f", ids)
+    state_file.restore(tmp_path / "s", second, "f", ids)
     assert np.array_equal(second.run(hours[101:]), expected[101:])
 
 
