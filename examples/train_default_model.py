@@ -24,6 +24,7 @@ from rich.progress import Progress
 from bmi_dhydro.attributes import NETWORK_INPUTS
 from bmi_dhydro.checkpoint import TrainedModel
 from bmi_dhydro.evaluation.metrics import kge, nse
+from bmi_dhydro.networks.ensemble import merge
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
@@ -40,17 +41,21 @@ def fit(
     data: TrainingData,
     settings: TrainingSettings,
     layout: NetworkLayout,
-    seed: int,
+    seeds: range,
     title: str,
     period: tuple[str, str] = TRAINING,
 ) -> TrainedModel:
-    """Train on some years of `data`."""
+    """Train on some years of `data`; the networks of several seeds make one model."""
+    members = []
     with Progress() as bar:
-        task = bar.add_task(title, total=settings.batches)
-        weights, normalisation = train(
-            layout, data.period(*period), settings, seed, lambda *_: bar.advance(task)
-        )
-    return TrainedModel(layout, weights, normalisation)
+        task = bar.add_task(title, total=settings.batches * len(seeds))
+        for seed in seeds:
+            weights, normalisation = train(
+                layout, data.period(*period), settings, seed, lambda *_: bar.advance(task)
+            )
+            members.append(weights)
+    joined, weights = merge(layout, members)
+    return TrainedModel(joined, weights, normalisation)
 
 
 def test(model: TrainedModel, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
@@ -95,6 +100,7 @@ def drawn(data: TrainingData, count: int) -> np.ndarray:
 @click.option("--dynamic", default="", help="Parameters that change daily: BETA,K0,BETAET.")
 @click.option("--memory", default=TrainingSettings().memory, show_default=True)
 @click.option("--seed", default=0, show_default=True)
+@click.option("--members", default=1, show_default=True, help="Networks, of seeds that follow.")
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
 @click.option(
     "--held-out",
@@ -116,6 +122,7 @@ def main(
     dynamic: str,
     memory: int,
     seed: int,
+    members: int,
     folds: bool,
     held_out: tuple[str, ...],
     fewer: str,
@@ -131,7 +138,8 @@ def main(
     )
     moving = tuple(dynamic.split(",")) if dynamic else ()
     layout = NetworkLayout(HBV, components, NETWORK_INPUTS, moving)
-    model = fit(data, settings, layout, seed, "all catchments")
+    seeds = range(seed, seed + members)
+    model = fit(data, settings, layout, seeds, "all catchments")
     skill = {"in_time": summary(test(model, data))}
     print("in time", skill["in_time"])
     if folds:
@@ -139,7 +147,7 @@ def main(
         for groups in held_out or map(str, np.unique(data.fold)):
             apart = np.isin(data.fold, [int(group) for group in groups.split(",")])
             title = f"without group {groups}"
-            regional = fit(data.catchments(~apart), settings, layout, seed, title)
+            regional = fit(data.catchments(~apart), settings, layout, seeds, title)
             parts.append(test(regional, data.catchments(apart)))
             print(f"group {groups}", summary(parts[-1]))
         nse_all, kge_all = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -147,14 +155,14 @@ def main(
         print("in space", skill["in_space"])
     for count in map(int, filter(None, fewer.split(","))):
         chosen = drawn(data, count)
-        few = fit(data.catchments(chosen), settings, layout, seed, f"{count} catchments")
+        few = fit(data.catchments(chosen), settings, layout, seeds, f"{count} catchments")
         skill[f"of_{count}"] = summary(test(few, data.catchments(~chosen)))
         print(f"learned from {count}, tested on the others", skill[f"of_{count}"])
     period = TRAINING
     if all_years:
         period = ALL_YEARS
         whole = everything.catchments(~everything.flagged).climate_of(*period).observed_in(*period)
-        model = fit(whole, settings, layout, seed, "all years", period)
+        model = fit(whole, settings, layout, seeds, "all years", period)
         skill["of"] = "a model of the same settings, trained on " + " to ".join(TRAINING)
     about = {
         "name": f"HBV{', dynamic' if moving else ''}, trained on MOPEX catchments",
@@ -165,7 +173,7 @@ def main(
             "period": list(period),
             "catchments": len(whole.ids if all_years else data.ids),
             "potential_evapotranspiration": "hargreaves",
-            "seed": seed,
+            "seeds": list(seeds),
             "settings": msgspec.to_builtins(settings),
             "minutes": round((time.perf_counter() - begin) / 60, 1),
         },
