@@ -28,7 +28,7 @@ def progress(title: str, total: int) -> Iterator[Any]:
     Yields
     ------
     callable
-        To be called after each step.
+        To be called after each step, with what to show beside the title, if anything.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -37,7 +37,9 @@ def progress(title: str, total: int) -> Iterator[Any]:
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)
+        yield lambda beside="": bar.update(
+            task, advance=1, description=f"{title}  {beside}" if beside else None
+        )
 
 
 def _complete(path: Path, out: Path | None) -> Config:

@@ -39,8 +39,8 @@ _SAVE_EVERY = 50
 # Days before a validation period that fill the stores.
 _VALIDATION_WARM_UP = 365
 
-# Makes a progress bar: title, total -> context manager of a callable.
-Bar = Callable[[str, int], AbstractContextManager[Callable[[], Any]]]
+# Makes a progress bar: title, total -> context manager of a callable that takes what to show.
+Bar = Callable[[str, int], AbstractContextManager[Callable[..., Any]]]
 
 
 def read_training_data(config: TrainConfig) -> TrainingData:
@@ -142,6 +142,12 @@ def split(config: TrainConfig, data: TrainingData) -> tuple[TrainingData, Valida
     return learned, Validation(judged.period(str(begin), stop), warm_up)
 
 
+def _standing(progress: Progress) -> str:
+    """Return where training stands: the loss of late, and the last validation."""
+    text = f"loss {np.mean(progress.losses[-20:]):.3f}"
+    return text + (f", NSE {progress.scores[-1][1]:.3f}" if progress.scores else "")
+
+
 class TrainingRun:
     """A training run in its folder.
 
@@ -218,7 +224,7 @@ class TrainingRun:
         return self._finish(members)
 
     def _train(
-        self, trainer: Trainer, seed: int, advance: Callable[[], Any], remaining: list[int]
+        self, trainer: Trainer, seed: int, advance: Callable[..., Any], remaining: list[int]
     ) -> None:
         while not trainer.finished() and remaining[0] != 0:
             try:
@@ -229,7 +235,7 @@ class TrainingRun:
                     f"{error}; progress up to there is kept in {self.folder}. Is there weather or "
                     "flow that cannot be, or is the learning rate too high?"
                 ) from None
-            advance()
+            advance(_standing(trainer.progress))
             remaining[0] -= 1
             if trainer.progress.batch % _SAVE_EVERY == 0 or trainer.finished():
                 self._save(trainer.snapshot(), seed)
