@@ -45,6 +45,11 @@ def day_of(window: Any, forcings: Sequence[Quantity]) -> list[Any]:
     ]
 
 
+# Catchments of a matrix product. Always so many: the order in which a product adds depends on its
+# size, and a catchment has the same parameters alone and among others.
+_TOGETHER = 64
+
+
 class Dynamics:
     """The memory of the weather that moves dynamic parameters, for some catchments.
 
@@ -54,11 +59,13 @@ class Dynamics:
     weights : mapping of array
         Of the network.
     inputs : array, shape (catchments, attributes)
-        Normalised attributes; may be changed in place.
+        Normalised attributes.
     steps_per_day : int
 
     Attributes
     ----------
+    inputs : array, shape (catchments, attributes)
+        May be changed in place.
     hidden, cell : array, shape (catchments, units)
         Memory of all whole days; may be changed in place.
     window : array, shape (catchments, forcings, steps_per_day)
@@ -75,19 +82,29 @@ class Dynamics:
         steps_per_day: int = 1,
     ) -> None:
         self.layout = layout
-        self.inputs = np.array(inputs, dtype=float)
+        catchments = len(inputs)
+        groups = -(-catchments // _TOGETHER)
+
+        def grouped(columns: int) -> tuple[NDArray, NDArray]:
+            """Return an array of groups of catchments, and the catchments in it."""
+            values = np.zeros((groups, _TOGETHER, columns))
+            return values, values.reshape(-1, columns)[:catchments]
+
+        self._inputs, self.inputs = grouped(np.shape(inputs)[1])
+        self.inputs[...] = inputs
         self.weights = {
             name: np.asarray(value, dtype=float)
             for name, value in weights.items()
             if name in (DYNAMIC_HEAD, FORCING_MEAN, FORCING_DEVIATION) or name.startswith("lstm.")
         }
-        catchments, units = len(inputs), self.weights["lstm.hidden"].shape[0]
-        self.hidden = np.zeros((catchments, units))
-        self.cell = np.zeros((catchments, units))
+        units = self.weights["lstm.hidden"].shape[0]
+        self._hidden, self.hidden = grouped(units)
+        self._cell, self.cell = grouped(units)
         forcings = len(layout.process.forcings)
         self.window = np.full((catchments, forcings, steps_per_day), np.nan)
         self.position = 0
-        self._centres = np.zeros((len(layout.dynamic), catchments, layout.components))
+        self._weather, self._seen_weather = grouped(forcings)
+        self._centres = np.zeros((len(layout.dynamic), groups * _TOGETHER, layout.components))
 
     def set_centres(self, name: str, values: NDArray, catchments: slice | NDArray) -> None:
         """Set the static values around which a parameter moves, for some catchments.
@@ -101,7 +118,9 @@ class Dynamics:
         catchments : slice or array of int
         """
         k = self.layout.dynamic.index(name)
-        self._centres[k, catchments] = centre(values, dynamic_items(self.layout)[k])
+        self._centres[k, : len(self.inputs)][catchments] = centre(
+            values, dynamic_items(self.layout)[k]
+        )
 
     def advance(self, forcing: NDArray) -> NDArray:
         """See the weather of a step, and return the parameters of that step.
@@ -116,26 +135,33 @@ class Dynamics:
         array, shape (catchments, dynamic parameters, components)
             Daily values.
         """
-        hidden = self.remember_step(forcing)
-        values = dynamic_parameters(self.layout, self.weights, self._centres, hidden)
-        return np.stack(values, axis=1)
+        hidden = self._step(forcing)
+        shape = (len(self._centres), *hidden.shape[:2], -1)
+        centres = self._centres.reshape(shape)
+        values = dynamic_parameters(self.layout, self.weights, centres, hidden)
+        rows = [v.reshape(-1, self.layout.components)[: len(self.inputs)] for v in values]
+        return np.stack(rows, axis=1)
 
     def remember_step(self, forcing: NDArray) -> NDArray:
         """See the weather of a step, and return the memory that moves parameters in that step."""
+        hidden = self._step(forcing)
+        return hidden.reshape(-1, hidden.shape[2])[: len(self.inputs)]
+
+    def _step(self, forcing: NDArray) -> NDArray:
         steps_per_day = self.window.shape[2]
         if np.isnan(self.window[0, 0, 0]) and self.position == 0:
             # Nothing is known of yesterday: the first step stands for it.
             self.window[...] = forcing.T[:, :, None]
         self.window[:, :, self.position] = forcing.T
         day = day_of(self.window.transpose(1, 2, 0), self.layout.process.forcings)
-        weather = (np.stack(day, axis=1) - self.weights[FORCING_MEAN]) / self.weights[
-            FORCING_DEVIATION
-        ]
-        seen = np.concatenate([weather, self.inputs], axis=1)
-        hidden, cell = lstm.step(self.weights, seen, self.hidden, self.cell)
+        self._seen_weather[...] = (np.stack(day, axis=1) - self.weights[FORCING_MEAN]) / (
+            self.weights[FORCING_DEVIATION]
+        )
+        seen = np.concatenate([self._weather, self._inputs], axis=2)
+        hidden, cell = lstm.step(self.weights, seen, self._hidden, self._cell)
         self.position += 1
         if self.position == steps_per_day:
-            self.hidden[...], self.cell[...] = hidden, cell
+            self._hidden[...], self._cell[...] = hidden, cell
             self.position = 0
         return hidden
 

@@ -25,15 +25,15 @@ def step(weights: Mapping[str, Any], inputs: Any, hidden: Any, cell: Any) -> tup
     weights : mapping
         `lstm.input` of shape (inputs, 4 units), `lstm.hidden` of shape (units, 4 units),
         `lstm.bias` of shape (4 units,).
-    inputs : array, shape (catchments, inputs)
-    hidden, cell : array, shape (catchments, units)
+    inputs : array, shape (..., catchments, inputs)
+    hidden, cell : array, shape (..., catchments, units)
 
     Returns
     -------
-    hidden, cell : array, shape (catchments, units)
+    hidden, cell : array, shape (..., catchments, units)
     """
-    units = hidden.shape[1]
+    units = hidden.shape[-1]
     gates = inputs @ weights["lstm.input"] + hidden @ weights["lstm.hidden"] + weights["lstm.bias"]
-    kept = sigmoid(gates[:, units : 2 * units]) * cell
-    cell = kept + sigmoid(gates[:, :units]) * tanh(gates[:, 2 * units : 3 * units])
-    return sigmoid(gates[:, 3 * units :]) * tanh(cell), cell
+    kept = sigmoid(gates[..., units : 2 * units]) * cell
+    cell = kept + sigmoid(gates[..., :units]) * tanh(gates[..., 2 * units : 3 * units])
+    return sigmoid(gates[..., 3 * units :]) * tanh(cell), cell

@@ -86,6 +86,21 @@ def test_results_are_those_of_instances_alone(folder):
     assert models[3]._component._fleet.engine.model.catchments == len(IDS)
 
 
+def test_parameters_that_move_do_so_in_a_fleet_too(folder):
+    extra = "model: dynamic\n"
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace("model: default", ""))
+    models = [opened(folder, name, extra=extra) for name in IDS]
+    runoff = together(models, 60)
+    for k in (0, 4):
+        single = opened(folder, IDS[k], shared=False, extra=extra)
+        assert np.array_equal(together([single], 60)[:, 0], runoff[:, k])
+    models[2].get_value("soil_moisture", np.empty(models[2].get_grid_size(1)))
+    alone = opened(folder, IDS[2], shared=False, extra=extra)
+    together([alone], 60)
+    assert np.array_equal(together([models[2]], 30), together([alone], 30))
+
+
 def test_all_outputs_and_time_are_those_of_an_instance_alone(folder):
     models = [opened(folder, name) for name in IDS[:3]]
     own = opened(folder, IDS[1], shared=False)
