@@ -47,7 +47,7 @@ def day_of(window: Any, forcings: Sequence[Quantity]) -> list[Any]:
 
 # Catchments of a matrix product. Always so many: the order in which a product adds depends on its
 # size, and a catchment has the same parameters alone and among others.
-_TOGETHER = 64
+_TOGETHER = 8
 
 
 class Dynamics:
