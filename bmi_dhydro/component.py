@@ -612,7 +612,7 @@ class Component:
             warnings.warn(warning, ExtrapolationWarning, stacklevel=4)
         self.model.set_parameters(*self.trained.parameters(attributes), changed)
         if self.model.dynamics is not None:
-            self.model.dynamics.inputs[changed] = self.trained.normalisation(attributes)
+            self.model.dynamics.set_inputs(changed, self.trained.normalisation(attributes))
 
     # ---- ending ---------------------------------------------------------------------------
 

@@ -158,7 +158,7 @@ def _copy_parameters(source: Model, row: int, target: Model, place: int) -> None
         np.array([place]),
     )
     if source.dynamics is not None and target.dynamics is not None:
-        target.dynamics.inputs[place] = source.dynamics.inputs[row]
+        target.dynamics.set_inputs(np.array([place]), source.dynamics.inputs[one])
 
 
 class FleetMember:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..physics import Quantity
-from . import lstm
+from .compiled_memory import compiled_memory
 from .parameter_network import (
     DYNAMIC_HEAD,
     FORCING_DEVIATION,
@@ -23,7 +23,6 @@ from .parameter_network import (
     NetworkLayout,
     centre,
     dynamic_items,
-    dynamic_parameters,
 )
 
 
@@ -45,11 +44,6 @@ def day_of(window: Any, forcings: Sequence[Quantity]) -> list[Any]:
     ]
 
 
-# Catchments of a matrix product. Always so many: the order in which a product adds depends on its
-# size, and a catchment has the same parameters alone and among others.
-_TOGETHER = 8
-
-
 class Dynamics:
     """The memory of the weather that moves dynamic parameters, for some catchments.
 
@@ -65,7 +59,7 @@ class Dynamics:
     Attributes
     ----------
     inputs : array, shape (catchments, attributes)
-        May be changed in place.
+        Changed by `set_inputs`.
     hidden, cell : array, shape (catchments, units)
         Memory of all whole days; may be changed in place.
     window : array, shape (catchments, forcings, steps_per_day)
@@ -82,29 +76,43 @@ class Dynamics:
         steps_per_day: int = 1,
     ) -> None:
         self.layout = layout
-        catchments = len(inputs)
-        groups = -(-catchments // _TOGETHER)
-
-        def grouped(columns: int) -> tuple[NDArray, NDArray]:
-            """Return an array of groups of catchments, and the catchments in it."""
-            values = np.zeros((groups, _TOGETHER, columns))
-            return values, values.reshape(-1, columns)[:catchments]
-
-        self._inputs, self.inputs = grouped(np.shape(inputs)[1])
-        self.inputs[...] = inputs
         self.weights = {
             name: np.asarray(value, dtype=float)
             for name, value in weights.items()
             if name in (DYNAMIC_HEAD, FORCING_MEAN, FORCING_DEVIATION) or name.startswith("lstm.")
         }
-        units = self.weights["lstm.hidden"].shape[0]
-        self._hidden, self.hidden = grouped(units)
-        self._cell, self.cell = grouped(units)
+        catchments, units = len(inputs), self.weights["lstm.hidden"].shape[0]
         forcings = len(layout.process.forcings)
+        self._of_weather = np.ascontiguousarray(self.weights["lstm.input"][:forcings])
+        self._of_attributes = self.weights["lstm.input"][forcings:]
+        self.inputs = np.array(inputs, dtype=float)
+        self._static = np.empty((catchments, 4 * units))
+        self.set_inputs(np.arange(catchments), self.inputs)
+        self.hidden = np.zeros((catchments, units))
+        self.cell = np.zeros((catchments, units))
+        self._new_hidden, self._new_cell = np.empty_like(self.hidden), np.empty_like(self.cell)
         self.window = np.full((catchments, forcings, steps_per_day), np.nan)
         self.position = 0
-        self._weather, self._seen_weather = grouped(forcings)
-        self._centres = np.zeros((len(layout.dynamic), groups * _TOGETHER, layout.components))
+        items = dynamic_items(layout)
+        self._centres = np.zeros((len(items), catchments, layout.components))
+        self._run = compiled_memory(tuple(items), layout.components)
+
+    def set_inputs(self, catchments: NDArray, inputs: NDArray) -> None:
+        """Give some catchments other attributes.
+
+        Parameters
+        ----------
+        catchments : array of int
+        inputs : array, shape (catchments, attributes)
+            Normalised.
+        """
+        self.inputs[catchments] = inputs
+        # Adding one attribute after the other, the sum does not depend on how many catchments
+        # there are.
+        total = np.repeat(self.weights["lstm.bias"][None], len(inputs), axis=0)
+        for column, weights in zip(np.transpose(inputs), self._of_attributes, strict=True):
+            total = total + column[:, None] * weights
+        self._static[catchments] = total
 
     def set_centres(self, name: str, values: NDArray, catchments: slice | NDArray) -> None:
         """Set the static values around which a parameter moves, for some catchments.
@@ -118,9 +126,7 @@ class Dynamics:
         catchments : slice or array of int
         """
         k = self.layout.dynamic.index(name)
-        self._centres[k, : len(self.inputs)][catchments] = centre(
-            values, dynamic_items(self.layout)[k]
-        )
+        self._centres[k, catchments] = centre(values, dynamic_items(self.layout)[k])
 
     def advance(self, forcing: NDArray) -> NDArray:
         """See the weather of a step, and return the parameters of that step.
@@ -135,35 +141,42 @@ class Dynamics:
         array, shape (catchments, dynamic parameters, components)
             Daily values.
         """
-        hidden = self._step(forcing)
-        shape = (len(self._centres), *hidden.shape[:2], -1)
-        centres = self._centres.reshape(shape)
-        values = dynamic_parameters(self.layout, self.weights, centres, hidden)
-        rows = [v.reshape(-1, self.layout.components)[: len(self.inputs)] for v in values]
-        return np.stack(rows, axis=1)
+        return self._step(forcing)[0]
 
     def remember_step(self, forcing: NDArray) -> NDArray:
         """See the weather of a step, and return the memory that moves parameters in that step."""
-        hidden = self._step(forcing)
-        return hidden.reshape(-1, hidden.shape[2])[: len(self.inputs)]
+        return self._step(forcing)[1]
 
-    def _step(self, forcing: NDArray) -> NDArray:
+    def _step(self, forcing: NDArray) -> tuple[NDArray, NDArray]:
         steps_per_day = self.window.shape[2]
         if np.isnan(self.window[0, 0, 0]) and self.position == 0:
             # Nothing is known of yesterday: the first step stands for it.
             self.window[...] = forcing.T[:, :, None]
         self.window[:, :, self.position] = forcing.T
         day = day_of(self.window.transpose(1, 2, 0), self.layout.process.forcings)
-        self._seen_weather[...] = (np.stack(day, axis=1) - self.weights[FORCING_MEAN]) / (
+        weather = (np.stack(day, axis=1) - self.weights[FORCING_MEAN]) / (
             self.weights[FORCING_DEVIATION]
         )
-        seen = np.concatenate([self._weather, self._inputs], axis=2)
-        hidden, cell = lstm.step(self.weights, seen, self._hidden, self._cell)
+        count, catchments, components = self._centres.shape
+        values = np.empty((catchments, count, components))
+        self._run(
+            weather,
+            self._static,
+            self.hidden,
+            self.cell,
+            self._of_weather,
+            self.weights["lstm.hidden"],
+            self.weights[DYNAMIC_HEAD],
+            self._centres,
+            self._new_hidden,
+            self._new_cell,
+            values,
+        )
         self.position += 1
         if self.position == steps_per_day:
-            self._hidden[...], self._cell[...] = hidden, cell
+            self.hidden[...], self.cell[...] = self._new_hidden, self._new_cell
             self.position = 0
-        return hidden
+        return values, self._new_hidden.copy()
 
     def memory(self) -> dict[str, NDArray]:
         """Return copies of what the next steps depend on, each with a row for each catchment."""

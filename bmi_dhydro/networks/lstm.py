@@ -17,6 +17,19 @@ def tanh(values: Any) -> Any:
     return 2.0 * sigmoid(2.0 * values) - 1.0
 
 
+def cell_step(
+    input_gate: Any, forget_gate: Any, candidate: Any, output_gate: Any, cell: Any
+) -> Any:
+    """Advance one unit, given what its gates are before their nonlinearity.
+
+    Returns
+    -------
+    hidden, cell : array
+    """
+    cell = sigmoid(forget_gate) * cell + sigmoid(input_gate) * tanh(candidate)
+    return sigmoid(output_gate) * tanh(cell), cell
+
+
 def step(weights: Mapping[str, Any], inputs: Any, hidden: Any, cell: Any) -> tuple[Any, Any]:
     """Advance by one day.
 
@@ -34,6 +47,5 @@ def step(weights: Mapping[str, Any], inputs: Any, hidden: Any, cell: Any) -> tup
     """
     units = hidden.shape[-1]
     gates = inputs @ weights["lstm.input"] + hidden @ weights["lstm.hidden"] + weights["lstm.bias"]
-    kept = sigmoid(gates[..., units : 2 * units]) * cell
-    cell = kept + sigmoid(gates[..., :units]) * tanh(gates[..., 2 * units : 3 * units])
-    return sigmoid(gates[..., 3 * units :]) * tanh(cell), cell
+    one, two, three, four = (gates[..., k * units : (k + 1) * units] for k in range(4))
+    return cell_step(one, two, three, four, cell)
