@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache as memoised
 from typing import Any
 
@@ -44,6 +45,11 @@ def _launch(catchments: int, components: int) -> tuple[tuple[int], dict[str, int
         "num_warps": WARPS,
     }
     return grid, constants
+
+
+def launched_at(tensor: Tensor) -> AbstractContextManager[Any]:
+    """Return the context in which kernels are launched where a tensor is."""
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
 
 
 def segment_length(steps: int) -> int:
@@ -85,20 +91,20 @@ def advance(
     names = tuple(dynamic or ())
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
     forward = _module(process, tuple(outputs), names)["forward"]
-    forward[grid](
-        forcing,
-        parameters,
-        state,
-        rows,
-        moving,
-        state if starts is None else starts,
-        steps,
-        segment_length(steps),
-        catchments,
-        1.0 / state.shape[2],
-        KEEP=starts is not None,
-        **constants,
-    )
+    with launched_at(forcing):
+        forward[grid](
+            forcing,
+            parameters,
+            state,
+            rows,
+            moving,
+            state if starts is None else starts,
+            steps,
+            segment_length(steps),
+            catchments,
+            KEEP=starts is not None,
+            **constants,
+        )
 
 
 def gradients(
@@ -143,22 +149,22 @@ def gradients(
     )
     for number in reversed(range(len(starts))):
         part = slice(number * length, min((number + 1) * length, steps))
-        backward[grid](
-            forcing[part],
-            parameters,
-            starts[number],
-            moving[part],
-            trajectory,
-            output_gradient[part],
-            forcing_gradient[part],
-            parameter_gradient,
-            state_gradient,
-            moving_gradient[part],
-            part.stop - part.start,
-            catchments,
-            1.0 / components,
-            **constants,
-        )
+        with launched_at(forcing):
+            backward[grid](
+                forcing[part],
+                parameters,
+                starts[number],
+                moving[part],
+                trajectory,
+                output_gradient[part],
+                forcing_gradient[part],
+                parameter_gradient,
+                state_gradient,
+                moving_gradient[part],
+                part.stop - part.start,
+                catchments,
+                **constants,
+            )
     by_name = dict(zip(names, moving_gradient.unbind(1), strict=True)) if names else {}
     return forcing_gradient, parameter_gradient, state_gradient, by_name
 

@@ -124,7 +124,7 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
     -------
     str
         A function `forward(forcing, parameters, state, outputs, moving, starts, steps, segment,
-        catchments, share, KEEP, ...)`; arrays as for `gpu.advance`. With `KEEP` the states at the
+        catchments, KEEP, ...)`; arrays as for `gpu.advance`. With `KEEP` the states at the
         start of each segment are stored to `starts`.
     """
     states = process.state_names
@@ -136,7 +136,7 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
         *_step_loads(process, dynamic),
         *_printed(program),
         *(
-            f"tl.store(results + {k} * catchments + c, {_sum(value)} * share, mask=inside)"
+            f"tl.store(results + {k} * catchments + c, {_sum(value)} / COMPONENTS, mask=inside)"
             for k, value in enumerate(means)
         ),
         *(f"{name} = {results[k]}" for k, name in enumerate(states)),
@@ -160,7 +160,7 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
         *_stores(states, "state"),
     ]
     arguments = (
-        "forcing, parameters, state, outputs, moving, starts, steps, segment, catchments, share, "
+        "forcing, parameters, state, outputs, moving, starts, steps, segment, catchments, "
         f"KEEP: tl.constexpr, {_CONSTANTS}"
     )
     return _function("forward", arguments, body)
@@ -205,7 +205,7 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
         *_step_loads(process, dynamic),
         *(
             f"{PREFIX}{count + k} = tl.load(seeds + {k} * catchments + c, mask=inside, "
-            "other=0.0)[:, None] * share"
+            "other=0.0)[:, None] / COMPONENTS"
             for k in range(len(outputs))
         ),
         *_printed(adjoint),
@@ -254,14 +254,17 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
     ]
     arguments = (
         "forcing, parameters, starts, moving, trajectory, output_gradient, forcing_gradient, "
-        "parameter_gradient, state_gradient, dynamic_gradient, steps, catchments, share, "
+        "parameter_gradient, state_gradient, dynamic_gradient, steps, catchments, "
         f"{_CONSTANTS}"
     )
     return _function("backward", arguments, body)
 
 
 def _function(name: str, arguments: str, body: Sequence[str]) -> str:
-    return "\n".join(["", "", "@triton.jit", f"def {name}({arguments}):", *indented(body)]) + "\n"
+    # Lengths are not specialised: the same code serves blocks of one step and of many.
+    lengths = ["steps", "catchments", *(["segment"] if "segment" in arguments else [])]
+    decorator = f"@triton.jit(do_not_specialize={lengths})"
+    return "\n".join(["", "", decorator, f"def {name}({arguments}):", *indented(body)]) + "\n"
 
 
 def module_source(process: Process, outputs: Sequence[str], dynamic: Sequence[str] = ()) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 from . import cache
-from .gpu import advance
+from .gpu import advance, launched_at
 
 # Where launchers say which of the processes of a machine this one is.
 _LOCAL_RANKS = (
@@ -35,7 +35,7 @@ import triton
 import triton.language as tl
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["steps", "lags", "catchments", "stride"])
 def discharge(runoff, weights, pending, results, steps, lags, catchments, stride,
               CATCHMENTS: tl.constexpr, STEPS: tl.constexpr):
     c = tl.program_id(0) * CATCHMENTS + tl.arange(0, CATCHMENTS)
@@ -57,7 +57,7 @@ def discharge(runoff, weights, pending, results, steps, lags, catchments, stride
     tl.store(results + row * catchments + c[None, :], total, mask=here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["steps", "lags", "catchments", "stride"])
 def remaining(runoff, weights, pending, results, steps, lags, catchments, stride,
               CATCHMENTS: tl.constexpr, LAGS: tl.constexpr):
     c = tl.program_id(0) * CATCHMENTS + tl.arange(0, CATCHMENTS)
@@ -128,12 +128,13 @@ def route(runoff: Tensor, weights: Tensor, pending: Tensor) -> tuple[Tensor, Ten
     tiles = -(-catchments // _TILE_CATCHMENTS)
     arguments = (steps, lags, catchments, runoff.stride(0), _TILE_CATCHMENTS)
     module = _routing()
-    module["discharge"][(tiles, -(-steps // _TILE_STEPS))](
-        runoff, weights, pending, results, *arguments, _TILE_STEPS
-    )
-    module["remaining"][(tiles, -(-lags // _TILE_LAGS))](
-        runoff, weights, pending, after, *arguments, _TILE_LAGS
-    )
+    with launched_at(runoff):
+        module["discharge"][(tiles, -(-steps // _TILE_STEPS))](
+            runoff, weights, pending, results, *arguments, _TILE_STEPS
+        )
+        module["remaining"][(tiles, -(-lags // _TILE_LAGS))](
+            runoff, weights, pending, after, *arguments, _TILE_LAGS
+        )
     return results, after
 
 

@@ -107,32 +107,33 @@ _COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from bmi_dhydro.kernels import gpu
+from bmi_dhydro.kernels import gpu, resident
 from bmi_dhydro.physics import HBV
 
-module = gpu._module(HBV, (HBV.runoff,), ())
+SCALARS = ("steps", "catchments", "segment", "lags", "stride")
+
+def compiled(label, function, constants, kind):
+    signature = {}
+    for name in function.arg_names:
+        if name in constants:
+            signature[name] = "constexpr"
+        else:
+            signature[name] = "i32" if name in SCALARS else "*" + kind
+    source = ASTSource(function, signature, constants)
+    text = triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"]
+    print(label, kind, text.count("ex2.approx"), text.count(".local"))
+
 _, constants = gpu._launch(1000, 16)
 constants.pop("num_warps")
-pointers = {
-    "forward": ["forcing", "parameters", "state", "outputs", "moving", "starts"],
-    "backward": [
-        "forcing", "parameters", "starts", "moving", "trajectory", "output_gradient",
-        "forcing_gradient", "parameter_gradient", "state_gradient", "dynamic_gradient",
-    ],
-}
-for name, arrays in pointers.items():
-    signature = dict.fromkeys(arrays, "*fp32")
-    signature |= {"steps": "i32", "catchments": "i32", "share": "fp32"}
-    fixed = dict(constants)
-    if name == "forward":
-        signature["segment"] = "i32"
-        fixed["KEEP"] = False
-    order = module[name].arg_names
-    signature = {key: signature.get(key, "constexpr") for key in order}
-    source = ASTSource(module[name], signature, fixed)
-    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32))
-    text = compiled.asm["ptx"]
-    print(name, text.count("ex2.approx"), text.count(".local"))
+for kind in ("fp32", "fp64"):
+    for dynamic in ((), ("BETA", "K0")):
+        module = gpu._module(HBV, (HBV.runoff,), dynamic)
+        for keep in (False, True):
+            compiled("forward", module["forward"], {**constants, "KEEP": keep}, kind)
+        compiled("backward", module["backward"], constants, kind)
+    routing = resident._routing()
+    compiled("discharge", routing["discharge"], {"CATCHMENTS": 32, "STEPS": 16}, kind)
+    compiled("remaining", routing["remaining"], {"CATCHMENTS": 32, "LAGS": 16}, kind)
 """
 
 
@@ -147,8 +148,10 @@ def test_it_compiles_for_an_h100_that_is_not_there(tmp_path):
         check=False,
     )
     assert result.returncode == 0, result.stderr[-2000:]
-    for line in result.stdout.splitlines():
-        name, powers, spilled = line.split()
-        # Two powers a step for each of a thread's two cells; nothing in local memory.
-        assert int(powers) >= 4, name
-        assert int(spilled) == 0, name
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert len(lines) == 16
+    for name, kind, powers, spilled in lines:
+        if kind == "fp32":
+            # Nothing in local memory, and two powers a step for each of a thread's two cells.
+            assert int(spilled) == 0, name
+            assert int(powers) >= 4 or name in ("discharge", "remaining"), name
