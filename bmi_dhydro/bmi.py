@@ -414,18 +414,10 @@ class BmiDhydro(Bmi):
         source = src if type(src) is np.ndarray else np.asarray(src)
         if source.size != values.size:
             raise ValueError(f"{name} has {values.size} values, but {source.size} were given")
-        if source.size == 1:
-            number = source.item()
-            fits = lowest <= number <= highest
-        else:
-            source = source.reshape(-1)
-            fits = lowest <= source.min() and source.max() <= highest
-        if not fits:
-            raise self._refused(name, source.reshape(-1))
-        if source.size == 1:
-            values[0] = number
-        else:
-            values[:] = source
+        source = source.reshape(-1)
+        if not (lowest <= source.min() and source.max() <= highest):
+            raise self._refused(name, source)
+        values[:] = source
         if self._never_set:
             component = self._ready()
             self._never_set.discard(component.input_items[self._variables[name].index].name)

@@ -113,7 +113,7 @@ class TrainedModel:
         if not self.layout.dynamic:
             return None
         inputs = self.normalisation(attributes)
-        return Dynamics(self.layout, self.weights, inputs, steps_per_day)
+        return Dynamics(self.layout, self._weights, inputs, steps_per_day)
 
     def check(self, ids: NDArray, attributes: Mapping[str, NDArray]) -> list[str]:
         """Check the attributes of catchments against what the network was trained on.

@@ -190,22 +190,19 @@ class Component:
         for warning in self.trained.check(self.catchments.ids, attributes):
             warnings.warn(warning, ExtrapolationWarning, stacklevel=5)
         process, routing = self.trained.parameters(attributes)
-        try:
-            model = Model(
-                self.trained.layout.process,
-                process,
-                routing,
-                self.catchments.area,
-                step_seconds=config.step_seconds,
-                kernel="gpu" if config.device != "cpu" else config.kernel,
-                device=config.device,
-                dtype=config.dtype,
-                threads=config.threads,
-                routed=config.routing != "none",
-                dynamics=self.trained.dynamics(attributes, SECONDS_PER_DAY // config.step_seconds),
-            )
-        except ValueError as error:
-            raise ConfigError(f"device: {error}") from None
+        model = Model(
+            self.trained.layout.process,
+            process,
+            routing,
+            self.catchments.area,
+            step_seconds=config.step_seconds,
+            kernel="gpu" if config.device != "cpu" else config.kernel,
+            device=config.device,
+            dtype=config.dtype,
+            threads=config.threads,
+            routed=config.routing != "none",
+            dynamics=self.trained.dynamics(attributes, SECONDS_PER_DAY // config.step_seconds),
+        )
         if config.parameter_file is not None:
             path = Path(config.parameter_file)
             count = parameter_file.apply(path, model, self.catchments.ids)
@@ -259,6 +256,9 @@ class Component:
         self._cursor = 0
         self._watched = False
         self._save = config.save_state_section
+        # Steps between two saves; 0 where only the end is saved.
+        every = 0 if self._save is None else self._save.every_seconds
+        self._save_steps = every // config.step_seconds
         self._saved: dict[int, Path] = {}
         self.done = 0
         self.history: History | None = None
@@ -349,20 +349,8 @@ class Component:
         self.publish(self.rows, self._forcing[0], self.outputs)
         if self._results is not None:
             self._results.write(np.stack(self._written))
-        if self._save is not None and self._to_next_save() == self._save_steps:
+        if self._save is not None and self._save_steps and self.done % self._save_steps == 0:
             self._save_state(self._save)
-
-    @property
-    def _save_steps(self) -> int:
-        """Steps between two saves; 0 where only the end is saved."""
-        if self._save is None or self._save.every is None:
-            return 0
-        return self._save.every_seconds // self.model.step_seconds
-
-    def _to_next_save(self) -> int:
-        """Return how many steps it is to the next save: all of an interval just after one."""
-        steps = self._save_steps
-        return steps - self.done % steps if steps else -1
 
     def publish(self, rows: NDArray, forcing: NDArray, outputs: NDArray) -> None:
         """Write the outputs of a step, and book what went in and out.
@@ -442,7 +430,7 @@ class Component:
         count = min(self._block_length, source.steps - self.done)
         if self._save_steps:
             # A block ends where a state is saved, so that nothing is computed twice.
-            count = min(count, self._to_next_save())
+            count = min(count, self._save_steps - self.done % self._save_steps)
         if count <= 0:
             raise ForcingError(f"{source.path}: the run ended at {self.moment()}")
         forcing = source.read(self.done, count)

@@ -122,6 +122,13 @@ def choose_pet(available: Sequence[str], latitude_known: bool) -> str:
     )
 
 
+def quantities_for(method: str) -> tuple[str, ...]:
+    """Return the quantities of weather that a run needs: `method` as for `Preparation`."""
+    if method == "forcing":
+        return PRECIPITATION, TEMPERATURE, PET
+    return (PRECIPITATION, *PET_METHODS[method].quantities)
+
+
 class Preparation:
     """Turns weather into the forcing of the process model.
 
@@ -154,11 +161,10 @@ class Preparation:
         self.method = method
         self.step_seconds = step_seconds
         self._start = start
+        self.quantities = quantities_for(method)
         if method == "forcing":
-            self.quantities: tuple[str, ...] = (PRECIPITATION, TEMPERATURE, PET)
             return
         chosen = PET_METHODS[method]
-        self.quantities = (PRECIPITATION, *chosen.quantities)
         self._needs_sun = chosen.needs_sun
         unknown = ids[~np.isfinite(latitude)]
         if chosen.needs_sun and unknown.size:

@@ -23,7 +23,7 @@ from ..files import replaced
 from ..io.export import write_catchments
 from ..io.weather_source import WeatherSource
 from ..variables import OUTPUTS, inputs_for
-from ..weather import PET, PET_METHODS, PRECIPITATION, TEMPERATURE
+from ..weather import PET, quantities_for
 from .hydrofabric import read_hydrofabric
 
 STEP_SECONDS = 3600
@@ -189,12 +189,6 @@ def _place(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
-def _quantities(method: str) -> tuple[str, ...]:
-    if method == "forcing":
-        return PRECIPITATION, TEMPERATURE, PET
-    return (PRECIPITATION, *PET_METHODS[method].quantities)
-
-
 # Names that the engine gives to variables of its forcing files, where they are not ours.
 _ENGINE_NAMES = {"APCP_surface": "atmosphere_water__rainfall_volume_flux"}
 
@@ -206,7 +200,7 @@ def _engine_names(source: WeatherSource, method: str) -> dict[str, str]:
     name in the file.
     """
     names = {}
-    for item in inputs_for(_quantities(method)):
+    for item in inputs_for(quantities_for(method)):
         variable = source.variable(item.source)
         if variable is None or variable in _AORC:
             continue

@@ -38,6 +38,19 @@ class Kernel(Protocol):
     ) -> None: ...
 
 
+class HostArrays:
+    """A kernel whose arrays are the host's own: there is nothing to bring or to forget."""
+
+    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None:
+        """Do nothing; see `resident.GpuKernel.fetch`."""
+
+    def forget_state(self) -> None:
+        """Do nothing, see `fetch`."""
+
+    def forget_parameters(self) -> None:
+        """Do nothing, see `fetch`."""
+
+
 def make_kernel(
     name: str,
     process: Process,

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
-from . import cache
+from . import HostArrays, cache
 from .adjoint import PREFIX, differentiate
 from .printing import header, indented, operand, printed
 from .program import terms, trace
@@ -393,7 +393,7 @@ def default_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class CpuKernel:
+class CpuKernel(HostArrays):
     """Runs a process model on the CPU, for a fixed choice of outputs.
 
     Parameters
@@ -424,15 +424,6 @@ class CpuKernel:
         self._loop = _block(process, tuple(outputs), components, name, tuple(dynamic))
         self._serial = self._loop.serial
         self.threads = threads or default_threads()
-
-    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None:
-        """Do nothing: the host's arrays are the kernel's."""
-
-    def forget_state(self) -> None:
-        """Do nothing, see `fetch`."""
-
-    def forget_parameters(self) -> None:
-        """Do nothing, see `fetch`."""
 
     def run(
         self,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
+from . import HostArrays
 from .binding import bind
 
 
@@ -107,7 +108,7 @@ def route(runoff: Tensor, weights: Tensor, pending: Tensor) -> tuple[Tensor, Ten
     return flows[:, :steps].T, flows[:, steps:]
 
 
-class ReferenceKernel:
+class ReferenceKernel(HostArrays):
     """Runs a process model with torch; arguments as `CpuKernel`."""
 
     name = "reference"
@@ -126,15 +127,6 @@ class ReferenceKernel:
         self._outputs = tuple(outputs)
         averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
         self._averaged = list(dict.fromkeys([process.runoff, *averaged]))
-
-    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None:
-        """Do nothing: the host's arrays are the kernel's."""
-
-    def forget_state(self) -> None:
-        """Do nothing, see `fetch`."""
-
-    def forget_parameters(self) -> None:
-        """Do nothing, see `fetch`."""
 
     @torch.no_grad()
     def run(

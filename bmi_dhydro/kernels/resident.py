@@ -16,6 +16,7 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 from . import cache
@@ -92,7 +93,7 @@ def device_of(name: str) -> torch.device:
 
     Raises
     ------
-    ValueError
+    ConfigError
         If there is none.
     """
     device = torch.device(name)
@@ -100,15 +101,15 @@ def device_of(name: str) -> torch.device:
         return device
     count = torch.cuda.device_count()
     if not torch.cuda.is_available() or count == 0:
-        raise ValueError(
-            f"{name!r} needs a GPU that torch can use, and there is none (torch "
+        raise ConfigError(
+            f"device: {name!r} needs a GPU that torch can use, and there is none (torch "
             f"{torch.__version__}); write 'cpu', or install a torch with CUDA"
         )
     if device.index is None:
         rank = next((int(os.environ[key]) for key in _LOCAL_RANKS if key in os.environ), 0)
         return torch.device("cuda", rank % count)
     if device.index >= count:
-        raise ValueError(f"{name!r}: there are GPUs 0 to {count - 1}")
+        raise ConfigError(f"device: {name!r}: there are GPUs 0 to {count - 1}")
     return device
 
 

@@ -141,13 +141,14 @@ class Dynamics:
         array, shape (catchments, dynamic parameters, components)
             Daily values.
         """
-        return self._step(forcing)[0]
+        return self._step(forcing)
 
     def remember_step(self, forcing: NDArray) -> NDArray:
         """See the weather of a step, and return the memory that moves parameters in that step."""
-        return self._step(forcing)[1]
+        self._step(forcing)
+        return self._new_hidden.copy()
 
-    def _step(self, forcing: NDArray) -> tuple[NDArray, NDArray]:
+    def _step(self, forcing: NDArray) -> NDArray:
         steps_per_day = self.window.shape[2]
         if np.isnan(self.window[0, 0, 0]) and self.position == 0:
             # Nothing is known of yesterday: the first step stands for it.
@@ -176,7 +177,7 @@ class Dynamics:
         if self.position == steps_per_day:
             self.hidden[...], self.cell[...] = self._new_hidden, self._new_cell
             self.position = 0
-        return values, self._new_hidden.copy()
+        return values
 
     def memory(self) -> dict[str, NDArray]:
         """Return copies of what the next steps depend on, each with a row for each catchment."""
