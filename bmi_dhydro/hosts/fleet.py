@@ -203,7 +203,6 @@ class FleetMember:
         sample = fleet.sample
         self.catchments = self._checked(sample)
         self.start, self.steps, self.done = sample.start, sample.steps, 0
-        self.step_seconds = sample.model.step_seconds
         self.inputs = np.zeros((0, 1))
         self.input_items: tuple[Input, ...] = ()
         self.outputs = np.zeros((len(OUTPUTS), 1))
@@ -324,8 +323,7 @@ class FleetMember:
         component.go_to(block, self._cursor, memory)
         component.done = self.done
         component.outputs[...], component.rows[...] = self.outputs, self.rows
-        component.account = WaterAccount(engine.account.opened[one])
-        component.account.flows[:, 0] = self._flows + self._flown()
+        component.account = self._account(engine)
         return component
 
     # ---- water and state ------------------------------------------------------------------
@@ -340,6 +338,12 @@ class FleetMember:
         came = page.block.forcing[done, inflow, self.place].sum()
         return np.array([came, page.rows[done, self.place][:, losses].sum(dtype=float)])
 
+    def _account(self, engine: Component) -> WaterAccount:
+        """Return the account of this catchment at its present step."""
+        account = WaterAccount(engine.account.opened[self.place : self.place + 1])
+        account.flows[:, 0] = self._flows + self._flown()
+        return account
+
     def water_balance(self) -> Mapping[str, NDArray]:
         """See `Component.water_balance`."""
         if self._own is not None:
@@ -348,8 +352,7 @@ class FleetMember:
             return self.prepare().water_balance()
         engine = self._fleet.engine
         assert engine is not None
-        account = WaterAccount(engine.account.opened[self.place : self.place + 1])
-        account.flows[:, 0] = self._flows + self._flown()
+        account = self._account(engine)
         if self.done == 0:
             return account.values(account.opened)
         return account.values(engine.stored_in(self.rows))
