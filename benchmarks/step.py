@@ -28,13 +28,31 @@ NAMES = [item.name for item in INPUTS[:3]]
 VALUES = [np.array([value]) for value in (0.3, 8.0, 0.1)]
 
 
-def random_model(catchments: int, kernel: str, outputs: tuple[str, ...] | None) -> Model:
+# One pass of the process model; longer steps are done in parts, shorter ones route over more lags.
+HALF_A_DAY = 43200
+
+
+def random_model(
+    catchments: int,
+    kernel: str,
+    outputs: tuple[str, ...] | None,
+    step_seconds: int = HALF_A_DAY,
+) -> Model:
     random = np.random.default_rng(0)
     shape = (catchments, COMPONENTS)
     parameters = [random.uniform(item.lower, item.upper, shape) for item in HBV.parameters]
     routing = [random.uniform(p.lower, p.upper, catchments) for p in unit_hydrograph.PARAMETERS]
     area = np.full(catchments, 100.0)
-    return Model(HBV, parameters, routing, area, kernel=kernel, dtype=np.float32, outputs=outputs)
+    return Model(
+        HBV,
+        parameters,
+        routing,
+        area,
+        step_seconds,
+        kernel=kernel,
+        dtype=np.float32,
+        outputs=outputs,
+    )
 
 
 def random_forcing(steps: int, catchments: int) -> np.ndarray:
@@ -110,6 +128,25 @@ def many_catchments(report: Report, catchments: int) -> None:
                 limit=f">= {limit} M, >= 4 x" if limited else "",
                 kept=not limited or (rate >= limit and rate >= 4 * theirs),
             )
+
+
+def other_steps(report: Report, catchments: int) -> None:
+    steps = 48
+    forcing = random_forcing(steps, catchments)
+    cells = catchments * COMPONENTS * steps / 1e6
+    for seconds, name in ((86400, "days (in two parts)"), (3600, "hours")):
+        weather = forcing.copy()
+        weather[:, [0, 2]] *= seconds / 86400.0
+        model = random_model(catchments, "cpu", ("discharge",), seconds)
+        reference = random_model(catchments, "reference", ("discharge",), seconds)
+        theirs = cells * 4 / steps / median_seconds(lambda m=reference, w=weather: m.run(w[:4]), 3)
+        results = model.run(weather)
+        rate = cells / median_seconds(lambda m=model, w=weather, r=results: m.run(w, r), 10)
+        report.row(
+            f"{catchments} catchments, blocks of {name}, discharge",
+            f"{rate:.0f} M cell-steps/s",
+            f"{rate / theirs:.1f} x",
+        )
 
 
 def memory(report: Report) -> None:
@@ -201,6 +238,7 @@ def main() -> None:
         single_catchment(report, folder)
         for catchments in (1_000, 10_000):
             many_catchments(report, catchments)
+        other_steps(report, 10_000)
         memory(report)
         start_up(report, folder)
     report.finish(check)

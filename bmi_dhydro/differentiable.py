@@ -275,6 +275,8 @@ def run(
     -------
     Result
     """
+    parts = process.parts(days)
+    days = days / parts
     values = torch.stack(
         [
             per_step(daily, item, days)
@@ -284,16 +286,36 @@ def run(
     state = initial_state(process, values) if block.state is None else block.state
     averaged = list(dict.fromkeys([process.runoff, *(n for n in outputs if n != DISCHARGE)]))
     items = {item.name: item for item in process.parameters}
-    dynamic = {name: per_step(v, items[name], days) for name, v in block.dynamic.items()}
-    rows, final = kernel(process, averaged, block.forcing, values, state, dynamic)
-    result = Result({name: rows[:, k] for k, name in enumerate(averaged)}, final, block.pending)
+    dynamic = {
+        name: _repeated(per_step(v, items[name], days), parts) for name, v in block.dynamic.items()
+    }
+    shares = torch.as_tensor(process.forcing_shares(parts), dtype=block.forcing.dtype)[:, None]
+    forcing = _repeated(block.forcing * shares, parts)
+    rows, final = kernel(process, averaged, forcing, values, state, dynamic)
+    result = Result({}, final, block.pending)
+    for k, name in enumerate(averaged):
+        stored = name in process.stored_names
+        result.outputs[name] = rows[parts - 1 :: parts, k] if stored else _added(rows[:, k], parts)
     if not routed:
-        result.outputs[DISCHARGE] = rows[:, 0]
+        result.outputs[DISCHARGE] = result.outputs[process.runoff]
         return result
     weights = hydrograph(block.routing, block.area, days)
     pending = torch.zeros_like(weights) if block.pending is None else block.pending
-    result.outputs[DISCHARGE], result.pending = route(rows[:, 0], weights, pending)
+    discharge, result.pending = route(rows[:, 0], weights, pending)
+    result.outputs[DISCHARGE] = _added(discharge, parts)
     return result
+
+
+def _repeated(values: Tensor, parts: int) -> Tensor:
+    """Repeat each step for its parts."""
+    if parts == 1:
+        return values
+    return values[:, None].expand(-1, parts, *values.shape[1:]).reshape(-1, *values.shape[1:])
+
+
+def _added(values: Tensor, parts: int) -> Tensor:
+    """Add up the parts of each step."""
+    return sum((values[k::parts] for k in range(1, parts)), start=values[::parts])
 
 
 def leaf(values: ArrayLike) -> Tensor:
@@ -317,17 +339,20 @@ def block_gradients(
     for name, table in [*((n, leaves) for n in wrt), *((n, known) for n in seeds)]:
         if name not in table:
             raise ValueError(f"no derivative of or by {name!r}; known: {', '.join(table)}")
+    # Members share parameters; their gradients add up.
+    own = {name: parameters[name].repeat(model.members, 1) for name in process.parameter_names}
+    routing = [parameters[item.name].repeat(model.members) for item in unit_hydrograph.PARAMETERS]
     block = Block(
-        torch.stack([parameters[name] for name in process.parameter_names]),
-        [parameters[item.name] for item in unit_hydrograph.PARAMETERS],
-        leaves["area"],
+        torch.stack([own[name] for name in process.parameter_names]),
+        routing,
+        leaves["area"].repeat(model.members),
         torch.stack(list(weather.values()), dim=1),
         torch.stack(list(states.values())),
         leaves["pending"] if model.routed else None,
     )
     if model.dynamics is not None:
         memory = model.dynamics.memory()
-        block.dynamic = remembered_dynamics(model.dynamics, memory, parameters, block.forcing)
+        block.dynamic = remembered_dynamics(model.dynamics, memory, own, block.forcing)
     result = run(process, list(seeds), block, model.step_seconds / 86400.0, model.routed)
     objective = sum(
         (

@@ -45,14 +45,20 @@ class Model:
     routed : bool
         Whether runoff passes a unit hydrograph before it is discharge.
     dynamics : Dynamics, optional
-        Moves some parameters from day to day, around the values given.
+        Moves some parameters from day to day, around the values given; of all traces.
+    members : int
+        Of an ensemble: each catchment is computed so many times, with the same parameters but its
+        own weather and state. A trace is a member of a catchment; the traces of the first member
+        come first.
 
     Attributes
     ----------
-    state : array, shape (states, catchments, components)
+    state : array, shape (states, traces, components)
         In mm; may be changed in place before the next step. On a GPU, ask for it again after one.
     steps : int
         Steps done.
+    parts : int
+        In which a step is done; see `Process.longest_step`.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Model:
         routed: bool = True,
         dynamics: Dynamics | None = None,
         device: str = "cuda",
+        members: int = 1,
     ) -> None:
         if step_seconds <= 0 or SECONDS_PER_DAY % step_seconds:
             raise ValueError(
@@ -84,6 +91,8 @@ class Model:
         self._daily = np.array(parameters, dtype=self.dtype)
         self._routing = np.array(routing, dtype=float)
         count, catchments, components = self._daily.shape
+        self.members = members
+        traces = catchments * members
         if count != len(process.parameters):
             raise ValueError(
                 f"{process.name} has {len(process.parameters)} parameters, but values of {count} "
@@ -97,12 +106,14 @@ class Model:
             )
         # What the kernel reads: values per step, those of a catchment side by side.
         self._per_step = np.empty((catchments, count, components), dtype=self.dtype)
-        days = self.step_seconds / SECONDS_PER_DAY
+        # Long steps are done in parts: parameters, unit hydrograph and its store are theirs.
+        self.parts = process.parts(self.step_seconds / SECONDS_PER_DAY)
+        days = self._part_days
         self._lag_times = unit_hydrograph.lag_times(days)
         self._lag_matrix = unit_hydrograph.lag_matrix(days)
         lags = self._lag_matrix.shape[1] if routed else 1
         self._weights = np.ones((catchments, lags), dtype=self.dtype)
-        self._pending = np.zeros((catchments, lags), dtype=self.dtype)
+        self._pending = np.zeros((traces, lags), dtype=self.dtype)
         self._lags = lags
         self.steps = 0
         self._kernel = make_kernel(
@@ -114,16 +125,22 @@ class Model:
             threads,
             self._dynamic_names,
             device,
+            self.parts,
         )
         self._rescale(slice(None))
         initial = np.array([state.initial for state in process.states], dtype=self.dtype)
-        self._state = np.empty((len(initial), catchments, components), dtype=self.dtype)
+        self._state = np.empty((len(initial), traces, components), dtype=self.dtype)
         self._state[:] = initial[:, None, None]
-        self._single = np.empty((1, len(self.outputs), catchments), dtype=self.dtype)
+        self._single = np.empty((1, len(self.outputs), traces), dtype=self.dtype)
 
     @property
     def catchments(self) -> int:
         """Number of catchments."""
+        return len(self.area)
+
+    @property
+    def traces(self) -> int:
+        """Number of catchments, times the members of each."""
         return self._state.shape[1]
 
     @property
@@ -164,7 +181,10 @@ class Model:
 
     @property
     def pending(self) -> NDArray:
-        """Flows yet to leave, mm per step, the next one first: shape (catchments, lags)."""
+        """Flows yet to leave, in mm, the next one first: shape (traces, lags).
+
+        One for each step, or each of its parts where it is done in `parts`.
+        """
         self.fetch()
         return np.roll(self._pending, -self._position, axis=1)
 
@@ -175,8 +195,13 @@ class Model:
         self._pending[...] = np.roll(np.asarray(values), self._position, axis=1)
 
     @property
+    def _part_days(self) -> float:
+        """Length of a part of a step, in days."""
+        return self.step_seconds / SECONDS_PER_DAY / self.parts
+
+    @property
     def _position(self) -> int:
-        return self.steps % self._lags
+        return self.steps * self.parts % self._lags
 
     def set_parameter(
         self, name: str, values: ArrayLike, catchments: slice | NDArray = slice(None)
@@ -211,16 +236,18 @@ class Model:
     def _rescale(self, catchments: slice | NDArray) -> None:
         """Turn daily parameters into those of a step, once; the only place that does."""
         self._kernel.forget_parameters()
-        days = self.step_seconds / SECONDS_PER_DAY
+        days = self._part_days
+        chosen = np.arange(len(self.area))[catchments]
         for k, parameter in enumerate(self.process.parameters):
             daily = self._daily[k, catchments].astype(float)
             self._per_step[catchments, k] = per_step(daily, parameter, days)
             if parameter.name in self._dynamic_names:
                 assert self.dynamics is not None
-                self.dynamics.set_centres(parameter.name, daily, catchments)
+                for member in range(self.members):
+                    traces = chosen + member * len(self.area)
+                    self.dynamics.set_centres(parameter.name, daily, traces)
         if not self.routed:
             return
-        chosen = np.arange(len(self.area))[catchments]
         for first in range(0, chosen.size, _CHUNK):
             part = chosen[first : first + _CHUNK]
             filled = np.resize(part, _CHUNK)
@@ -238,13 +265,13 @@ class Model:
 
         Parameters
         ----------
-        forcing : array, shape (forcings, catchments)
+        forcing : array, shape (forcings, catchments or traces)
             In the units of `process.forcings`: precipitation and potential evapotranspiration in
             mm per step, temperature in degC.
 
         Returns
         -------
-        array, shape (outputs, catchments)
+        array, shape (outputs, traces)
             Means over components, in mm (per step); overwritten by the next step.
         """
         self.run(forcing[None], self._single)
@@ -255,22 +282,24 @@ class Model:
 
         Parameters
         ----------
-        forcing : array, shape (steps, forcings, catchments)
-            As for `step`.
-        results : array, shape (steps, outputs, catchments), optional
+        forcing : array, shape (steps, forcings, catchments or traces)
+            As for `step`; members share that of catchments.
+        results : array, shape (steps, outputs, traces), optional
             Where to write; of `dtype`.
 
         Returns
         -------
-        array, shape (steps, outputs, catchments)
+        array, shape (steps, outputs, traces)
         """
-        if forcing.shape[1:] != (len(self.process.forcings), self.catchments):
+        if self.members > 1 and forcing.shape[2] == self.catchments:
+            forcing = np.tile(forcing, (1, 1, self.members))
+        if forcing.shape[1:] != (len(self.process.forcings), self.traces):
             raise ValueError(
                 f"forcing has shape {forcing.shape}, expected (steps, "
-                f"{len(self.process.forcings)}, {self.catchments})"
+                f"{len(self.process.forcings)}, {self.traces})"
             )
         if results is None:
-            shape = (forcing.shape[0], len(self.outputs), self.catchments)
+            shape = (forcing.shape[0], len(self.outputs), self.traces)
             results = np.empty(shape, dtype=self.dtype)
         self.advance(np.ascontiguousarray(forcing, dtype=self.dtype), results)
         return results
@@ -281,8 +310,7 @@ class Model:
         if self.dynamics is not None:
             dynamic = np.stack([self.dynamics.advance(w.astype(float)) for w in forcing])
             for k, item in enumerate(dynamic_items(self.dynamics.layout)):
-                days = self.step_seconds / SECONDS_PER_DAY
-                dynamic[:, :, k] = per_step(dynamic[:, :, k], item, days)
+                dynamic[:, :, k] = per_step(dynamic[:, :, k], item, self._part_days)
             dynamic = dynamic.astype(self.dtype)
         self._kernel.run(
             forcing,
@@ -290,7 +318,7 @@ class Model:
             self._state,
             self._weights,
             self._pending,
-            self.steps % self._lags,
+            self._position,
             results,
             dynamic,
         )
@@ -350,7 +378,7 @@ class Model:
         return block_gradients(self, forcing, seeds, wrt)
 
     def stored(self) -> NDArray:
-        """Return the water in all stores, routing included, in mm: shape (catchments,)."""
+        """Return the water in all stores, routing included, in mm: shape (traces,)."""
         self.fetch()
         stores = self._state.sum(axis=0, dtype=float).mean(axis=1)
         return stores + self._pending.sum(axis=1, dtype=float)

@@ -36,13 +36,17 @@ class SavedState:
         Of the process' states, in the order of `arrays["state"]`.
     step_seconds, steps : int
         Length of a step, and steps done.
+    parts : int
+        In which a step is done: lags of `pending` are so much shorter.
     ids : array of str, shape (catchments,)
     arrays : dict of array
         As `Model.memory` returns them.
-    more : dict of array, shape (rows, catchments)
+    more : dict of array, shape (rows, traces)
         What a host wants back beside the state.
     time : datetime64[s] or None
         That the state is of.
+    members : int
+        Of an ensemble: each of `arrays` has so many times the catchments.
     """
 
     fingerprint: str
@@ -54,6 +58,8 @@ class SavedState:
     arrays: dict[str, NDArray]
     more: dict[str, NDArray] = field(default_factory=dict)
     time: np.datetime64 | None = None
+    parts: int = 1
+    members: int = 1
 
 
 def capture(
@@ -78,6 +84,8 @@ def capture(
         ids,
         {name: np.ascontiguousarray(values) for name, values in model.memory().items()},
         time=time,
+        parts=model.parts,
+        members=model.members,
     )
 
 
@@ -96,7 +104,7 @@ def apply(
     saved : SavedState
     model : Model
         Of the same trained model and step; its catchments may be a part of those saved, in another
-        order.
+        order. All its members take the state of one, or each its own.
     fingerprint : str
     ids : array of str
     source : str
@@ -114,7 +122,8 @@ def apply(
     Raises
     ------
     StateError
-        If the state is of another model, step or set of catchments. `model` is unchanged then.
+        If the state is of another model, step, set of catchments or number of members. `model` is
+        unchanged then.
     """
     checks = [("process", saved.process, model.process.name)]
     checks += [("step_seconds", str(saved.step_seconds), str(model.step_seconds))]
@@ -130,13 +139,20 @@ def apply(
     absent = [name for name in ids.tolist() if name not in places]
     if absent:
         raise StateError(f"{source}: has no state for catchment {listed(absent)}")
-    rows = np.array([places[name] for name in ids.tolist()])
+    if saved.members not in (1, model.members):
+        raise StateError(f"{source}: has {saved.members} members; the model has {model.members}")
+    own = np.array([places[name] for name in ids.tolist()])
+    shift = 0 if saved.members == 1 else len(saved.ids)
+    rows = np.concatenate([own + member * shift for member in range(model.members)])
     # The catchments are the second axis of the process' states, the first of all else.
     chosen = {
         name: values[:, rows] if name == "state" else values[rows]
         for name, values in sorted(saved.arrays.items())
     }
     memory = model.memory()
+    if saved.parts != model.parts:
+        widths = model.parts / saved.parts
+        chosen["pending"] = _respaced(chosen["pending"], widths, memory["pending"].shape[1])
     if carry_over:
         if chosen["state"].shape[2] != model.components:
             mean = chosen["state"].mean(axis=2, keepdims=True)
@@ -149,6 +165,27 @@ def apply(
         raise StateError(f"{source}: has {shapes}; the model has {ours}")
     model.remember(chosen)
     return {name: values[:, rows] for name, values in saved.more.items()}
+
+
+def _respaced(pending: NDArray, width: float, lags: int) -> NDArray:
+    """Return flows on their way in lags of another length: as much water, evenly within a lag.
+
+    Parameters
+    ----------
+    pending : array, shape (catchments, lags)
+    width : float
+        Of one of its lags, in new ones.
+    lags : int
+        New ones; what would leave later leaves in the last.
+    """
+    old = np.arange(pending.shape[1] + 1) * width
+    new = np.minimum(np.arange(lags + 1.0), old[-1])
+    new[-1] = old[-1]
+    left = np.concatenate(
+        [np.zeros_like(pending[:, :1]), np.cumsum(pending, axis=1, dtype=float)], axis=1
+    )
+    at_new = np.array([np.interp(new, old, row) for row in left])
+    return np.diff(at_new, axis=1).astype(pending.dtype)
 
 
 def digest(arrays: Mapping[str, NDArray]) -> str:
@@ -169,7 +206,7 @@ def to_bytes(
     ----------
     model, fingerprint, ids
         As `capture`.
-    more : mapping of array, shape (rows, catchments), optional
+    more : mapping of array, shape (rows, traces), optional
         What a host wants back beside the state.
     """
     from safetensors.numpy import save
@@ -184,6 +221,8 @@ def to_bytes(
         "process": saved.process,
         "step_seconds": str(saved.step_seconds),
         "steps": str(saved.steps),
+        "parts": str(saved.parts),
+        "members": str(saved.members),
         "ids": json.dumps(ids.tolist()),
         "digest": digest(arrays),
     }
@@ -233,6 +272,9 @@ def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedSt
         np.array(json.loads(metadata["ids"])),
         {name: values for name, values in arrays.items() if not name.startswith(_MORE)},
         {name.removeprefix(_MORE): v for name, v in arrays.items() if name.startswith(_MORE)},
+        # Older payloads do not say so.
+        parts=int(metadata.get("parts", 1)),
+        members=int(metadata.get("members", 1)),
     )
 
 

@@ -15,9 +15,10 @@ from ..model import Model
 from ..state import FORMAT, SavedState, apply, capture, digest, parsed
 from .netcdf import netcdf4
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
-# Files of version 1 are `.safetensors`; those of NetCDF begin like this.
+# Files of version 1 are `.safetensors`; those of NetCDF begin like this. Version 2 did not say in
+# how many parts a step is done: in one.
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 _EPOCH = "seconds since 1970-01-01 00:00:00"
@@ -65,11 +66,16 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
             "process": saved.process,
             "step_seconds": np.int32(saved.step_seconds),
             "steps": np.int64(saved.steps),
+            "parts": np.int32(saved.parts),
             "digest": digest(saved.arrays),
         }
     )
     names = np.array(saved.ids, dtype="S")
     data.createDimension("catchment", len(names))
+    one = saved.members == 1
+    axes = ["catchment"] if one else ["member", "catchment"]
+    if not one:
+        data.createDimension("member", saved.members)
     data.createDimension("component", saved.arrays["state"].shape[2])
     data.createDimension("characters", names.dtype.itemsize)
     identifier = data.createVariable("catchment_id", "S1", ("catchment", "characters"))
@@ -82,12 +88,12 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
         )
         time[...] = saved.time.astype("datetime64[s]").astype(np.int64)
     for name, values in zip(saved.state_names, saved.arrays["state"], strict=True):
-        variable = data.createVariable(name, values.dtype, ("catchment", "component"))
+        variable = data.createVariable(name, values.dtype, (*axes, "component"))
         unit, long_name = units[name]
         variable.setncatts({"units": unit, "long_name": long_name})
-        variable[:] = values
+        variable[:] = values.reshape(variable.shape)
     for name, values in arrays.items():
-        dimensions = ["catchment"]
+        dimensions = [*axes]
         for axis, length in enumerate(values.shape[1:]):
             dimensions.append(f"{name}_{axis}")
             data.createDimension(dimensions[-1], length)
@@ -96,7 +102,7 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
             variable.setncatts(
                 {"units": "mm", "long_name": "runoff on its way to the outlet, the next step first"}
             )
-        variable[:] = values
+        variable[:] = values.reshape(variable.shape)
 
 
 def read(path: Path, state_names: tuple[str, ...]) -> SavedState:
@@ -142,8 +148,14 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
     if absent:
         raise StateError(f"{path}: was saved with process {data.process}, which has no {absent[0]}")
     known = {"catchment_id", "time", *state_names}
-    arrays = {name: data[name][:] for name in data.variables if name not in known}
-    arrays["state"] = np.stack([data[name][:] for name in state_names])
+    members = len(data.dimensions["member"]) if "member" in data.dimensions else 1
+
+    def of_traces(name: str) -> NDArray:
+        values: NDArray = data[name][:]
+        return values if members == 1 else values.reshape(-1, *values.shape[2:])
+
+    arrays = {name: of_traces(name) for name in data.variables if name not in known}
+    arrays["state"] = np.stack([of_traces(name) for name in state_names])
     if digest(arrays) != data.digest:
         raise StateError(f"{path}: is damaged, its values are not those that were saved")
     time = np.datetime64(int(data["time"][...]), "s") if "time" in data.variables else None
@@ -156,6 +168,8 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
         np.array([str(name) for name in ids]),
         arrays,
         time=time,
+        parts=int(getattr(data, "parts", 1)),
+        members=members,
     )
 
 

@@ -60,6 +60,7 @@ def make_kernel(
     threads: int | None,
     dynamic: Sequence[str] = (),
     device: str = "cuda",
+    parts: int = 1,
 ) -> Kernel:
     """Make a kernel by name; only then is what it needs imported.
 
@@ -70,6 +71,8 @@ def make_kernel(
         As `cpu.CpuKernel`.
     device : str
         Of the gpu kernel; see `resident.device_of`.
+    parts : int
+        In which each step is done.
 
     Raises
     ------
@@ -79,7 +82,12 @@ def make_kernel(
     if name == "cpu":
         from .cpu import CpuKernel
 
-        return CpuKernel(process, outputs, components, dtype, threads, dynamic)
+        return CpuKernel(process, outputs, components, dtype, threads, dynamic, parts)
+    if parts > 1:
+        from .division import DividedKernel
+
+        whole = make_kernel(name, process, outputs, components, dtype, threads, dynamic, device)
+        return DividedKernel(whole, process, outputs, parts)
     if name == "reference":
         from .reference import ReferenceKernel
 

@@ -69,6 +69,32 @@ def _forcing_loads(process: Process) -> list[str]:
 _SUMMED_TOGETHER = 8
 
 
+# Lags summed together, and the code that sums the flows yet to leave. A lag goes to the same lane
+# wherever in the ring it is, so that the sum does not depend on the position: the lags around the
+# ring's end are brought together first.
+_RING_LANES = 8
+_RING = [
+    "ring = pending.reshape(-1, 1, length)",
+    f"across = np.empty((1, 1, {_RING_LANES}), real)",
+]
+_RING_SUM = [
+    f"sums = spread(real(0.0), {_RING_LANES})",
+    f"for lag in range(1, length - {_RING_LANES - 1}, {_RING_LANES}):",
+    "    k = head + lag",
+    "    if k >= length:",
+    "        k -= length",
+    f"    if k + {_RING_LANES} <= length:",
+    f"        sums = add(sums, load(ring, c, 0, k, {_RING_LANES}))",
+    "    else:",
+    f"        for m in range({_RING_LANES}):",
+    "            across[0, 0, m] = ring[c, 0, (k + m) % length]",
+    f"        sums = add(sums, load(across, 0, 0, 0, {_RING_LANES}))",
+    f"{ROUTING_STORE} = lane(totals({_RING_LANES}, sums), 0)",
+    f"for lag in range(length - (length - 1) % {_RING_LANES}, length):",
+    f"    {ROUTING_STORE} += pending[c, (head + lag) % length]",
+]
+
+
 class _Sums:
     """Code that sums quantities over the components of a catchment, several together."""
 
@@ -97,10 +123,12 @@ class _Sums:
         return f"lane(sums_{k // self.together}, {k % self.together})"
 
 
-def _parameter_loads(process: Process, dynamic: Sequence[str], lanes: int) -> list[str]:
+def _parameter_loads(
+    process: Process, dynamic: Sequence[str], lanes: int, row: str = "c"
+) -> list[str]:
     """Bind parameters: those that change with time come from an array of their own."""
     static = [
-        f"{name} = load(parameters, c, {k}, m, {lanes})"
+        f"{name} = load(parameters, {row}, {k}, m, {lanes})"
         for k, name in enumerate(process.parameter_names)
         if name not in dynamic
     ]
@@ -115,6 +143,7 @@ def block_source(
     components: int,
     dtype: DTypeLike,
     dynamic: Sequence[str] = (),
+    parts: int = 1,
 ) -> str:
     """Print the forward kernel of a process model for a choice of outputs.
 
@@ -127,6 +156,8 @@ def block_source(
     dtype : float32 or float64
     dynamic : sequence of str
         Parameters that have a value for each step.
+    parts : int
+        In which each step is done; parameters, unit hydrographs and `position` are those of parts.
 
     Returns
     -------
@@ -161,50 +192,76 @@ def block_source(
                 f"{name} = load(state, {k}, c, m, {lanes})"
                 for k, name in enumerate(process.state_names)
             ),
-            *_parameter_loads(process, dynamic, lanes),
+            *_parameter_loads(process, dynamic, lanes, "own"),
             *printed(program),
             *(f"store(state, {k}, c, m, {results[k]})" for k in range(count)),
             *summed.add([operand(targets[name]) for name in sums], lanes),
         ]
 
-    step = [
-        *_forcing_loads(process),
+    part = [
         *summed.start(),
         *_over_components(components, dtype, body),
         f"runoff_mean = {mean(process.runoff)}",
-        "head = (position + t) % length",
-        "for k in range(length - head):",
-        "    pending[c, head + k] += weights[c, k] * runoff_mean",
-        "for k in range(head):",
-        "    pending[c, k] += weights[c, length - head + k] * runoff_mean",
+        "head = (position + t) % length"
+        if parts == 1
+        else f"head = (position + t * {parts} + part) % length",
+        # As slices the compiler sees that neighbours can be added together.
+        "waiting, share_of_lag = pending[c, head:], weights[own, : length - head]",
+        "for k in range(len(waiting)):",
+        "    waiting[k] += share_of_lag[k] * runoff_mean",
+        "waiting, share_of_lag = pending[c, :head], weights[own, length - head :]",
+        "for k in range(len(waiting)):",
+        "    waiting[k] += share_of_lag[k] * runoff_mean",
         f"{DISCHARGE} = pending[c, head]",
         "pending[c, head] = real(0.0)",
     ]
     if ROUTING_STORE in outputs:
-        step += [
-            f"{ROUTING_STORE} = real(0.0)",
-            # In the order in which it leaves, so that the sum does not depend on the position.
-            "for k in range(head + 1, length):",
-            f"    {ROUTING_STORE} += pending[c, k]",
-            "for k in range(head):",
-            f"    {ROUTING_STORE} += pending[c, k]",
+        part += _RING_SUM
+    values = [mean(name) if name in targets else name for name in outputs]
+    loads = _forcing_loads(process)
+    if parts == 1:
+        step = [*loads, *part, *(f"outputs[t, {k}, c] = {v}" for k, v in enumerate(values))]
+    else:
+        stored = (*process.stored_names, ROUTING_STORE)
+        step = [
+            *loads,
+            *(
+                f"{name} *= real({share!r})"
+                for name, share in zip(
+                    process.forcing_names, process.forcing_shares(parts).tolist(), strict=True
+                )
+                if share != 1.0
+            ),
+            *(f"whole_{k} = real(0.0)" for k in range(len(values))),
+            f"for part in range({parts}):",
+            *indented(part),
+            *(
+                f"    whole_{k} {'=' if name in stored else '+='} {value}"
+                for k, (name, value) in enumerate(zip(outputs, values, strict=True))
+            ),
+            *(f"outputs[t, {k}, c] = whole_{k}" for k in range(len(values))),
         ]
-    for k, name in enumerate(outputs):
-        value = mean(name) if name in targets else name
-        step.append(f"outputs[t, {k}, c] = {value}")
+    ring = _RING if ROUTING_STORE in outputs else []
     arguments = "forcing, parameters, state, weights, pending, position, outputs"
     if dynamic:
         arguments += ", dynamic"
     function = [
         "stride = state.shape[1]",
+        "shared = parameters.shape[0]",
         f"share = real(1.0 / {components})",
         "length = pending.shape[1]",
+        *ring,
         # Some catchments at a time: their states stay in the cache, and neighbours in memory are
         # read and written together.
         f"for first in range(start, stop, {_CATCHMENTS_TOGETHER}):",
         f"    last = min(first + {_CATCHMENTS_TOGETHER}, stop)",
+        "    begin = first - first % shared",
         "    for t in range(forcing.shape[0]):",
         "        for c in range(first, last):",
+        # The members of an ensemble come one after the other, and share their parameters.
+        "            own = c - begin",
+        "            while own >= shared:",
+        "                own -= shared",
         *indented(step, 3),
     ]
     return _module(f"{process.long_name}: a block of steps", dtype, arguments, function)
@@ -369,8 +426,9 @@ def _block(
     components: int,
     dtype: str,
     dynamic: tuple[str, ...],
+    parts: int,
 ) -> CompiledLoop:
-    source = block_source(process, outputs, components, dtype, dynamic)
+    source = block_source(process, outputs, components, dtype, dynamic, parts)
     return CompiledLoop(source, f"{process.name}_block_{components}_{dtype}")
 
 
@@ -407,6 +465,8 @@ class CpuKernel(HostArrays):
         All processors this process may use, unless given.
     dynamic : sequence of str
         Parameters that have a value for each step.
+    parts : int
+        In which each step is done.
     """
 
     name = "cpu"
@@ -419,9 +479,10 @@ class CpuKernel(HostArrays):
         dtype: DTypeLike = np.float64,
         threads: int | None = None,
         dynamic: Sequence[str] = (),
+        parts: int = 1,
     ) -> None:
         name = np.dtype(dtype).name
-        self._loop = _block(process, tuple(outputs), components, name, tuple(dynamic))
+        self._loop = _block(process, tuple(outputs), components, name, tuple(dynamic), parts)
         self._serial = self._loop.serial
         self.threads = threads or default_threads()
 
@@ -440,20 +501,22 @@ class CpuKernel(HostArrays):
 
         Parameters
         ----------
-        forcing : array, shape (steps, forcings, catchments)
+        forcing : array, shape (steps, forcings, traces)
+            A trace is a member of a catchment; those of the first member come first.
         parameters : array, shape (catchments, parameters, components)
-            Values per step.
-        state : array, shape (states, catchments, components)
+            Values per step, or part of one where it is done in parts; so are `weights`, `pending`
+            and `position`.
+        state : array, shape (states, traces, components)
             Changed in place.
         weights : array, shape (catchments, lags)
             Unit hydrograph: the share of a step's runoff that leaves after each lag.
-        pending : array, shape (catchments, lags)
+        pending : array, shape (traces, lags)
             Routing store as a ring of flows yet to leave; changed in place.
         position : int
             Index in the ring of the flow that leaves in the first step.
-        outputs : array, shape (steps, outputs, catchments)
+        outputs : array, shape (steps, outputs, traces)
             Written.
-        dynamic : array, shape (steps, catchments, dynamic parameters, components), optional
+        dynamic : array, shape (steps, traces, dynamic parameters, components), optional
             Values per step of the parameters that change with time.
         """
         more = () if dynamic is None else (dynamic.reshape(-1, *dynamic.shape[2:]),)

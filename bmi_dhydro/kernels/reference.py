@@ -141,6 +141,8 @@ class ReferenceKernel(HostArrays):
         dynamic: NDArray | None = None,
     ) -> None:
         """Advance all cells through a block of steps, in place; see `CpuKernel.run`."""
+        members = state.shape[1] // len(parameters)
+        parameters, weights = np.tile(parameters, (members, 1, 1)), np.tile(weights, (members, 1))
         dtype = torch.from_numpy(state).dtype
         rows, final = run_process(
             self._process,

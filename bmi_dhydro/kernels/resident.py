@@ -220,8 +220,10 @@ class GpuKernel:
         `state` and `pending` are current after `fetch`.
         """
         if self._parameters is None or self._weights is None:
-            self._parameters = self._down(parameters.transpose(1, 0, 2))
-            self._weights = self._down(weights)
+            # In registers members could not share them; each has its own copy.
+            members = state.shape[1] // len(parameters)
+            self._parameters = self._down(parameters.transpose(1, 0, 2)).repeat(1, members, 1)
+            self._weights = self._down(weights).repeat(members, 1)
         if self._state is None or self._pending is None:
             self._state = self._down(state)
             self._pending = self._down(np.roll(pending, -position, axis=1))

@@ -80,6 +80,7 @@ EXP_HYDRO = Process(
         Parameter("TMAX", "temperature above which snow melts", "degC", 0.0, 3.0),
         Parameter("TMIN", "temperature below which snow falls", "degC", -3.0, 0.0),
     ),
+    stores=("snow_water_equivalent",),
     fluxes=(
         Quantity("rain", "rainfall", "mm"),
         Quantity("snowfall", "snowfall, liquid equivalent", "mm"),

@@ -180,6 +180,9 @@ HBV = Process(
         Parameter("BETAET", "shape of the evapotranspiration curve", "1", 0.3, 5.0),
         Parameter("C", "capillary rise from the lower zone to a dry soil", "d-1", 0.0, 1.0, "rate"),
     ),
+    # Two halves of a day give the flow of 24 hours within 1 % of the mean flow, one day within 3 %.
+    longest_step=0.5,
+    stores=("snow_water_equivalent", "groundwater"),
     curves={"soil_wetness": ("BETA",), "evapotranspiration_share": ("LP", "BETAET")},
     fluxes=(
         Quantity("rain", "rainfall", "mm"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .primitives import exp, log
 
@@ -70,6 +72,12 @@ class Process:
         their parameters: `curve(fullness, *parameters)`; see `learned_curves`.
     learned : tuple of str
         Curves that are replaced by networks.
+    longest_step : float
+        In days. A longer step is done in parts of equal length, because the equations would not
+        give what shorter ones give.
+    stores : tuple of str
+        Those of `fluxes` that are an amount stored at the end of a step, rather than what passed
+        during it.
     inflow, evapotranspiration, runoff : str
         Names of the forcing and the fluxes that make up the water balance: the change of the
         sum of all states is inflow - evapotranspiration - runoff.
@@ -85,6 +93,8 @@ class Process:
     fluxes: tuple[Quantity, ...]
     curves: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     learned: tuple[str, ...] = ()
+    longest_step: float = 1.0
+    stores: tuple[str, ...] = ()
     inflow: str = "precipitation"
     evapotranspiration: str = "evapotranspiration"
     runoff: str = "runoff"
@@ -114,6 +124,28 @@ class Process:
     def output_names(self) -> tuple[str, ...]:
         """Everything a step returns, in its order."""
         return self.state_names + self.flux_names
+
+    @cached_property
+    def stored_names(self) -> tuple[str, ...]:
+        """Outputs that are an amount stored at the end of a step."""
+        return self.state_names + self.stores
+
+    def parts(self, days: float) -> int:
+        """Return in how many parts a step of `days` days is done."""
+        return max(1, math.ceil(days / self.longest_step))
+
+    def forcing_shares(self, parts: int) -> NDArray:
+        """Return what a part of a step sees of each forcing: depths are spread, temperature stays.
+
+        Parameters
+        ----------
+        parts : int
+
+        Returns
+        -------
+        array, shape (forcings,)
+        """
+        return np.array([1.0 / parts if item.units == "mm" else 1.0 for item in self.forcings])
 
 
 def between_bounds(share, parameter: Parameter):

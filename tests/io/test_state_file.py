@@ -15,7 +15,7 @@ from bmi_dhydro.physics import HBV
 from ..test_model import forcing, make
 
 IDS = np.array(list("abcd"))
-OLD = Path(__file__).parents[1] / "data" / "state_version_1.safetensors"
+DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture
@@ -51,14 +51,32 @@ def test_a_part_in_another_order(saved):
     assert np.array_equal(part.pending, model.pending[[2, 0]])
 
 
-def test_files_of_version_1_are_read():
-    """Kept as version 0.1 wrote it."""
+@pytest.mark.parametrize(
+    ("name", "stored", "time"),
+    [
+        ("state_version_1.safetensors", None, None),
+        (
+            "state_version_2.nc",
+            [106.35705241, 92.57627487, 81.35635348, 60.64651555],
+            np.datetime64("2001-02-03T04:00:00"),
+        ),
+    ],
+)
+def test_files_of_older_versions_are_read(name, stored, time):
+    """Kept as older versions wrote them, when a day was one step; no water is lost."""
     model = make()
-    model.run(forcing(33))
-    again = restored(OLD)
-    assert np.array_equal(again.pending.shape, model.pending.shape)
-    assert again.state.shape == model.state.shape
-    assert 10.0 < again.stored().mean() < 1000.0
+    saved = state_file.restore(DATA / name, model, "f", IDS)
+    assert saved.time == time
+    assert saved.arrays["pending"].shape == (4, 16)
+    assert model.pending.shape == (4, 31)
+    kept = saved.arrays["state"].sum(axis=0).mean(axis=1) + saved.arrays["pending"].sum(axis=1)
+    np.testing.assert_allclose(model.stored(), kept, rtol=1e-12)
+    if stored is not None:
+        np.testing.assert_allclose(model.stored(), stored, rtol=1e-8)
+    # What would leave in a day leaves in its two halves.
+    halves = model.pending[:, :20].reshape(4, 10, 2)
+    np.testing.assert_allclose(halves.sum(axis=2), saved.arrays["pending"][:, :10], atol=1e-15)
+    np.testing.assert_allclose(halves[..., 0], halves[..., 1], atol=1e-15)
 
 
 def test_the_file_is_small(tmp_path):
@@ -105,8 +123,8 @@ def test_files_that_are_none(saved, tmp_path):
     with pytest.raises(StateError, match=r"other.nc: a NetCDF file, but not a state"):
         restored(tmp_path / "other.nc", model=model)
     with netCDF4.Dataset(path, "a") as data:
-        data.format_version = np.int32(3)
-    with pytest.raises(StateError, match=r"version 3, written by a newer bmi_dhydro .* version 2"):
+        data.format_version = np.int32(4)
+    with pytest.raises(StateError, match=r"version 4, written by a newer bmi_dhydro .* version 3"):
         restored(path, model=model)
     with pytest.raises(StateError, match="cannot be read"):
         restored(tmp_path / "none", model=model)

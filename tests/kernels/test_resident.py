@@ -35,7 +35,7 @@ def made(kernel="gpu", step_seconds=86400, dtype=np.float64, **options):
         device=DEVICE,
         **options,
     )
-    model.state[:] = STATES
+    model.state[:] = np.tile(STATES, (1, options.get("members", 1), 1))
     return model
 
 
@@ -172,3 +172,10 @@ def test_through_the_interface(many_host_example, monkeypatch):
         close(gpu, cpu)
     cpu, gpu = (m.get_value_ptr("lower_zone") for m in models)
     close(gpu, cpu)
+
+
+def test_members_of_an_ensemble():
+    weather = np.concatenate([WEATHER, 1.3 * WEATHER], axis=2)[:20]
+    ours, theirs = made(members=2), made("cpu", members=2)
+    close(ours.run(weather), theirs.run(weather))
+    close(ours.state, theirs.state)

@@ -279,3 +279,24 @@ def test_derivatives_agree_with_differences(step_seconds):
         objective(BETA=beta + 1e-6 * direction) - objective(BETA=beta - 1e-6 * direction)
     ) / 2e-6
     assert (found["BETA"] * direction).sum() == pytest.approx(slope, rel=1e-5)
+
+
+@pytest.mark.parametrize("step_seconds", [86400, 21600])
+def test_members_have_their_own_memory(step_seconds):
+    per_day = 86400 // step_seconds
+    weather = np.repeat(WEATHER[:40], per_day, axis=0)
+    other = weather * np.array([1.4, 0.9, 1.1])[:, None]
+    ours = trained()
+    everywhere = {name: np.tile(values, 2) for name, values in ATTRIBUTES.items()}
+    together = Model(
+        HBV,
+        *ours.parameters(ATTRIBUTES),
+        np.full(5, 300.0),
+        step_seconds=step_seconds,
+        dynamics=ours.dynamics(everywhere, per_day),
+        members=2,
+    )
+    rows = together.run(np.concatenate([weather, other], axis=2))
+    for member, own in enumerate((weather, other)):
+        alone = model(step_seconds=step_seconds)
+        assert np.array_equal(rows[:, :, 5 * member : 5 * member + 5], alone.run(own))
