@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .attributes import ATTRIBUTES
 from .errors import ConfigError, ForcingError, OrderError, VariableError, nearest
 from .hosts.ngen import PREFIX, Protocols
-from .variables import DEFAULT_INPUTS, OUTPUTS, ROUTING_PENDING, inputs_for
+from .variables import DEFAULT_INPUTS, MEMBER, OUTPUTS, ROUTING_PENDING, inputs_for
 
 if TYPE_CHECKING:
     from .component import Component
@@ -23,12 +23,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Grids: one node for each catchment; catchments x components; catchments x lags of routing;
-# and one value for all of them.
+# Grids: one node for each catchment; catchments x components; catchments x lags of routing; and
+# one value for all of them. Where all members of an ensemble are shown: members x catchments, the
+# same x components, and x lags.
 _CATCHMENT_GRID, _CELL_GRID, _LAG_GRID, _ONE_VALUE_GRID = 0, 1, 2, 3
+_MEMBER_GRID, _MEMBER_CELL_GRID, _MEMBER_LAG_GRID = 4, 5, 6
 
 # Kind of the variables of `hosts.ngen`.
 PROTOCOL = "protocol"
+
+# What stands for a grid where all members are shown.
+_OF_MEMBERS = {
+    _CATCHMENT_GRID: _MEMBER_GRID,
+    _CELL_GRID: _MEMBER_CELL_GRID,
+    _LAG_GRID: _MEMBER_LAG_GRID,
+}
 
 _ITEMSIZES = {
     name: np.dtype(name).itemsize for name in ("float64", "float32", "int64", "int32", "uint8")
@@ -65,11 +74,14 @@ class _Variable:
 
 # What every instance says of its published outputs: one table for all, so that a host with many
 # instances finds it in the processor's cache.
-_SHARED = {
-    name: _Variable("output", item.units, _CATCHMENT_GRID, None, "float64")
-    for item in OUTPUTS
-    for name in (item.name, *item.aliases)
-}
+_SHARED, _SHARED_BY_MEMBERS = (
+    {
+        name: _Variable("output", item.units, grid, None, "float64")
+        for item in OUTPUTS
+        for name in (item.name, *item.aliases)
+    }
+    for grid in (_CATCHMENT_GRID, _MEMBER_GRID)
+)
 
 
 class BmiDhydro(Bmi):
@@ -91,6 +103,7 @@ class BmiDhydro(Bmi):
         self._input_names = tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
         self._protocols = Protocols(self._ready)
         self._time_step = 0.0
+        self._shared = _SHARED
 
     # ---- life cycle -----------------------------------------------------------------------
 
@@ -127,15 +140,23 @@ class BmiDhydro(Bmi):
         self._finalized = False
         self._time_step = float(component.model.step_seconds)
         self._update = component.update
+        self._input_names = tuple(item.name for item in component.input_items)
+        self._never_set = set(self._input_names)
+        self._find_arrays(component)
+
+    def _find_arrays(self, component: Component | FleetMember) -> None:
+        """Find the arrays that names stand for."""
+        self._shared = _SHARED
+        if _all_members(component):
+            self._shared = _SHARED_BY_MEMBERS
         self._variables = self._known(component)
         self._fast_inputs = {}
         for row, item in enumerate(component.input_items):
             for name in (item.name, *item.aliases):
-                self._fast_inputs[name] = (component.inputs[row], item.lowest, item.highest)
-        self._input_names = tuple(item.name for item in component.input_items)
-        self._never_set = set(self._input_names)
+                values = _inputs_shown(component, row)
+                self._fast_inputs[name] = (values, item.lowest, item.highest)
         self._fast_outputs = {
-            name: component.outputs[row]
+            name: component.shown[row]
             for row, item in enumerate(OUTPUTS)
             for name in (item.name, *item.aliases)
         }
@@ -278,17 +299,17 @@ class BmiDhydro(Bmi):
 
     def get_var_type(self, name: str) -> str:
         if name in _SHARED and self._component is not None:
-            return _SHARED[name].type
+            return self._shared[name].type
         return self._variable(name).type
 
     def get_var_units(self, name: str) -> str:
         if name in _SHARED and self._component is not None:
-            return _SHARED[name].units
+            return self._shared[name].units
         return self._variable(name).units
 
     def get_var_itemsize(self, name: str) -> int:
         if name in _SHARED and self._component is not None:
-            return _SHARED[name].itemsize
+            return self._shared[name].itemsize
         return self._variable(name).itemsize
 
     def get_var_nbytes(self, name: str) -> int:
@@ -438,7 +459,7 @@ class BmiDhydro(Bmi):
             component.synchronise()
             variable = self._variables[name]
         if variable.kind == ROUTING_PENDING:
-            return component.model.pending
+            return component.model.pending[component.part]
         assert variable.values is not None
         return variable.values
 
@@ -447,10 +468,11 @@ class BmiDhydro(Bmi):
         item = component.input_items[self._variables[name].index]
         values = values.astype(float)
         wrong = int(np.argmax(~((values >= item.lowest) & (values <= item.highest))))
+        ids = component.catchments.ids
         return ForcingError(
             f"{name} cannot be {values[wrong]:.6g} {item.units} for catchment "
-            f"{component.catchments.ids[wrong]} at {component.moment()}; expected "
-            f"{item.lowest:g} to {item.highest:g} {item.units}, nothing was set"
+            f"{ids[wrong % len(ids)]} at {component.moment()}; expected {item.lowest:g} to "
+            f"{item.highest:g} {item.units}, nothing was set"
         )
 
     def _set_other(self, name: str, src: NDArray) -> None:
@@ -462,6 +484,10 @@ class BmiDhydro(Bmi):
             raise VariableError(f"{name} is an output and cannot be set")
         component = self._own()
         variable = self._variables[name]
+        if variable.kind == MEMBER:
+            component.select(int(np.asarray(src).reshape(-1)[0]))
+            self._find_arrays(component)
+            return
         try:
             values = np.asarray(src, dtype=float).reshape(-1)
         except (TypeError, ValueError):
@@ -485,7 +511,9 @@ class BmiDhydro(Bmi):
             return
         before = component.model.stored()
         if variable.kind == ROUTING_PENDING:
-            component.model.pending = values.reshape(shape)
+            pending = component.model.pending
+            pending[component.part] = values.reshape(shape)
+            component.model.pending = pending
         else:
             assert variable.values is not None
             variable.values[...] = values.reshape(shape)
@@ -528,9 +556,12 @@ class BmiDhydro(Bmi):
         if grid == _CELL_GRID:
             return count, component.model.components
         if grid == _LAG_GRID:
-            return component.model.pending.shape
+            return count, component.model.pending.shape[1]
         if grid == _ONE_VALUE_GRID:
             return ()
+        if grid in _OF_MEMBERS.values() and _all_members(component):
+            of_one = next(one for one, several in _OF_MEMBERS.items() if several == grid)
+            return component.model.members, *(self._shape(of_one) or (1,))
         raise ValueError(f"grid {grid} is unknown; known: 0, 1, 2, 3")
 
     def _catchment_grid_type(self) -> str:
@@ -627,24 +658,36 @@ def _not_ready() -> None:
     raise OrderError("finalize was called; call initialize(config_file) first")
 
 
+def _all_members(component: Component | FleetMember) -> bool:
+    """Return whether the interface shows several members of an ensemble at once."""
+    return component.model.members > 1 and component.shown is component.outputs
+
+
+def _inputs_shown(component: Component | FleetMember, row: int) -> NDArray:
+    """Return what a host sets of an input: of all members, or of the one that is shown."""
+    values = component.inputs[row]
+    return values[component.part] if len(values) == component.model.traces else values
+
+
 def _published(component: Component | FleetMember) -> dict[str, _Variable]:
     """Return the names of inputs and outputs, those that are means over components too."""
     table: dict[str, _Variable] = {}
+    model = component.model
+    of_traces = _MEMBER_GRID if _all_members(component) else _CATCHMENT_GRID
     for row, item in enumerate(component.input_items):
+        values = _inputs_shown(component, row)
+        grid = of_traces if len(values) == model.traces else _CATCHMENT_GRID
         for name in (item.name, *item.aliases):
-            table[name] = _Variable(
-                "input", item.units, _CATCHMENT_GRID, component.inputs[row], "float64", row
-            )
+            table[name] = _Variable("input", item.units, grid, values, "float64", row)
     for row, output in enumerate(OUTPUTS):
         for name in (output.name, *output.aliases):
             table[name] = _Variable(
-                "output", output.units, _CATCHMENT_GRID, component.outputs[row], "float64"
+                "output", output.units, of_traces, component.shown[row], "float64"
             )
-    model = component.model
     for row, name in enumerate(model.outputs):
         if name not in model.process.state_names:
-            values = component.rows[row]
-            table[name] = _Variable("output", "mm", _CATCHMENT_GRID, values, model.dtype.name)
+            values = component.rows[row][component.part]
+            table[name] = _Variable("output", "mm", of_traces, values, model.dtype.name)
     return table
 
 
@@ -654,9 +697,16 @@ def _variables(component: Component) -> dict[str, _Variable]:
     process: Process = model.process
     own = model.dtype.name
     table = _published(component)
+    every = _all_members(component)
+    grid = _MEMBER_CELL_GRID if every else _CELL_GRID
     for k, quantity in enumerate(process.states):
-        table[quantity.name] = _Variable("state", quantity.units, _CELL_GRID, model.state[k], own)
-    table[ROUTING_PENDING] = _Variable(ROUTING_PENDING, "mm", _LAG_GRID, None, own)
+        values = model.state[k][component.part]
+        table[quantity.name] = _Variable("state", quantity.units, grid, values, own)
+    grid = _MEMBER_LAG_GRID if every else _LAG_GRID
+    table[ROUTING_PENDING] = _Variable(ROUTING_PENDING, "mm", grid, None, own)
+    if component.shown is not component.outputs:
+        member = np.array([component.part.start // len(component.catchments)], np.int32)
+        table[MEMBER] = _Variable(MEMBER, "1", _ONE_VALUE_GRID, member, "int32")
     units = {item.name: item.units for item in model.parameter_items}
     for name, values in model.parameters.items():
         grid = _CELL_GRID if values.ndim == 2 else _CATCHMENT_GRID

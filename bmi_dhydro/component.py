@@ -32,6 +32,7 @@ from .weather import Preparation
 
 if TYPE_CHECKING:
     from .io.results import ResultsWriter
+    from .perturbation import Perturbation
 
 _log = logging.getLogger(__name__)
 
@@ -78,13 +79,20 @@ class Component:
     catchments : Catchments
     trained : TrainedModel
     model : Model
-    inputs : array, shape (inputs, catchments)
+    inputs : array, shape (inputs, catchments or traces)
         What the host sets, in the units of `input_items`; empty where weather is read.
     input_items : tuple of Input
-    outputs : array, shape (outputs, catchments)
-        In the order and units of `variables.OUTPUTS`, current after `update`.
-    rows : array, shape (model outputs, catchments)
+    outputs : array, shape (outputs, traces)
+        In the order and units of `variables.OUTPUTS`, current after `update`; see `Model` for
+        traces.
+    rows : array, shape (model outputs, traces)
         All outputs of the model, in its units.
+    shown : array, shape (outputs, shown traces)
+        Of `outputs` what the interface shows: all, or one member.
+    part : slice
+        Which traces those are.
+    perturbation : Perturbation or None
+        What makes the members of an ensemble different.
     start : datetime64[s] or None
     steps : int or None
         Steps of the run; None where it has no end.
@@ -129,15 +137,19 @@ class Component:
             )
             self.start, self.steps = self._source.start, self._source.steps
             self.preparation = self._source.preparation
+            self._columns = np.arange(0)
         else:
             if self.start is not None and end is not None:
                 self.steps = int((end - self.start).astype(int)) // config.step_seconds
             wanted = config.forcing.potential_evapotranspiration
+            own = config.ensemble is not None and config.ensemble.inputs == "own"
+            # Catchments that a host's weather is for.
+            self._columns = np.tile(np.arange(len(self.catchments)), config.members if own else 1)
             self.preparation = Preparation(
                 "forcing" if wanted == "auto" else wanted,
-                self.catchments.ids,
-                self.catchments.latitude,
-                self.catchments.longitude,
+                self.catchments.ids[self._columns],
+                self.catchments.latitude[self._columns],
+                self.catchments.longitude[self._columns],
                 self.start,
                 config.step_seconds,
             )
@@ -201,7 +213,11 @@ class Component:
             dtype=config.dtype,
             threads=config.threads,
             routed=config.routing != "none",
-            dynamics=self.trained.dynamics(attributes, SECONDS_PER_DAY // config.step_seconds),
+            dynamics=self.trained.dynamics(
+                {name: np.tile(values, config.members) for name, values in attributes.items()},
+                SECONDS_PER_DAY // config.step_seconds,
+            ),
+            members=config.members,
         )
         if config.parameter_file is not None:
             path = Path(config.parameter_file)
@@ -221,23 +237,32 @@ class Component:
         return model
 
     def _make_arrays(self, config: Config) -> None:
-        count = len(self.catchments)
+        count = self.model.traces
         quantities = self.preparation.quantities if self._source is None else ()
         self.input_items: tuple[Input, ...] = inputs_for(quantities)
-        self.inputs = np.zeros((len(self.input_items), count))
+        self.inputs = np.zeros((len(self.input_items), len(self._columns)))
         self._lowest = np.array([item.lowest for item in self.input_items])
         self._highest = np.array([item.highest for item in self.input_items])
         hours = config.step_seconds / 3600.0
         self.input_scale = np.array([hours if item.per_hour else 1.0 for item in self.input_items])
         self._floor = np.array([0.0 if item.per_hour else -np.inf for item in self.input_items])
         self._forcing = np.empty((1, 3, count), dtype=self.model.dtype)
+        self.perturbation = self._make_perturbation(config)
+        # Of what the host sets, before members are made different.
+        self._given = self._forcing
+        if self.perturbation is not None:
+            self._given = np.empty((1, 3, len(self._columns)), dtype=self.model.dtype)
         # Without anything to compute the inputs are the forcing, in another unit.
         direct = self.preparation.method == "forcing"
-        self._weather = self._forcing[0] if direct else np.empty_like(self.inputs)
-        self._pet = np.empty(count)
+        self._weather = self._given[0] if direct else np.empty_like(self.inputs)
+        self._pet = np.empty(len(self._columns))
         self.rows = np.zeros((len(self.model.outputs), count), dtype=self.model.dtype)
         self._step_rows = self.rows[None]
         self.outputs = np.zeros((len(OUTPUTS), count))
+        self.part, self.shown = slice(None), self.outputs
+        if config.ensemble is not None and config.ensemble.view == "one":
+            self.shown = np.zeros((len(OUTPUTS), len(self.catchments)))
+            self.select(0)
         self._sources = np.array([self.model.outputs.index(item.source) for item in OUTPUTS])
         self._factors = np.empty((len(OUTPUTS), count))
         self._set_factors()
@@ -266,11 +291,30 @@ class Component:
             self.pin()
             self.history = History(self.model, config.history)
 
+    def _make_perturbation(self, config: Config) -> Perturbation | None:
+        if config.ensemble is None:
+            return None
+        from .perturbation import Perturbation
+
+        process = self.model.process
+        for name in config.ensemble.states:
+            if name not in process.state_names:
+                raise ConfigError(
+                    f"ensemble.states: {name!r} is unknown; {nearest(name, process.state_names)}"
+                )
+        return Perturbation(
+            config.ensemble,
+            self.catchments.ids,
+            process.forcing_names,
+            process.state_names,
+            [item.name for item in process.forcings if item.units == "mm"],
+            config.step_seconds,
+        )
+
     def _set_factors(self) -> None:
+        area = np.tile(self.catchments.area, self.model.members)
         for k, item in enumerate(OUTPUTS):
-            self._factors[k] = factor(
-                item.conversion, self.model.step_seconds, self.catchments.area
-            )
+            self._factors[k] = factor(item.conversion, self.model.step_seconds, area)
 
     def _open_results(self, config: Config) -> None:
         from .io.results import ResultsWriter
@@ -287,6 +331,7 @@ class Component:
             self.start,
             config.step_seconds,
             {"title": "Simulated water balance of catchments", **self.provenance},
+            self.model.members,
         )
 
     @property
@@ -299,7 +344,7 @@ class Component:
 
     @property
     def series(self) -> dict[str, NDArray]:
-        """All that can be written, by name: arrays of shape (catchments,), always current."""
+        """All that can be written, by name: arrays of shape (traces,), always current."""
         model = self.model
         rows: dict[str, NDArray] = dict(zip(model.outputs, self.rows, strict=True))
         rows.update(zip(model.process.forcing_names, self._forcing[0], strict=True))
@@ -347,6 +392,8 @@ class Component:
         if self.history is not None:
             self.history.after_step(self.inputs, self._forcing[0])
         self.publish(self.rows, self._forcing[0], self.outputs)
+        if self.shown is not self.outputs:
+            self.shown[...] = self.outputs[:, self.part]
         if self._results is not None:
             self._results.write(np.stack(self._written))
         if self._save is not None and self._save_steps and self.done % self._save_steps == 0:
@@ -357,9 +404,9 @@ class Component:
 
         Parameters
         ----------
-        rows : array, shape (model outputs, catchments)
-        forcing : array, shape (3, catchments)
-        outputs : array, shape (outputs, catchments)
+        rows : array, shape (model outputs, traces)
+        forcing : array, shape (3, traces)
+        outputs : array, shape (outputs, traces)
             Written.
         """
         inflow, losses = self.account_rows
@@ -383,19 +430,54 @@ class Component:
             self._weather,
         )
         if wrong >= 0:
-            raise self._impossible(*divmod(wrong, len(self.catchments)))
+            raise self._impossible(*divmod(wrong, len(self._columns)))
         if self.preparation.method != "forcing":
-            self._forcing[0, :2] = self._weather[:2]
+            self._given[0, :2] = self._weather[:2]
             self.preparation.potential_evapotranspiration(self._weather, self.done, self._pet)
-            self._forcing[0, 2] = self._pet
+            self._given[0, 2] = self._pet
+        if self.perturbation is not None:
+            self._forcing[...] = self.perturbation.forcing(self._given, self._seconds)
+            self._perturb_states()
         self.model.advance(self._forcing, self._step_rows)
 
-    def _impossible(self, row: int, catchment: int) -> ForcingError:
+    @property
+    def _seconds(self) -> int:
+        """Start of the next step, in seconds since 1970 or, where that is unknown, the start."""
+        return int(
+            self.done * self.model.step_seconds if self.time is None else self.time.astype(int)
+        )
+
+    def _perturb_states(self) -> None:
+        """Perturb the stores of members where a day begins, and book what that adds."""
+        perturbation = self.perturbation
+        if perturbation is None or not perturbation.starts_day(self._seconds):
+            return
+        before = self.model.stored()
+        perturbation.states(self.model.state, self._seconds)
+        self.account.moved(self.model.stored() - before)
+
+    def select(self, member: int) -> None:
+        """Show another member of the ensemble through the interface.
+
+        Raises
+        ------
+        ValueError
+            If there is no such member.
+        """
+        if not 0 <= member < self.model.members:
+            raise ValueError(
+                f"there is no member {member}; there are 0 to {self.model.members - 1}"
+            )
+        count = len(self.catchments)
+        self.part = slice(member * count, (member + 1) * count)
+        self.shown[...] = self.outputs[:, self.part]
+
+    def _impossible(self, row: int, column: int) -> ForcingError:
         item = self.input_items[row]
         return ForcingError(
-            f"{item.name} is {self.inputs[row, catchment]:.6g} {item.units} for catchment "
-            f"{self.catchments.ids[catchment]} at {self.moment()}, expected {item.lowest:g} to "
-            f"{item.highest:g} {item.units}; the step was not done"
+            f"{item.name} is {self.inputs[row, column]:.6g} {item.units} for catchment "
+            f"{self.catchments.ids[self._columns[column]]} at {self.moment()}, expected "
+            f"{item.lowest:g} to {item.highest:g} {item.units}; the step was not done"
         )
 
     @property
@@ -431,9 +513,15 @@ class Component:
         if self._save_steps:
             # A block ends where a state is saved, so that nothing is computed twice.
             count = min(count, self._save_steps - self.done % self._save_steps)
+        if self.perturbation is not None and self.perturbation.moves_states:
+            today = self._seconds % SECONDS_PER_DAY
+            count = min(count, (SECONDS_PER_DAY - today) // self.model.step_seconds)
         if count <= 0:
             raise ForcingError(f"{source.path}: the run ended at {self.moment()}")
         forcing = source.read(self.done, count)
+        if self.perturbation is not None:
+            forcing = self.perturbation.forcing(forcing, self._seconds)
+            self._perturb_states()
         memory = self.model.memory()
         rows = self.model.run(forcing)
         self._block_length = min(2 * self._block_length, self._longest_block)
@@ -470,7 +558,7 @@ class Component:
             self.model.run(block.forcing[:cursor])
 
     def stored(self) -> NDArray:
-        """Return the water in all stores at the time of the interface, in mm: (catchments,)."""
+        """Return the water in all stores at the time of the interface, in mm: (traces,)."""
         if self._cursor == len(self._block.rows):
             return self.model.stored()
         return self.stored_in(self.rows)
@@ -484,7 +572,8 @@ class Component:
     def share(self, outputs: NDArray, rows: NDArray) -> None:
         """Write outputs to these arrays from now on; they hold what was there."""
         outputs[...], rows[...] = self.outputs, self.rows
-        self.outputs, self.rows = outputs, rows
+        self.outputs = self.shown = outputs
+        self.rows = rows
         self._step_rows = rows[None]
 
     @property
@@ -600,7 +689,10 @@ class Component:
             warnings.warn(warning, ExtrapolationWarning, stacklevel=4)
         self.model.set_parameters(*self.trained.parameters(attributes), changed)
         if self.model.dynamics is not None:
-            self.model.dynamics.set_inputs(changed, self.trained.normalisation(attributes))
+            inputs = self.trained.normalisation(attributes)
+            for member in range(self.model.members):
+                traces = changed + member * len(self.catchments)
+                self.model.dynamics.set_inputs(traces, inputs)
 
     # ---- ending ---------------------------------------------------------------------------
 

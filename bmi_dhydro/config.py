@@ -12,6 +12,7 @@ import yaml
 
 from .checkpoint import SHIPPED
 from .errors import ConfigError, nearest
+from .weather import PET, PRECIPITATION, TEMPERATURE
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -103,6 +104,36 @@ class SaveStateConfig(Section, frozen=True):
         return 0 if self.every is None else parse_duration(self.every, "save_state.every")
 
 
+class NoiseConfig(Section, frozen=True):
+    """Noise on a quantity."""
+
+    spread: float
+    """Standard deviation: of the logarithm of a factor whose mean is 1, for amounts of water; of
+    what is added, in degC, for temperature."""
+    hours: float = 24.0
+    """Correlation time: after it, the correlation of the noise with itself is 0.32, after twice as
+    long 0."""
+
+
+class EnsembleConfig(Section, frozen=True):
+    """Members of an ensemble, computed together."""
+
+    members: int
+    """How many."""
+    seed: int = 0
+    """Of the noise; the same seed gives the same noise, however a run is cut."""
+    weather: dict[str, NoiseConfig] = {}
+    """Noise on `precipitation`, `temperature` (added) and `potential_evapotranspiration`."""
+    states: dict[str, NoiseConfig] = {}
+    """Noise on stores (`soil_moisture`, `lower_zone`, ...) at the beginning of each day; what it
+    adds or takes is booked."""
+    inputs: Literal["shared", "own"] = "shared"
+    """Whether a host sets weather for each catchment, or for each member of each."""
+    view: Literal["all", "one"] = "all"
+    """Whether the interface shows all members, on a grid of members and catchments, or one at a
+    time, as if there were no others; then `ensemble__member` says which."""
+
+
 class Config(Section, frozen=True):
     """A run of the component."""
 
@@ -132,6 +163,8 @@ class Config(Section, frozen=True):
     fleet: bool = False
     """Whether instances in one process that differ in `catchments.select` only (one catchment each)
     are computed together; needs `forcing.file`."""
+    ensemble: EnsembleConfig | None = None
+    """Members of an ensemble, with their own weather and states and the same parameters."""
     initial_state: str | None = None
     """State file to start from; nearly empty stores, unless given."""
     spin_up: SpinUpConfig | None = None
@@ -159,6 +192,11 @@ class Config(Section, frozen=True):
         if isinstance(self.save_state, str):
             return SaveStateConfig(path=self.save_state)
         return self.save_state
+
+    @property
+    def members(self) -> int:
+        """Members of the ensemble; one where there is none."""
+        return 1 if self.ensemble is None else self.ensemble.members
 
     @property
     def step_seconds(self) -> int:
@@ -349,6 +387,25 @@ def _check_save(wanted: SaveStateConfig, step_seconds: int) -> None:
         )
 
 
+def _check_ensemble(config: Config, wanted: EnsembleConfig) -> None:
+    if wanted.members < 1:
+        raise ConfigError(f"ensemble.members: {wanted.members} is less than one")
+    if not 0 <= wanted.seed < 2**63:
+        raise ConfigError(f"ensemble.seed: {wanted.seed} is not between 0 and 2**63")
+    if config.history:
+        raise ConfigError("history: does not go with ensemble; leave one of them out")
+    if wanted.inputs == "own" and config.forcing.file is not None:
+        raise ConfigError("ensemble.inputs: own: goes with a host's weather, not forcing.file")
+    known = (PRECIPITATION, TEMPERATURE, PET)
+    for name in wanted.weather:
+        if name not in known:
+            raise ConfigError(f"ensemble.weather: {name!r} is unknown; {nearest(name, known)}")
+    for key in ("weather", "states"):
+        for name, noise in getattr(wanted, key).items():
+            if not (noise.spread >= 0 and noise.hours >= 0):
+                raise ConfigError(f"ensemble.{key}.{name}: spread and hours are not negative")
+
+
 def _check_fleet(config: Config) -> None:
     if config.forcing.file is None:
         raise ConfigError("fleet: needs forcing.file, since a host's weather comes one by one")
@@ -358,6 +415,7 @@ def _check_fleet(config: Config) -> None:
         ("output.file", config.output.file),
         ("save_state", config.save_state),
         ("history", config.history or None),
+        ("ensemble", config.ensemble),
     ):
         if given is not None:
             raise ConfigError(f"{key}: does not go with fleet; leave one of them out")
@@ -381,6 +439,8 @@ def _check(config: Config) -> None:
         raise ConfigError("forcing.variables: goes with forcing.file")
     if config.fleet:
         _check_fleet(config)
+    if config.ensemble is not None:
+        _check_ensemble(config, config.ensemble)
     if not re.fullmatch(r"cpu|cuda(:\d+)?", config.device):
         raise ConfigError(f"device: {config.device!r} is unknown; write cpu, cuda or cuda:0")
     if config.save_state_section is not None:

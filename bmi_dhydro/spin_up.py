@@ -49,7 +49,7 @@ def spin_up(component: Component, settings: SpinUpConfig) -> int:
             return 0
         except StateError as error:
             _log.warning("the kept spin-up is made again: %s", error)
-    change = np.full(len(ids), np.inf)
+    change = np.full(model.traces, np.inf)
     cycles = 0
     while cycles < settings.most and (change > settings.tolerance).any():
         before = model.stored()
@@ -61,7 +61,7 @@ def spin_up(component: Component, settings: SpinUpConfig) -> int:
     pending = model.pending
     model.steps = 0
     model.pending = pending
-    moving = change > settings.tolerance
+    moving = (change > settings.tolerance).reshape(model.members, -1).any(axis=0)
     if moving.any():
         _log.warning(
             "spin-up: after %d times %d year(s) the stores of %s still change by up to %.3g mm",
@@ -106,6 +106,7 @@ def _key(component: Component, settings: SpinUpConfig) -> str:
                 model.dtype.name,
                 model.routed,
                 component.catchments.ids.tolist(),
+                model.members,
             )
         ).encode()
     )

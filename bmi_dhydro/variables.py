@@ -204,6 +204,9 @@ OUTPUTS: tuple[Output, ...] = (
 # Flows on their way to the outlet: not published, but a state that hosts can move.
 ROUTING_PENDING = "routing_pending"
 
+# Which member of an ensemble the interface shows, where it shows one.
+MEMBER = "ensemble__member"
+
 # Inputs that a host is asked for unless the configuration says otherwise.
 DEFAULT_INPUTS = ("precipitation", "temperature", "potential_evapotranspiration")
 

@@ -207,6 +207,7 @@ class FleetMember:
         self.input_items: tuple[Input, ...] = ()
         self.outputs = np.zeros((len(OUTPUTS), 1))
         self.rows = np.zeros((len(sample.model.outputs), 1), sample.model.dtype)
+        self.part, self.shown = slice(None), self.outputs
         self._outputs, self._rows = self.outputs[:, 0], self.rows[:, 0]
         self.prepared: Component | None = None
         self.place = 0

@@ -33,6 +33,8 @@ class ResultsWriter:
     step_seconds : int
     attributes : dict of str
         Global attributes to add.
+    members : int
+        Of an ensemble; where there are several, variables have an axis for them.
 
     Raises
     ------
@@ -48,12 +50,14 @@ class ResultsWriter:
         start: np.datetime64,
         step_seconds: int,
         attributes: dict[str, str],
+        members: int = 1,
     ) -> None:
         self.path = path
+        self._members = members
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(self)}.part")
         self._step_seconds = step_seconds
         self._names = [name for name, _, _ in variables]
-        count = len(catchments)
+        count = len(catchments) * members
         row_bytes = 4 * count * len(variables)
         self._buffer = np.empty(
             (max(1, min(4096, _BUFFER_BYTES // max(row_bytes, 1))), len(variables), count),
@@ -114,10 +118,23 @@ class ResultsWriter:
             }
         )
         data.createVariable("time_bounds", "f8", ("time", "bounds"), chunksizes=(1024, 2))
-        chunk = (min(self._buffer.shape[0], 365), min(len(catchments), 512))
+        axes, chunk = (
+            ["time", "station"],
+            [
+                min(self._buffer.shape[0], 365),
+                min(len(catchments), 512),
+            ],
+        )
+        if self._members > 1:
+            data.createDimension("member", self._members)
+            number = data.createVariable("member", "i4", ("member",))
+            number.setncatts({"standard_name": "realization", "long_name": "ensemble member"})
+            number[:] = np.arange(self._members)
+            axes.insert(1, "member")
+            chunk = [max(1, chunk[0] // self._members), self._members, chunk[1]]
         for name, units, long_name in variables:
             variable = data.createVariable(
-                name, "f4", ("time", "station"), chunksizes=chunk, fill_value=np.float32(np.nan)
+                name, "f4", axes, chunksizes=chunk, fill_value=np.float32(np.nan)
             )
             variable.setncatts(
                 {
@@ -132,7 +149,7 @@ class ResultsWriter:
 
         Parameters
         ----------
-        values : array, shape (variables, catchments)
+        values : array, shape (variables, traces)
         """
         self._buffer[self._filled] = values
         self._filled += 1
@@ -150,7 +167,9 @@ class ResultsWriter:
             self._data["time"][steps] = begin
             self._data["time_bounds"][steps] = np.stack([begin, begin + self._step_seconds], 1)
             for k, name in enumerate(self._names):
-                self._data[name][steps] = self._buffer[: self._filled, k]
+                variable = self._data[name]
+                values = self._buffer[: self._filled, k]
+                variable[steps] = values.reshape(self._filled, *variable.shape[1:])
             self._data.sync()
         except (OSError, RuntimeError) as error:
             self.abandon()
