@@ -65,6 +65,66 @@ class ExtrapolationWarning(UserWarning):
     """A catchment is unlike those that the network was trained on."""
 
 
+def build_model(
+    config: Config,
+    trained: checkpoint.TrainedModel,
+    catchments: Catchments,
+    outputs: Sequence[str] | None = None,
+) -> Model:
+    """Return the model of a configuration, with nearly empty stores.
+
+    Parameters
+    ----------
+    config : Config
+    trained : TrainedModel
+    catchments : Catchments
+        With all attributes that the network needs.
+    outputs : sequence of str, optional
+        What steps return; everything, unless given.
+
+    Raises
+    ------
+    CatchmentError
+        If an attribute is missing.
+    ConfigError
+        If a parameter of the configuration is unknown or impossible.
+    """
+    attributes = catchments.attributes
+    for warning in trained.check(catchments.ids, attributes):
+        warnings.warn(warning, ExtrapolationWarning, stacklevel=6)
+    process, routing = trained.parameters(attributes)
+    model = Model(
+        trained.layout.process,
+        process,
+        routing,
+        catchments.area,
+        step_seconds=config.step_seconds,
+        kernel="gpu" if config.device != "cpu" else config.kernel,
+        device=config.device,
+        dtype=config.dtype,
+        threads=config.threads,
+        outputs=outputs,
+        routed=config.routing != "none",
+        dynamics=trained.dynamics(
+            {name: np.tile(values, config.members) for name, values in attributes.items()},
+            SECONDS_PER_DAY // config.step_seconds,
+        ),
+        members=config.members,
+    )
+    if config.parameter_file is not None:
+        path = Path(config.parameter_file)
+        count = parameter_file.apply(path, model, catchments.ids)
+        _log.info("%d of %d catchments have parameters of %s", count, len(catchments), path)
+    for name, value in config.parameters.items():
+        if name not in model.parameters:
+            raise ConfigError(f"parameters: {name!r} is unknown; {nearest(name, model.parameters)}")
+        try:
+            model.set_parameter(name, value)
+        except ValueError as error:
+            raise ConfigError(f"parameters.{name}: {error}") from None
+    return model
+
+
 class Component:
     """Everything a run needs, made of a configuration.
 
@@ -154,7 +214,7 @@ class Component:
                 config.step_seconds,
             )
         self._complete_climate(config)
-        self.model = self._make_model(config)
+        self.model = build_model(config, self.trained, self.catchments)
         if config.initial_state is not None:
             self._restore(Path(config.initial_state), config.carry_over)
         self._make_arrays(config)
@@ -196,45 +256,6 @@ class Component:
         for name in needed:
             self.catchments.attributes[name] = indices[name]
         _log.info("computed from the weather: %s", ", ".join(needed))
-
-    def _make_model(self, config: Config) -> Model:
-        attributes = self.catchments.attributes
-        for warning in self.trained.check(self.catchments.ids, attributes):
-            warnings.warn(warning, ExtrapolationWarning, stacklevel=5)
-        process, routing = self.trained.parameters(attributes)
-        model = Model(
-            self.trained.layout.process,
-            process,
-            routing,
-            self.catchments.area,
-            step_seconds=config.step_seconds,
-            kernel="gpu" if config.device != "cpu" else config.kernel,
-            device=config.device,
-            dtype=config.dtype,
-            threads=config.threads,
-            routed=config.routing != "none",
-            dynamics=self.trained.dynamics(
-                {name: np.tile(values, config.members) for name, values in attributes.items()},
-                SECONDS_PER_DAY // config.step_seconds,
-            ),
-            members=config.members,
-        )
-        if config.parameter_file is not None:
-            path = Path(config.parameter_file)
-            count = parameter_file.apply(path, model, self.catchments.ids)
-            _log.info(
-                "%d of %d catchments have parameters of %s", count, len(self.catchments), path
-            )
-        for name, value in config.parameters.items():
-            if name not in model.parameters:
-                raise ConfigError(
-                    f"parameters: {name!r} is unknown; {nearest(name, model.parameters)}"
-                )
-            try:
-                model.set_parameter(name, value)
-            except ValueError as error:
-                raise ConfigError(f"parameters.{name}: {error}") from None
-        return model
 
     def _make_arrays(self, config: Config) -> None:
         count = self.model.traces
@@ -296,20 +317,8 @@ class Component:
             return None
         from .perturbation import Perturbation
 
-        process = self.model.process
-        for name in config.ensemble.states:
-            if name not in process.state_names:
-                raise ConfigError(
-                    f"ensemble.states: {name!r} is unknown; {nearest(name, process.state_names)}"
-                )
-        return Perturbation(
-            config.ensemble,
-            self.catchments.ids,
-            process.forcing_names,
-            process.state_names,
-            [item.name for item in process.forcings if item.units == "mm"],
-            config.step_seconds,
-        )
+        ids, process = self.catchments.ids, self.model.process
+        return Perturbation(config.ensemble, ids, process, config.step_seconds)
 
     def _set_factors(self) -> None:
         area = np.tile(self.catchments.area, self.model.members)

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .config import EnsembleConfig, NoiseConfig
+from .errors import ConfigError, nearest
+from .physics import Process
 
 # Of splitmix64 (Steele et al. 2014, 10.1145/2714064.2660195), a hash that fills 64 bits.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -89,31 +91,32 @@ class Perturbation:
     ----------
     wanted : EnsembleConfig
     ids : array of str, shape (catchments,)
-    forcings, states : sequence of str
-        Of the process model.
-    depths : sequence of str
-        Those of `forcings` that are amounts of water: noise is a factor, its mean 1. To others it
-        is added.
+    process : Process
+        Noise on amounts of water is a factor, its mean 1; to other forcings it is added.
     step_seconds : int
+
+    Raises
+    ------
+    ConfigError
+        If the process has no such state.
     """
 
     def __init__(
-        self,
-        wanted: EnsembleConfig,
-        ids: NDArray,
-        forcings: Sequence[str],
-        states: Sequence[str],
-        depths: Sequence[str],
-        step_seconds: int,
+        self, wanted: EnsembleConfig, ids: NDArray, process: Process, step_seconds: int
     ) -> None:
+        for name in wanted.states:
+            if name not in process.state_names:
+                raise ConfigError(
+                    f"ensemble.states: {name!r} is unknown; {nearest(name, process.state_names)}"
+                )
         self._step_seconds = step_seconds
-        self._depths = frozenset(depths)
+        self._depths = frozenset(item.name for item in process.forcings if item.units == "mm")
         member = np.repeat(np.arange(wanted.members, dtype=np.uint64), len(ids))
         keys = np.tile(np.array([_digest(name) for name in ids.tolist()]), wanted.members)
         keys = _mixed(_mixed(keys ^ np.uint64(wanted.seed)) ^ member)
         self._traces = len(keys)
-        self._weather = self._items(wanted.weather, forcings, keys)
-        self._states = self._items(wanted.states, states, keys)
+        self._weather = self._items(wanted.weather, process.forcing_names, keys)
+        self._states = self._items(wanted.states, process.state_names, keys)
 
     @staticmethod
     def _items(

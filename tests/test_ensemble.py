@@ -12,6 +12,7 @@ from bmi_dhydro.config import EnsembleConfig, NoiseConfig, read_config
 from bmi_dhydro.errors import ConfigError
 from bmi_dhydro.example import write_example
 from bmi_dhydro.perturbation import Perturbation, correlated_noise
+from bmi_dhydro.physics import HBV
 from bmi_dhydro.simulation import run_config
 from bmi_dhydro.variables import INPUTS, MEMBER, OUTPUTS
 
@@ -75,10 +76,9 @@ def test_noise_is_that_of_a_catchment_and_member():
         wanted = EnsembleConfig(
             members=members, seed=seed, weather={"precipitation": NoiseConfig(spread=0.3)}
         )
-        names = ("precipitation", "temperature")
-        noise = Perturbation(wanted, np.array(ids), names, (), names[:1], 3600)
-        ones = np.ones((50, 2, len(ids)))
-        return noise.forcing(ones, 7200).reshape(50, 2, members, len(ids))
+        noise = Perturbation(wanted, np.array(ids), HBV, 3600)
+        ones = np.ones((50, 3, len(ids)))
+        return noise.forcing(ones, 7200).reshape(50, 3, members, len(ids))
 
     ours, other = weather(["a", "b", "c"], 4), weather(["c", "a"], 2)
     assert np.array_equal(ours[:, :, :2, [2, 0]], other)
@@ -89,8 +89,8 @@ def test_noise_is_that_of_a_catchment_and_member():
 
 def test_a_factor_of_water_has_mean_one():
     wanted = EnsembleConfig(members=500, weather={"precipitation": NoiseConfig(spread=0.5)})
-    noise = Perturbation(wanted, np.array(["a"]), ("precipitation",), (), ("precipitation",), 86400)
-    factors = noise.forcing(np.ones((400, 1, 1)), 0)
+    noise = Perturbation(wanted, np.array(["a"]), HBV, 86400)
+    factors = noise.forcing(np.ones((400, 3, 1)), 0)[:, 0]
     assert factors.mean() == pytest.approx(1.0, abs=0.01)
     assert factors.min() > 0.0
 

@@ -12,6 +12,7 @@ from .. import __version__
 from ..errors import StateError
 from ..files import replaced
 from ..model import Model
+from ..physics import Process
 from ..state import FORMAT, SavedState, apply, capture, digest, parsed
 from .netcdf import netcdf4
 
@@ -44,8 +45,12 @@ def save(
     StateError
         If the file cannot be written; an earlier one is untouched then.
     """
-    saved = capture(model, fingerprint, ids, time)
-    units = {item.name: (item.units, item.long_name) for item in model.process.states}
+    write(path, capture(model, fingerprint, ids, time), model.process)
+
+
+def write(path: Path, saved: SavedState, process: Process) -> None:
+    """Write a state of a process model, whole or not at all; errors as `save`."""
+    units = {item.name: (item.units, item.long_name) for item in process.states}
     try:
         with replaced(path) as temporary, netcdf4().Dataset(temporary, "w") as data:
             _write(data, saved, units)
