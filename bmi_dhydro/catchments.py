@@ -190,10 +190,10 @@ def _read(path: Path, modified: int, size: int) -> Catchments:
 
             frame = pandas.read_parquet(path)
         elif kind == ".nc":
-            import xarray
+            from .io.netcdf import loaded
 
-            with xarray.open_dataset(path) as data:
-                frame = data.to_dataframe().reset_index()[list(data.variables)]
+            data = loaded(path)
+            frame = data.to_dataframe().reset_index()[list(data.variables)]
         else:
             raise CatchmentError(
                 f"{path}: a catchment table is a .csv, .parquet or .nc file, not {kind!r}"

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 
 from . import __version__
-from .errors import DhydroError
+from .cli_forecast import forecast, hindcast
+from .cli_tools import explained, options_of_workers
 from .training.config import LossName
-
-
-def _explained(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn the errors of this package into one line and an exit code of 1."""
-
-    @functools.wraps(command)
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: click.secho(
-                f"warning: {message}", fg="yellow", err=True
-            )
-            try:
-                return command(*arguments, **options)
-            except DhydroError as error:
-                raise click.ClickException(str(error)) from None
-
-    return wrapped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -68,7 +49,7 @@ def main() -> None:
     type=click.IntRange(1, 40),
     help="How long to simulate.",
 )
-@_explained
+@explained
 def demo(out: Path, catchments: int, years: int) -> None:
     """Simulate made-up catchments in four climates, through the Basic Model Interface.
 
@@ -92,7 +73,7 @@ def demo(out: Path, catchments: int, years: int) -> None:
     show_default=True,
     help="Weather in a file, or left to a host (then nothing names it).",
 )
-@_explained
+@explained
 def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -> None:
     """Write a complete run to FOLDER: config.yaml, and catchments and weather beside it.
 
@@ -123,20 +104,33 @@ def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -
     help="Run each network of a model trained from several seeds, and write quantiles of runoff "
     "(or of output.variables): 5, 50 and 95 %.",
 )
-@_explained
-def run(config: Path, out: Path | None, band: bool) -> None:
+@options_of_workers
+@explained
+def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str | None) -> None:
     """Run CONFIG, a YAML file, from its first to its last step.
 
     Weather must be in a file (forcing.file); results go to output.file. Both are explained in
     docs/config.md, and `bmi-dhydro example` writes a configuration to start from.
     """
+    from . import checkpoint
     from .config import read_config
-    from .simulation import run_band, run_config
+    from .distribution import workers as started
+    from .errors import ConfigError
+    from .simulation import run_band, run_config, run_divided
 
-    component, seconds = run_band(config, out) if band else run_config(config, out)
-    cells = len(component.catchments) * component.model.components * component.done
+    if band and (workers > 1 or scheduler):
+        raise ConfigError("--band: runs in one process; leave out --workers and --scheduler")
+    with started(workers, scheduler) as (mapper, count):
+        if count > 1:
+            catchments, steps, seconds = run_divided(config, out, mapper, count)
+        else:
+            component, seconds = run_band(config, out) if band else run_config(config, out)
+            catchments, steps = component.catchments, component.done
+    settings = read_config(config)
+    components = checkpoint.load(settings.model).layout.components
+    cells = len(catchments) * settings.members * components * steps
     click.echo(
-        f"{len(component.catchments)} catchments, {component.done} steps in {seconds:.2f} s "
+        f"{len(catchments)} catchments, {steps} steps in {seconds:.2f} s "
         f"({cells / seconds / 1e6:.0f} million cell-steps per second, files included)"
     )
     click.echo(f"wrote {out or read_config(config).output.file}")
@@ -149,7 +143,7 @@ def run(config: Path, out: Path | None, band: bool) -> None:
     type=click.IntRange(1),
     help="End after this many batches; a later call goes on from there.",
 )
-@_explained
+@explained
 def train(config: Path, stop_after: int | None) -> None:
     """Train a model as CONFIG, a YAML file, says.
 
@@ -193,7 +187,7 @@ def train(config: Path, stop_after: int | None) -> None:
 @click.option("--until", help="Last day that counts; what comes later judges the result.")
 @click.option("--only", help="Parameters to calibrate, separated by commas; all, unless given.")
 @click.option("--variable", help="Name of observed flow, where it is not recognised.")
-@_explained
+@explained
 def calibrate(
     config: Path,
     observed: Path,
@@ -249,7 +243,7 @@ _SHOWN = (
 )
 @click.option("--variable", help="Name of observed flow, where it is not recognised.")
 @click.option("--warm-up", default=0, show_default=True, help="Days at the start not to count.")
-@_explained
+@explained
 def evaluate(results: Path, observed: Path, out: Path, variable: str | None, warm_up: int) -> None:
     """Compare RESULTS with OBSERVED flow, both NetCDF: NSE, KGE and its parts, bias.
 
@@ -319,7 +313,7 @@ def evaluate(results: Path, observed: Path, out: Path, variable: str | None, war
     show_default=True,
     help="Table that mode.IVGTYP refers to.",
 )
-@_explained
+@explained
 def ngen(
     geopackage: Path,
     forcing: Path,
@@ -364,7 +358,7 @@ def ngen(
 
 @main.command()
 @click.argument("model_or_config", default="default")
-@_explained
+@explained
 def info(model_or_config: str) -> None:
     """Describe a trained model (default, dynamic, or a .safetensors file): where it comes from, how
     good it is, what it needs and gives; or check and describe a configuration (.yaml)."""
@@ -374,6 +368,10 @@ def info(model_or_config: str) -> None:
         describe_config(Path(model_or_config))
     else:
         describe_model(model_or_config)
+
+
+main.add_command(forecast)
+main.add_command(hindcast)
 
 
 if __name__ == "__main__":

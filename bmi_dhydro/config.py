@@ -52,6 +52,16 @@ class ForcingConfig(Section, frozen=True):
     if there are radiation and what else they need, else Oudin; with a host, from the host."""
 
 
+class ObservedConfig(Section, frozen=True):
+    """Observed flow."""
+
+    file: str
+    """NetCDF file with a catchment and a time dimension: mm per step, a rate, or a volume with a
+    variable `area`. Gaps do not count."""
+    variable: str | None = None
+    """Name of the flow in it, where it is not recognised."""
+
+
 class TimeConfig(Section, frozen=True):
     """The period and the step."""
 
@@ -387,15 +397,17 @@ def _check_save(wanted: SaveStateConfig, step_seconds: int) -> None:
         )
 
 
-def _check_ensemble(config: Config, wanted: EnsembleConfig) -> None:
+def check_ensemble(wanted: EnsembleConfig) -> None:
+    """Refuse what the keys of an ensemble allow but make no sense.
+
+    Raises
+    ------
+    ConfigError
+    """
     if wanted.members < 1:
         raise ConfigError(f"ensemble.members: {wanted.members} is less than one")
     if not 0 <= wanted.seed < 2**63:
         raise ConfigError(f"ensemble.seed: {wanted.seed} is not between 0 and 2**63")
-    if config.history:
-        raise ConfigError("history: does not go with ensemble; leave one of them out")
-    if wanted.inputs == "own" and config.forcing.file is not None:
-        raise ConfigError("ensemble.inputs: own: goes with a host's weather, not forcing.file")
     known = (PRECIPITATION, TEMPERATURE, PET)
     for name in wanted.weather:
         if name not in known:
@@ -440,7 +452,11 @@ def _check(config: Config) -> None:
     if config.fleet:
         _check_fleet(config)
     if config.ensemble is not None:
-        _check_ensemble(config, config.ensemble)
+        check_ensemble(config.ensemble)
+        if config.history:
+            raise ConfigError("history: does not go with ensemble; leave one of them out")
+        if config.ensemble.inputs == "own" and config.forcing.file is not None:
+            raise ConfigError("ensemble.inputs: own: goes with a host's weather, not forcing.file")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", config.device):
         raise ConfigError(f"device: {config.device!r} is unknown; write cpu, cuda or cuda:0")
     if config.save_state_section is not None:

@@ -68,6 +68,8 @@ class Block:
         Flows on their way, the next one first; none, unless given.
     dynamic : mapping of Tensor, shape (steps, catchments, components)
         Daily values of the parameters that change with time, by name.
+    weights : Tensor, shape (catchments, lags), optional
+        Unit hydrograph, where it is known; then no gradients flow to `routing` and `area`.
     """
 
     parameters: Tensor
@@ -77,6 +79,7 @@ class Block:
     state: Tensor | None = None
     pending: Tensor | None = None
     dynamic: Mapping[str, Tensor] = field(default_factory=dict)
+    weights: Tensor | None = None
 
 
 @dataclass
@@ -299,7 +302,9 @@ def run(
     if not routed:
         result.outputs[DISCHARGE] = result.outputs[process.runoff]
         return result
-    weights = hydrograph(block.routing, block.area, days)
+    weights = block.weights
+    if weights is None:
+        weights = hydrograph(block.routing, block.area, days)
     pending = torch.zeros_like(weights) if block.pending is None else block.pending
     discharge, result.pending = route(rows[:, 0], weights, pending)
     result.outputs[DISCHARGE] = _added(discharge, parts)

@@ -34,6 +34,14 @@ class StateError(DhydroError, ValueError):
     """A saved state cannot be restored here."""
 
 
+class DamagedStateError(StateError):
+    """A saved state is not whole, or not what was saved."""
+
+
+class ChainError(DhydroError, RuntimeError):
+    """A forecast chain cannot go on: another process works on it, or it is another chain."""
+
+
 class ResultsError(DhydroError, OSError):
     """Results cannot be written or read."""
 

@@ -195,6 +195,11 @@ class Model:
         self._pending[...] = np.roll(np.asarray(values), self._position, axis=1)
 
     @property
+    def hydrograph(self) -> NDArray:
+        """Shares of runoff that leave after each lag of `pending`: shape (catchments, lags)."""
+        return self._weights
+
+    @property
     def _part_days(self) -> float:
         """Length of a part of a step, in days."""
         return self.step_seconds / SECONDS_PER_DAY / self.parts

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ import msgspec
 import numpy as np
 
 from . import checkpoint
+from .catchments import Catchments, read_table
 from .component import Component
 from .config import Config, OutputConfig, read_config
-from .errors import ConfigError
+from .distribution import Mapper, divided
+from .errors import ConfigError, ResultsError
+from .state import SavedState
 from .variables import RUNOFF_FLUX
 
 # What a band shows: quantiles of the members, and how results call them.
@@ -92,6 +97,109 @@ def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
         component.abandon()
         raise
     return component, time.perf_counter() - begin
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one worker runs.
+
+    Attributes
+    ----------
+    config : Config
+        Of some catchments.
+    """
+
+    config: Config
+
+
+def run_part(part: Part) -> int:
+    """Run some catchments, from the first to the last step; return the steps."""
+    component = Component(part.config)
+    try:
+        assert component.steps is not None
+        for _ in range(component.steps):
+            component.update()
+        component.close()
+    except BaseException:
+        component.abandon()
+        raise
+    return component.done
+
+
+def run_divided(
+    path: Path, out: Path | None, mapper: Mapper, count: int
+) -> tuple[Catchments, int, float]:
+    """Run a configuration by several workers; results are those of `run_config`.
+
+    Parameters
+    ----------
+    path, out
+        As `run_config`.
+    mapper : callable
+        Of `distribution.workers`; workers need the folder of the results.
+    count : int
+        Of workers.
+
+    Returns
+    -------
+    catchments : Catchments
+    steps : int
+    seconds : float
+
+    Raises
+    ------
+    ConfigError
+        As `run_config`, and if states are to be saved during the run.
+    """
+    from .io import results, state_file
+
+    config = _complete(path, out)
+    save = config.save_state_section
+    if save is not None and save.every is not None:
+        raise ConfigError("save_state.every: several workers save the state at the end only")
+    if config.catchments.table is None:
+        raise ConfigError("catchments.inline: one catchment cannot be divided among workers")
+    assert config.output.file is not None
+    target = Path(config.output.file)
+    catchments = read_table(Path(config.catchments.table), config.catchments.select)
+    folder = target.with_name(f".{target.name}.parts")
+    shutil.rmtree(folder, ignore_errors=True)
+    replace = msgspec.structs.replace
+    begin = time.perf_counter()
+    try:
+        folder.mkdir(parents=True)
+        parts = []
+        for k, rows in enumerate(divided(len(catchments), count)):
+            parts.append(
+                Part(
+                    replace(
+                        config,
+                        catchments=replace(config.catchments, select=catchments.ids[rows].tolist()),
+                        output=replace(config.output, file=str(folder / f"{k}.nc")),
+                        save_state=None if save is None else str(folder / f"{k}.state.nc"),
+                    )
+                )
+            )
+        with progress("simulating", len(parts)) as advance:
+            done = mapper(run_part, parts, advance)
+        files = [Path(str(part.config.output.file)) for part in parts]
+        if save is not None:
+            process = checkpoint.load(config.model).layout.process
+            states = [
+                state_file.read(Path(str(part.config.save_state)), process.state_names)
+                for part in parts
+            ]
+            joined = SavedState.joined(states)
+            moment = "" if joined.time is None else str(joined.time).replace(":", "")
+            state_file.write(Path(save.path.replace("{time}", moment)), joined, process)
+        results.merge(files, target)
+    except OSError as error:
+        if isinstance(error, ResultsError):
+            raise
+        raise ResultsError(f"{folder}: cannot be written ({error})") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return catchments, done[0], time.perf_counter() - begin
 
 
 def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:

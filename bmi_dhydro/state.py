@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import StateError, listed
+from .errors import DamagedStateError, StateError, listed
 from .model import Model
 
 FORMAT = "bmi_dhydro state"
@@ -60,6 +60,60 @@ class SavedState:
     time: np.datetime64 | None = None
     parts: int = 1
     members: int = 1
+
+    def of(self, ids: NDArray) -> SavedState:
+        """Return the state of some of the catchments, in this order.
+
+        Raises
+        ------
+        StateError
+            If it has none for one of them.
+        """
+        places = {name: row for row, name in enumerate(self.ids.tolist())}
+        absent = [name for name in ids.tolist() if name not in places]
+        if absent:
+            raise StateError(f"has no state for catchment {listed(absent)}")
+        own = np.array([places[name] for name in ids.tolist()])
+        rows = np.concatenate([own + member * len(places) for member in range(self.members)])
+        return replace(
+            self,
+            ids=ids,
+            arrays={name: self._rows(name, rows) for name in sorted(self.arrays)},
+            more={name: values[:, rows] for name, values in self.more.items()},
+        )
+
+    def _rows(self, name: str, rows: NDArray) -> NDArray:
+        # The traces are the second axis of the process' states, the first of all else.
+        values = self.arrays[name]
+        return values[:, rows] if name == "state" else values[rows]
+
+    def of_all_members(self, members: int) -> SavedState:
+        """Return the state of one member as that of so many."""
+        rows = np.tile(np.arange(len(self.ids)), members)
+        return replace(
+            self,
+            members=members,
+            arrays={name: self._rows(name, rows) for name in self.arrays},
+            more={name: values[:, rows] for name, values in self.more.items()},
+        )
+
+    @staticmethod
+    def joined(parts: Sequence[SavedState]) -> SavedState:
+        """Return one state of states of different catchments, saved alike."""
+
+        def together(name: str) -> NDArray:
+            axis = 1 if name == "state" else 0
+            split = [np.split(part.arrays[name], part.members, axis=axis) for part in parts]
+            by_member = [values for member in zip(*split, strict=True) for values in member]
+            return np.concatenate(by_member, axis=axis)
+
+        first = parts[0]
+        return replace(
+            first,
+            ids=np.concatenate([part.ids for part in parts]),
+            arrays={name: together(name) for name in first.arrays},
+            more={},
+        )
 
 
 def capture(
@@ -135,20 +189,15 @@ def apply(
             raise StateError(
                 f"{source}: was saved with {key} {theirs}, but here it is {ours}{hint}"
             )
-    places = {name: row for row, name in enumerate(saved.ids.tolist())}
-    absent = [name for name in ids.tolist() if name not in places]
-    if absent:
-        raise StateError(f"{source}: has no state for catchment {listed(absent)}")
     if saved.members not in (1, model.members):
         raise StateError(f"{source}: has {saved.members} members; the model has {model.members}")
-    own = np.array([places[name] for name in ids.tolist()])
-    shift = 0 if saved.members == 1 else len(saved.ids)
-    rows = np.concatenate([own + member * shift for member in range(model.members)])
-    # The catchments are the second axis of the process' states, the first of all else.
-    chosen = {
-        name: values[:, rows] if name == "state" else values[rows]
-        for name, values in sorted(saved.arrays.items())
-    }
+    try:
+        own = saved.of(ids)
+    except StateError as error:
+        raise StateError(f"{source}: {error}") from None
+    if saved.members != model.members:
+        own = own.of_all_members(model.members)
+    chosen = own.arrays
     memory = model.memory()
     if saved.parts != model.parts:
         widths = model.parts / saved.parts
@@ -164,7 +213,7 @@ def apply(
         ours = ", ".join(f"{name} {shape}" for name, shape in sorted(expected.items()))
         raise StateError(f"{source}: has {shapes}; the model has {ours}")
     model.remember(chosen)
-    return {name: values[:, rows] for name, values in saved.more.items()}
+    return own.more
 
 
 def _respaced(pending: NDArray, width: float, lags: int) -> NDArray:
@@ -255,9 +304,9 @@ def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedSt
         found = metadata["format"], metadata["format_version"]
         whole = metadata["digest"] == digest(arrays)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise StateError(f"{source}: not a whole state ({error!r})") from None
+        raise DamagedStateError(f"{source}: not a whole state ({error!r})") from None
     if not whole:
-        raise StateError(f"{source}: is damaged, its values are not those that were saved")
+        raise DamagedStateError(f"{source}: is damaged, its values are not those that were saved")
     if found != (FORMAT, str(PAYLOAD_VERSION)):
         raise StateError(
             f"{source}: is {found[0]!r} version {found[1]}, expected {FORMAT!r} version "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..files import replaced
+
+if TYPE_CHECKING:
+    import pandas
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -277,4 +280,72 @@ def snow_seasons(path: Path, monthly: Mapping[str, NDArray]) -> None:
     axis.legend(fontsize=8)
     count = next(iter(monthly.values())).shape[1]
     axis.set_title(f"Snow of {count} catchments, monthly means; band: 10 to 90 %", loc="left")
+    _save(figure, path)
+
+
+def forecast(
+    path: Path, times: NDArray, flow: NDArray, shares: Sequence[float], title: str
+) -> None:
+    """Draw the forecast of a catchment: its members, and the band of the outer quantiles.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    times : array of datetime64, shape (steps,)
+    flow : array, shape (steps, members)
+        In m3 s-1.
+    shares : sequence of float
+        Quantiles of the band: the lowest and the highest of them.
+    title : str
+    """
+    figure, axes = _figure(figsize=(8.0, 3.6))
+    axis = axes[0, 0]
+    several = flow.shape[1] > 1
+    axis.plot(
+        times, flow, color=_SIMULATED, lw=0.5 if several else 1.6, alpha=0.5 if several else 1
+    )
+    if several and shares:
+        low, high = np.quantile(flow, [min(shares), max(shares)], axis=1)
+        label = f"{min(shares):.0%} to {max(shares):.0%} of {flow.shape[1]} members"
+        axis.fill_between(times, low, high, color=_SIMULATED, alpha=0.2, lw=0.0, label=label)
+        axis.plot(times, np.median(flow, axis=1), color=_SIMULATED, lw=1.8, label="median")
+        axis.legend(frameon=False, loc="upper left")
+    axis.set_ylim(0.0, max(float(flow.max()), 1e-3) * 1.35)
+    axis.set_xlim(times[0], times[-1])
+    axis.set_ylabel("discharge (m³ s⁻¹)")
+    axis.set_title(title, loc="left")
+    axis.tick_params(axis="x", rotation=20)
+    _save(figure, path)
+
+
+def skill_by_lead(path: Path, medians: pandas.DataFrame, catchments: int) -> None:
+    """Draw the error and the skill of forecasts against lead time.
+
+    Parameters
+    ----------
+    path : Path
+        PNG file.
+    medians : DataFrame
+        Columns `kind`, `lead_days`, `rmse`, `nse`; see `forecast.hindcast.summary`.
+    catchments : int
+        How many they are of.
+    """
+    figure, axes = _figure(1, 2, figsize=(9.0, 3.6))
+    styles = ((_SIMULATED, 2.0), (_RAIN, 1.6), (_OBSERVED, 1.2))
+    for axis, column, label in (
+        (axes[0, 0], "rmse", "median RMSE (mm d⁻¹)"),
+        (axes[0, 1], "nse", "median NSE"),
+    ):
+        for (kind, own), (color, width) in zip(
+            medians.groupby("kind", sort=False), styles, strict=False
+        ):
+            days = own["lead_days"]
+            axis.plot(days, own[column], marker="o", ms=3, label=kind, color=color, lw=width)
+        axis.set_xlabel("lead time (days)")
+        axis.set_ylabel(label)
+    axes[0, 0].set_ylim(bottom=0.0)
+    axes[0, 1].set_ylim(top=1.0)
+    axes[0, 0].legend(frameon=False)
+    figure.suptitle(f"Forecasts, {catchments} catchments", x=0.01, ha="left")
     _save(figure, path)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ResultsError, TrainingError, UnitsError, listed
+from ..io.netcdf import Reader, loaded
 from ..units import conversion, dimension
 from ..variables import RUNOFF_FLUX
 
@@ -56,15 +57,14 @@ def read_flow(path: Path, variable: str | None = None) -> xarray.DataArray:
     ResultsError
         If the file is missing, or its flow, ids or units are not recognised.
     """
-    with _opened(path) as data:
-        names = [variable] if variable else list(_FLOW_NAMES)
-        name = next((name for name in names if name in data), None)
-        if name is None:
-            raise ResultsError(
-                f"{path}: there is no flow {variable or ''} (it has {', '.join(map(str, data))}); "
-                "name it"
-            )
-        return _series(path, data, name)
+    names = [variable] if variable else list(_FLOW_NAMES)
+    data = _loaded(path, names)
+    name = next((name for name in names if name in data), None)
+    if name is None:
+        raise ResultsError(
+            f"{path}: there is no flow {variable or ''} (it has {_all(path)}); name it"
+        )
+    return _series(path, data, name)
 
 
 def read_other(path: Path, names: Sequence[str]) -> xarray.DataArray | None:
@@ -82,16 +82,22 @@ def read_other(path: Path, names: Sequence[str]) -> xarray.DataArray | None:
     DataArray or None
         As `read_flow`.
     """
-    with _opened(path) as data:
-        name = next((name for name in names if name in data), None)
-        return None if name is None else _series(path, data, name)
+    data = _loaded(path, names)
+    name = next((name for name in names if name in data), None)
+    return None if name is None else _series(path, data, name)
 
 
-def _opened(path: Path) -> xarray.Dataset:
-    import xarray
-
+def _all(path: Path) -> str:
+    reader = Reader(path)
     try:
-        return xarray.open_dataset(path)
+        return ", ".join(reader.data.variables)
+    finally:
+        reader.close()
+
+
+def _loaded(path: Path, names: Sequence[str]) -> xarray.Dataset:
+    try:
+        return loaded(path, names)
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path}: not a readable NetCDF file ({error})") from None
 

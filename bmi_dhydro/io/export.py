@@ -24,12 +24,12 @@ def columns(catchments: Catchments) -> dict[str, NDArray]:
     return table
 
 
-def write_catchments(path: Path, catchments: Catchments) -> None:
-    """Write a catchment table as CSV."""
+def write_catchments(path: Path, catchments: Catchments, number: str = "%.6g") -> None:
+    """Write a catchment table as CSV, with numbers in this format."""
     import pandas
 
     with replaced(path) as temporary:
-        pandas.DataFrame(columns(catchments)).to_csv(temporary, index=False, float_format="%.6g")
+        pandas.DataFrame(columns(catchments)).to_csv(temporary, index=False, float_format=number)
 
 
 def write_weather(path: Path, catchments: Catchments, weather: Weather) -> None:

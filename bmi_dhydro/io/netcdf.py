@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import xarray
 
 
 @lru_cache(maxsize=1)
@@ -29,6 +35,54 @@ def netcdf4() -> Any:
     finally:
         sys.setdlopenflags(before)
     return netCDF4
+
+
+def loaded(path: Path, names: Sequence[str] = ()) -> xarray.Dataset:
+    """Return variables of a file that others may be reading, in memory.
+
+    Parameters
+    ----------
+    path : Path
+    names : sequence of str
+        The first of these that the file has is loaded; and all variables of one dimension, and
+        strings.
+
+    Returns
+    -------
+    Dataset
+        Decoded after CF.
+
+    Raises
+    ------
+    OSError
+        If it is not a readable NetCDF file.
+    ValueError
+        If its times cannot be decoded.
+    """
+    import xarray
+
+    reader = Reader(path)
+    try:
+        variables = reader.data.variables
+        chosen = next((name for name in names if name in variables), None)
+        arrays = {}
+        for name, variable in variables.items():
+            dimensions, values = list(variable.dimensions), None
+            if variable.dtype == "S1" and variable.ndim == 2:
+                values = netcdf4().chartostring(variable[:])
+                dimensions.pop()
+            elif variable.ndim <= 1 or name == chosen:
+                values = variable[...]
+                if np.ma.is_masked(values) or np.asarray(values).dtype.kind == "f":
+                    values = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+                values = np.ma.getdata(values)
+            if values is not None:
+                packing = ("_FillValue", "missing_value", "scale_factor", "add_offset")
+                attributes = {k: v for k, v in variable.__dict__.items() if k not in packing}
+                arrays[name] = (dimensions, values, attributes)
+        return xarray.decode_cf(xarray.Dataset(arrays), decode_timedelta=False)
+    finally:
+        reader.close()
 
 
 class Reader:

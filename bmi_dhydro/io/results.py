@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..catchments import Catchments
 from ..errors import ResultsError
+from ..files import replaced
 from .netcdf import netcdf4
 
 # Steps kept in memory before they are written.
@@ -203,3 +206,57 @@ class ResultsWriter:
             f"{self.path}: results cannot be written ({error}); nothing is left of them. Is the "
             "folder there and writable, and the disk not full?"
         )
+
+
+def merge(parts: Sequence[Path], path: Path) -> None:
+    """Write one file of results of different catchments over the same steps.
+
+    Parameters
+    ----------
+    parts : sequence of Path
+        In the order that the catchments shall have.
+    path : Path
+
+    Raises
+    ------
+    ResultsError
+        If the file cannot be written; an earlier one is untouched then.
+    """
+    with ExitStack() as opened:
+        files = [opened.enter_context(netcdf4().Dataset(part)) for part in parts]
+        try:
+            with replaced(path) as temporary, netcdf4().Dataset(temporary, "w") as data:
+                _merge(files, data)
+        except (OSError, RuntimeError) as error:
+            raise ResultsError(
+                f"{path}: results cannot be written ({error}); nothing is left of them. Is the "
+                "folder writable, and the disk not full?"
+            ) from None
+
+
+def _merge(files: Sequence[Any], data: Any) -> None:
+    first = files[0]
+    counts = [len(file.dimensions["station"]) for file in files]
+    ends = np.cumsum(counts)
+    data.setncatts(first.__dict__)
+    for name, dimension in first.dimensions.items():
+        size = None if dimension.isunlimited() else len(dimension)
+        data.createDimension(name, int(ends[-1]) if name == "station" else size)
+    for name, source in first.variables.items():
+        attributes = dict(source.__dict__)
+        options = {"fill_value": attributes.pop("_FillValue", None)}
+        if source.dtype is not str and source.chunking() != "contiguous":
+            options["chunksizes"] = source.chunking()
+        target = data.createVariable(name, source.dtype, source.dimensions, **options)
+        target.setncatts(attributes)
+        if "station" not in source.dimensions:
+            target[:] = source[:]
+            continue
+        for file, count, end in zip(files, counts, ends, strict=True):
+            stations = slice(int(end) - count, int(end))
+            if source.dimensions == ("station",):
+                target[stations] = file[name][:]
+                continue
+            for step in range(0, len(file.dimensions["time"]), 1024):
+                steps = slice(step, step + 1024)
+                target[steps, ..., stations] = file[name][steps]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..errors import StateError
+from ..errors import DamagedStateError, StateError
 from ..files import replaced
 from ..model import Model
 from ..physics import Process
@@ -136,7 +136,7 @@ def read(path: Path, state_names: tuple[str, ...]) -> SavedState:
             data.set_auto_mask(False)
             return _read(data, path, state_names)
     except (OSError, RuntimeError, IndexError, KeyError, AttributeError) as error:
-        raise StateError(f"{path}: not a whole state ({error!r})") from None
+        raise DamagedStateError(f"{path}: not a whole state ({error!r})") from None
 
 
 def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
@@ -162,7 +162,7 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
     arrays = {name: of_traces(name) for name in data.variables if name not in known}
     arrays["state"] = np.stack([of_traces(name) for name in state_names])
     if digest(arrays) != data.digest:
-        raise StateError(f"{path}: is damaged, its values are not those that were saved")
+        raise DamagedStateError(f"{path}: is damaged, its values are not those that were saved")
     time = np.datetime64(int(data["time"][...]), "s") if "time" in data.variables else None
     return SavedState(
         str(data.trained_model_fingerprint),

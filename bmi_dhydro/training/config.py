@@ -7,22 +7,20 @@ from typing import Literal
 
 import msgspec
 
-from ..config import CatchmentsConfig, ForcingConfig, Section, parse_date, read_section, resolved
+from ..config import (
+    CatchmentsConfig,
+    ForcingConfig,
+    ObservedConfig,
+    Section,
+    parse_date,
+    read_section,
+    resolved,
+)
 from ..errors import ConfigError, nearest
 from ..physics import PROCESSES, with_learned_curves
 
 # What can be made small; the functions are in `loss.LOSSES`.
 LossName = Literal["nse", "log", "kge", "combined"]
-
-
-class ObservedConfig(Section, frozen=True):
-    """Observed flow."""
-
-    file: str
-    """NetCDF file with a catchment and a time dimension: mm per step, a rate, or a volume with a
-    variable `area`. Gaps do not count."""
-    variable: str | None = None
-    """Name of the flow in it, where it is not recognised."""
 
 
 class SplitConfig(Section, frozen=True):

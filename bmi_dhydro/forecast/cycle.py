@@ -1,0 +1,435 @@
+"""One cycle of a chain: from a state of the past over an analysis to a forecast.
+
+Pure computation: states and flows in memory, weather read from files. What it returns for a
+catchment does not depend on the others, so that a cycle may be divided among processes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import checkpoint
+from ..catchments import Catchments
+from ..component import build_model
+from ..config import EnsembleConfig
+from ..errors import ForcingError
+from ..io.weather_source import WeatherSource, longest_block
+from ..model import SECONDS_PER_DAY, Model
+from ..perturbation import Perturbation
+from ..physics.unit_hydrograph import DISCHARGE
+from ..state import SavedState, apply, capture
+from . import ensemble_filter
+from .config import ForecastConfig
+from .observed_flow import ObservedFlow
+from .variational import Window
+
+_log = logging.getLogger(__name__)
+
+
+def stamp(time: np.datetime64) -> str:
+    """Return a time as it stands in names of files: 2001-02-03T04, with minutes where needed."""
+    text = str(time.astype("datetime64[m]"))
+    return text[:13] if text.endswith(":00") else text.replace(":", "")
+
+
+@dataclass
+class Analysis:
+    """What is known of the present.
+
+    Attributes
+    ----------
+    began : datetime64[s]
+        Of the state that it began with.
+    state : SavedState
+        At `reached`.
+    reached : datetime64[s]
+        Where the weather of the past ends, at the latest the time of the forecast.
+    added : array, shape (catchments,)
+        Water that assimilation has added since the state it began with, in mm; the mean of members.
+    unexplained : array, shape (catchments,)
+        Observed flow less that of the analysis at its end, in mm per step.
+    used, left_out : int
+        Observations.
+    """
+
+    began: np.datetime64
+    state: SavedState
+    reached: np.datetime64
+    added: NDArray
+    unexplained: NDArray
+    used: int = 0
+    left_out: int = 0
+
+
+@dataclass
+class Forecast:
+    """A forecast of some catchments.
+
+    Attributes
+    ----------
+    time : datetime64[s]
+        From which it starts.
+    analysis : Analysis
+    flow : array, shape (steps, members, catchments)
+        In mm per step.
+    notes : list of str
+        What was out of the ordinary.
+    """
+
+    time: np.datetime64
+    analysis: Analysis
+    flow: NDArray
+    notes: list[str] = field(default_factory=list)
+
+
+class Forecaster:
+    """Makes the analyses and forecasts of a chain, for its catchments or some of them.
+
+    Parameters
+    ----------
+    config : ForecastConfig
+    catchments : Catchments
+        With all attributes that the network needs.
+
+    Attributes
+    ----------
+    past : WeatherSource
+        Weather of the past.
+
+    Raises
+    ------
+    DhydroError
+        If anything that the configuration names is missing or does not fit.
+    """
+
+    def __init__(self, config: ForecastConfig, catchments: Catchments) -> None:
+        self.config = config
+        self.ids = catchments.ids
+        self._catchments = catchments
+        self._step = np.timedelta64(config.step_seconds, "s")
+        trained = checkpoint.load(config.model)
+        self._fingerprint = trained.fingerprint
+        wanted = config.assimilation
+        self._method = None if wanted is None else wanted.method
+        # The variational analysis is one trajectory, from which all members of a forecast start.
+        single = self._method == "variational"
+        self._analysis_model = self._model(trained, None if single else config.ensemble)
+        self._analysis_noise = None if single else self._noise(config.ensemble)
+        same = not single or config.members == 1
+        self._model_ahead = self._analysis_model if same else self._model(trained, config.ensemble)
+        ahead = config.ensemble
+        if ahead is not None and config.has_weather_of_members:
+            ahead = msgspec.structs.replace(ahead, weather={})
+        self._noise_ahead = self._noise(ahead)
+        self._observed = (
+            None
+            if config.observed is None or wanted is None
+            else ObservedFlow(config.observed, self.ids, config.step_seconds)
+        )
+        analysis = config.analysis
+        assert analysis.file is not None
+        self.past = WeatherSource(
+            Path(analysis.file),
+            catchments,
+            analysis.variables,
+            analysis.potential_evapotranspiration,
+            config.step_seconds,
+        )
+        self._beginning = capture(
+            self._analysis_model, self._fingerprint, self.ids, config.start_time
+        )
+
+    def _model(self, trained: checkpoint.TrainedModel, ensemble: EnsembleConfig | None) -> Model:
+        return build_model(self.config.of_run(ensemble), trained, self._catchments, (DISCHARGE,))
+
+    def _noise(self, wanted: EnsembleConfig | None) -> Perturbation | None:
+        if wanted is None:
+            return None
+        process = checkpoint.load(self.config.model).layout.process
+        return Perturbation(wanted, self.ids, process, self.config.step_seconds)
+
+    @property
+    def process(self) -> str:
+        """Name of the process model."""
+        return self._analysis_model.process.name
+
+    def forecast(self, time: np.datetime64, state: SavedState | None) -> Forecast:
+        """Make a forecast.
+
+        Parameters
+        ----------
+        time : datetime64[s]
+        state : SavedState, optional
+            Before it, or where the window of the variational method starts; the beginning of the
+            chain, unless given.
+
+        Raises
+        ------
+        ForcingError
+            If weather is missing or impossible; names file, catchment and time.
+        """
+        notes: list[str] = []
+        begin = state or self._beginning
+        assert begin.time is not None
+        if begin.time > time:
+            raise ForcingError(
+                f"forecast of {time}: is before the start of the chain, {begin.time}"
+            )
+        reached = self._reached(time, notes)
+        analysis = self._analyse(begin, reached)
+        if analysis.left_out:
+            notes.append(
+                f"{analysis.left_out} observations left out, too far from what is expected"
+            )
+        return Forecast(time, analysis, self._ahead(analysis, time, notes), notes)
+
+    def _reached(self, time: np.datetime64, notes: list[str]) -> np.datetime64:
+        """Return where the weather of the past ends, at most `time`."""
+        end = self._end(self.past)
+        if end >= time:
+            return time
+        if self.config.late == "stop":
+            raise ForcingError(
+                f"{self.past.path}: the weather of the past ends at {end}, before the forecast of "
+                f"{time}; call again when it is there, or set late: fill"
+            )
+        notes.append(f"weather of the past ends at {end}; filled from that of the future")
+        return end
+
+    def _end(self, source: WeatherSource) -> np.datetime64:
+        return source.start + source.steps * self._step
+
+    # ---- the past -------------------------------------------------------------------------
+
+    def _analyse(self, begin: SavedState, until: np.datetime64) -> Analysis:
+        model = self._analysis_model
+        apply(begin, model, self._fingerprint, self.ids, f"state of {begin.time}")
+        assert begin.time is not None
+        nothing = np.zeros(len(self.ids))
+        result = Analysis(begin.time, begin, until, nothing, nothing.copy())
+        if self._method == "variational" and until > begin.time:
+            self._fit(begin.time, until, result)
+        elif self._method == "ensemble_filter":
+            self._filter(begin.time, until, result)
+        else:
+            self._run(model, self._analysis_noise, self.past, begin.time, until)
+        result.state = capture(model, self._fingerprint, self.ids, until)
+        return result
+
+    def _fit(self, begin: np.datetime64, until: np.datetime64, result: Analysis) -> None:
+        """Run to `until`, the last of it through a window in which flow is fitted."""
+        settings, observed = self.config.assimilation, self._observed
+        assert settings is not None
+        assert observed is not None
+        model = self._analysis_model
+        start = max(begin, until - np.timedelta64(settings.window_seconds, "s"))
+        self._run(model, None, self.past, begin, start)
+        forcing = self._read(self.past, start, until)
+        first, flow = observed.between(start, until)
+        if np.isfinite(flow).any():
+            window = Window(
+                model,
+                forcing,
+                flow,
+                int((first - start) / self._step),
+                observed.seconds // self.config.step_seconds,
+                self._deviation(flow, until),
+                settings,
+            )
+            correction = window.correct()
+            before = model.stored()
+            model.state[...] *= correction.stores[:-1, :, None].astype(model.dtype)
+            model.pending = model.pending * correction.stores[-1][:, None]
+            result.added += model.stored() - before
+            per_day = SECONDS_PER_DAY // self.config.step_seconds
+            factor = np.repeat(correction.precipitation, per_day, axis=0)[: len(forcing)]
+            rain = model.process.forcing_names.index(model.process.inflow)
+            result.added += (forcing[:, rain] * (factor - 1.0)).sum(axis=0)
+            forcing[:, rain] *= factor
+            result.used, result.left_out = correction.used, correction.left_out
+        rows = model.run(forcing)[:, 0]
+        per = observed.seconds // self.config.step_seconds
+        begin_row = int((first - start) / self._step)
+        seen = rows[begin_row : begin_row + len(flow) * per].reshape(len(flow), per, -1)
+        for k, (values, simulated) in enumerate(zip(flow, seen.sum(axis=1), strict=True)):
+            end = first + np.timedelta64((k + 1) * observed.seconds, "s")
+            self._note(result, (values - simulated) / per, until - end)
+
+    def _note(self, result: Analysis, unexplained: NDArray, age: np.timedelta64) -> None:
+        """Remember what an observation that ended `age` ago leaves unexplained, in mm per step."""
+        assert self.config.assimilation is not None
+        assert self._observed is not None
+        # From the middle of the observation on.
+        days = age / np.timedelta64(1, "D") + 0.5 * self._observed.seconds / SECONDS_PER_DAY
+        shrunk = self.config.assimilation.decay**days
+        known = np.isfinite(unexplained)
+        result.unexplained[known] = unexplained[known] * shrunk
+
+    def _deviation(self, flow: NDArray, until: np.datetime64) -> NDArray:
+        """Return the standard deviation of errors of observations."""
+        settings, observed = self.config.assimilation, self._observed
+        assert settings is not None
+        assert observed is not None
+        floor = settings.floor * np.maximum(np.nan_to_num(observed.mean(until)), 1e-3)
+        return np.hypot(settings.error * np.nan_to_num(flow), floor)
+
+    def _filter(self, begin: np.datetime64, until: np.datetime64, result: Analysis) -> None:
+        """Run to `until`, correcting all members at the end of each observed step."""
+        settings, observed = self.config.assimilation, self._observed
+        assert settings is not None
+        assert observed is not None
+        model, members = self._analysis_model, self.config.members
+        start, flow = observed.between(begin, until)
+        length = np.timedelta64(observed.seconds, "s")
+        self._run(model, self._analysis_noise, self.past, begin, min(start, until))
+        for k, values in enumerate(flow):
+            now = start + k * length
+            rows = self._run(model, self._analysis_noise, self.past, now, now + length)
+            if not np.isfinite(values).any():
+                continue
+            simulated = rows.sum(axis=0, dtype=float).reshape(members, -1)
+            stores = model.state.transpose(1, 0, 2).reshape(model.traces, -1)
+            joined = np.concatenate([stores, model.pending], axis=1).astype(float)
+            before = model.stored()
+            deviation = self._deviation(values, now)
+            states, left_out = ensemble_filter.corrected(
+                joined.reshape(members, len(self.ids), -1),
+                simulated,
+                values,
+                deviation,
+                settings.outlier,
+            )
+            # What the filter would make of the flow itself.
+            apart = values - simulated.mean(axis=0)
+            share = deviation**2 / (simulated.var(axis=0, ddof=1) + deviation**2)
+            steps = observed.seconds // self.config.step_seconds
+            self._note(result, np.where(left_out, 1.0, share) * apart / steps, until - now - length)
+            self._put(model, states.reshape(model.traces, -1))
+            result.added += (model.stored() - before).reshape(members, -1).mean(axis=0)
+            result.left_out += int(left_out.sum())
+            result.used += int(np.isfinite(values).sum() - left_out.sum())
+        if len(flow):
+            rest = start + len(flow) * length
+            self._run(model, self._analysis_noise, self.past, rest, until)
+        elif start < until:
+            self._run(model, self._analysis_noise, self.past, start, until)
+
+    @staticmethod
+    def _put(model: Model, joined: NDArray) -> None:
+        """Take on stores and water on its way, each row those of a trace."""
+        count, traces, components = model.state.shape
+        stores = joined[:, : count * components].reshape(traces, count, components)
+        model.state[...] = stores.transpose(1, 0, 2)
+        model.pending = joined[:, count * components :]
+
+    # ---- the future -----------------------------------------------------------------------
+
+    def _ahead(self, analysis: Analysis, time: np.datetime64, notes: list[str]) -> NDArray:
+        config, model, reached = self.config, self._model_ahead, analysis.reached
+        apply(analysis.state, model, self._fingerprint, self.ids, f"state of {reached}")
+        end = time + config.horizon_steps * self._step
+        with ExitStack() as opened:
+            sources = self._future(time, opened)
+            for source in sources:
+                if source is not self.past and source.start < reached:
+                    notes.append(
+                        f"{source.path}: what is before {reached} is not used, the weather of the "
+                        "past is"
+                    )
+            if reached < time:
+                self._run(model, self._noise_ahead, sources, reached, time)
+            rows = self._run(model, self._noise_ahead, sources, time, end)
+        flow = rows.reshape(len(rows), model.members, -1)
+        if config.assimilation is None:
+            return flow
+        # In the middle of each step.
+        ages = (time - reached) / np.timedelta64(1, "D") + (np.arange(len(rows)) + 0.5) * (
+            config.step_seconds / SECONDS_PER_DAY
+        )
+        left = config.assimilation.decay ** ages[:, None] * analysis.unexplained
+        return np.maximum(flow + left[:, None].astype(flow.dtype), 0.0)
+
+    def _future(self, time: np.datetime64, opened: ExitStack) -> list[WeatherSource]:
+        """Return the weather of the future: one file for all members, or one for each."""
+        template = self.config.forecast.file
+        if template is None:
+            return [self.past]
+        names = self.config.forecast.variables or self.config.analysis.variables
+        sources = []
+        for member in range(self.config.members if self.config.has_weather_of_members else 1):
+            path = template.replace("{time}", stamp(time)).replace("{member}", str(member))
+            source = WeatherSource(
+                Path(path),
+                self._catchments,
+                names,
+                self.past.pet_method,
+                self.config.step_seconds,
+            )
+            opened.callback(source.close)
+            sources.append(source)
+        return sources
+
+    # ---- running --------------------------------------------------------------------------
+
+    def _read(self, source: WeatherSource, begin: np.datetime64, end: np.datetime64) -> NDArray:
+        """Return forcing: shape (steps, forcings, catchments)."""
+        stop = self._end(source)
+        if begin < source.start or end > stop:
+            raise ForcingError(
+                f"{source.path}: it covers {source.start} to {stop}, but weather of {begin} to "
+                f"{end} is needed"
+            )
+        first = (begin - source.start) / self._step
+        if first != int(first):
+            raise ForcingError(f"{source.path}: none of its steps begins at {begin}")
+        return source.read(int(first), int((end - begin) / self._step))
+
+    def _run(
+        self,
+        model: Model,
+        noise: Perturbation | None,
+        source: WeatherSource | list[WeatherSource],
+        begin: np.datetime64,
+        end: np.datetime64,
+    ) -> NDArray:
+        """Run a model over a period; return its flow, shape (steps, traces), in mm per step."""
+        sources = source if isinstance(source, list) else [source]
+        results = [np.empty((0, model.traces), dtype=model.dtype)]
+        for first, last in self._blocks(begin, end, model.traces, noise):
+            forcing = np.concatenate([self._read(one, first, last) for one in sources], axis=2)
+            if noise is not None:
+                seconds = int(first.astype("datetime64[s]").astype(int))
+                forcing = noise.forcing(forcing, seconds)
+                if noise.starts_day(seconds):
+                    noise.states(model.state, seconds)
+            results.append(model.run(forcing)[:, 0].copy())
+        return np.concatenate(results)
+
+    def _blocks(
+        self,
+        begin: np.datetime64,
+        end: np.datetime64,
+        traces: int,
+        noise: Perturbation | None,
+    ) -> Iterator[tuple[np.datetime64, np.datetime64]]:
+        """Divide a period into blocks that fit the memory, at days where stores are perturbed."""
+        day = np.timedelta64(SECONDS_PER_DAY, "s")
+        length = longest_block(traces, 4) * self._step
+        while begin < end:
+            stop = min(end, begin + length)
+            if noise is not None and noise.moves_states:
+                stop = min(stop, begin.astype("datetime64[D]").astype("datetime64[s]") + day)
+            yield begin, stop
+            begin = stop
+
+    def close(self) -> None:
+        """Close the weather of the past."""
+        self.past.close()
