@@ -99,11 +99,11 @@ def workers(count: int, scheduler: str | None = None) -> Iterator[tuple[Mapper, 
             cluster = distributed.LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address=":0",
                 silence_logs=40,
                 env=_environment(count),
             )
-        client = distributed.Client(cluster or scheduler, timeout=20)
+        client = distributed.Client(cluster or scheduler, timeout=10)
     except (OSError, ValueError, TimeoutError) as error:
         if cluster is not None:
             cluster.close()

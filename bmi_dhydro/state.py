@@ -101,9 +101,9 @@ class SavedState:
     def joined(parts: Sequence[SavedState]) -> SavedState:
         """Return one state of states of different catchments, saved alike."""
 
-        def together(name: str) -> NDArray:
+        def together(arrays: list[NDArray], name: str) -> NDArray:
             axis = 1 if name == "state" else 0
-            split = [np.split(part.arrays[name], part.members, axis=axis) for part in parts]
+            split = [np.split(values, parts[0].members, axis=axis) for values in arrays]
             by_member = [values for member in zip(*split, strict=True) for values in member]
             return np.concatenate(by_member, axis=axis)
 
@@ -111,8 +111,8 @@ class SavedState:
         return replace(
             first,
             ids=np.concatenate([part.ids for part in parts]),
-            arrays={name: together(name) for name in first.arrays},
-            more={},
+            arrays={name: together([p.arrays[name] for p in parts], name) for name in first.arrays},
+            more={name: together([p.more[name] for p in parts], "state") for name in first.more},
         )
 
 

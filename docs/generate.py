@@ -15,6 +15,7 @@ from typing import Literal, get_args, get_origin
 
 from bmi_dhydro import config
 from bmi_dhydro.attributes import ATTRIBUTES
+from bmi_dhydro.forecast import config as forecast
 from bmi_dhydro.kernels.cpu import DISCHARGE, ROUTING_STORE
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.training import config as training
@@ -135,6 +136,8 @@ def config_page() -> str:
         "output": config.OutputConfig,
         "spin_up": config.SpinUpConfig,
         "save_state": config.SaveStateConfig,
+        "ensemble": config.EnsembleConfig,
+        "noise": config.NoiseConfig,
     }
     introduction = (
         "# Configuration\n\nA YAML file. Unknown keys are refused; relative paths are relative to "
@@ -149,7 +152,7 @@ def training_page() -> str:
     sections = {
         "catchments": config.CatchmentsConfig,
         "forcing": config.ForcingConfig,
-        "observed": training.ObservedConfig,
+        "observed": config.ObservedConfig,
         "split": training.SplitConfig,
         "settings": training.TrainingSettings,
     }
@@ -157,10 +160,26 @@ def training_page() -> str:
     return _MADE + "\n".join([introduction, *_reference(training.TrainConfig, sections)])
 
 
+def forecast_page() -> str:
+    """Return the page on forecasts, with the reference of a chain's configuration."""
+    sections = {
+        "catchments": config.CatchmentsConfig,
+        "analysis": config.ForcingConfig,
+        "forecast": forecast.AheadConfig,
+        "ensemble": config.EnsembleConfig,
+        "noise": config.NoiseConfig,
+        "observed": config.ObservedConfig,
+        "assimilation": forecast.AssimilationConfig,
+    }
+    introduction = (FOLDER / "forecast_introduction.md").read_text()
+    return _MADE + "\n".join([introduction, *_reference(forecast.ForecastConfig, sections)])
+
+
 PAGES = {
     "variables.md": variables_page,
     "config.md": config_page,
     "training.md": training_page,
+    "forecast.md": forecast_page,
 }
 
 

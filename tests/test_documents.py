@@ -6,9 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from bmi_dhydro import __version__, checkpoint
+from bmi_dhydro.cli import main
 from bmi_dhydro.config import read_config
+from bmi_dhydro.example import write_example
+from bmi_dhydro.forecast.config import read_forecast_config
 from bmi_dhydro.training.config import read_train_config
 
 ROOT = Path(__file__).parents[1]
@@ -22,19 +26,30 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("page", ["variables.md", "config.md", "training.md"])
+@pytest.mark.parametrize("page", ["variables.md", "config.md", "training.md", "forecast.md"])
 def test_reference_pages_are_those_of_the_code(page):
     assert (ROOT / "docs" / page).read_text() == generator().PAGES[page]()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "cfg").glob("*.yaml")), ids=lambda p: p.stem)
 def test_example_configurations_are_valid(path, tmp_path):
-    read = read_train_config if path.stem == "training" else read_config
+    readers = {"training": read_train_config, "chain": read_forecast_config}
+    read = readers.get(path.stem, read_config)
     read(path)
     # What they leave commented out is valid too.
     text = re.sub(r"^( *)# ((?:\w+:|  \w+:).*)$", r"\1\2", path.read_text(), flags=re.MULTILINE)
     (tmp_path / "all.yaml").write_text(text)
     read(tmp_path / "all.yaml")
+
+
+def test_the_example_of_a_chain_runs(tmp_path):
+    write_example(tmp_path, 3, 300, "1d", "file")
+    shutil.copy(ROOT / "cfg" / "chain.yaml", tmp_path)
+    result = CliRunner().invoke(
+        main, ["forecast", str(tmp_path / "chain.yaml"), "--at", "2001-06-01"]
+    )
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "chain" / "forecasts" / "2001-06-01T00.nc").exists()
 
 
 def test_the_one_catchment_example_runs():

@@ -48,22 +48,28 @@ class AssimilationConfig(Section, frozen=True):
     by gradients, so that the flow in the window fits. `ensemble_filter`: the stores of all members
     are corrected at the end of each observed step, by their covariance with the flow; needs an
     ensemble with noise."""
-    window: str = "10d"
+    window: str = "5d"
     """Of the variational method: how far back it goes."""
-    stores: float = 0.3
+    stores: float = 0.03
     """How uncertain the stores at the start of the window are: standard deviation of the logarithm
     of a factor, for each store."""
-    precipitation: float = 0.5
+    precipitation: float = 0.03
     """The same for the precipitation of each day."""
     bound: float = 3.0
     """Most that a correction may be, in standard deviations."""
-    error: float = 0.1
-    """Standard deviation of the errors of observed flow: as a share of it, and ..."""
-    floor: float = 0.05
+    error: float = 0.4
+    """Standard deviation of the errors of observed flow, and of what the model cannot say however
+    its stores are: as a share of it, and ..."""
+    floor: float = 0.2
     """... as a share of the mean observed flow; both add up, as variances."""
     decay: float = 0.7
     """What assimilation leaves unexplained of the last observation is added to the forecast, and
     shrinks to this share with each day; 0 leaves it out."""
+    drift: float = 0.5
+    """What it shrinks to: this share of the mean difference of the last month or so between
+    observations and what was simulated before assimilation; 0 leaves it out."""
+    drift_days: float = 30.0
+    """How fast that mean forgets."""
     outlier: float = 5.0
     """Observations that differ from the simulation by more than so many standard deviations of
     what is expected are left out, and counted."""
@@ -239,7 +245,18 @@ def _check_assimilation(config: ForecastConfig, wanted: AssimilationConfig) -> N
         raise ConfigError(f"assimilation.window: {wanted.window!r} is no whole number of days")
     if not 0.0 <= wanted.decay < 1.0:
         raise ConfigError(f"assimilation.decay: {wanted.decay} is not between 0 and 1")
-    for key in ("stores", "precipitation", "bound", "error", "floor", "outlier", "iterations"):
+    if not 0.0 <= wanted.drift <= 1.0:
+        raise ConfigError(f"assimilation.drift: {wanted.drift} is not between 0 and 1")
+    for key in (
+        "drift_days",
+        "stores",
+        "precipitation",
+        "bound",
+        "error",
+        "floor",
+        "outlier",
+        "iterations",
+    ):
         if getattr(wanted, key) <= 0:
             raise ConfigError(f"assimilation.{key}: {getattr(wanted, key)} is not more than zero")
     if wanted.method == "ensemble_filter":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -32,6 +32,9 @@ from .observed_flow import ObservedFlow
 from .variational import Window
 
 _log = logging.getLogger(__name__)
+
+# What a state remembers beside the model's memory, where there is assimilation.
+_DRIFT = "drift"
 
 
 def stamp(time: np.datetime64) -> str:
@@ -56,6 +59,8 @@ class Analysis:
         Water that assimilation has added since the state it began with, in mm; the mean of members.
     unexplained : array, shape (catchments,)
         Observed flow less that of the analysis at its end, in mm per step.
+    drift : array, shape (catchments,)
+        Mean of the last observations less what was simulated before assimilation, in mm per step.
     used, left_out : int
         Observations.
     """
@@ -65,6 +70,7 @@ class Analysis:
     reached: np.datetime64
     added: NDArray
     unexplained: NDArray
+    drift: NDArray
     used: int = 0
     left_out: int = 0
 
@@ -211,10 +217,12 @@ class Forecaster:
 
     def _analyse(self, begin: SavedState, until: np.datetime64) -> Analysis:
         model = self._analysis_model
-        apply(begin, model, self._fingerprint, self.ids, f"state of {begin.time}")
+        more = apply(begin, model, self._fingerprint, self.ids, f"state of {begin.time}")
         assert begin.time is not None
-        nothing = np.zeros(len(self.ids))
-        result = Analysis(begin.time, begin, until, nothing, nothing.copy())
+        zeros = np.zeros((3, len(self.ids)))
+        result = Analysis(begin.time, begin, until, *zeros)
+        if _DRIFT in more:
+            result.drift[:] = more[_DRIFT][0, : len(self.ids)]
         if self._method == "variational" and until > begin.time:
             self._fit(begin.time, until, result)
         elif self._method == "ensemble_filter":
@@ -222,6 +230,9 @@ class Forecaster:
         else:
             self._run(model, self._analysis_noise, self.past, begin.time, until)
         result.state = capture(model, self._fingerprint, self.ids, until)
+        if self._method is not None:
+            drift = {_DRIFT: np.tile(result.drift, model.members)[None]}
+            result.state = replace(result.state, more=drift)
         return result
 
     def _fit(self, begin: np.datetime64, until: np.datetime64, result: Analysis) -> None:
@@ -255,6 +266,8 @@ class Forecaster:
             result.added += (forcing[:, rain] * (factor - 1.0)).sum(axis=0)
             forcing[:, rain] *= factor
             result.used, result.left_out = correction.used, correction.left_out
+            for values, before_it in zip(flow, correction.background, strict=True):
+                self._drift(result, values - before_it)
         rows = model.run(forcing)[:, 0]
         per = observed.seconds // self.config.step_seconds
         begin_row = int((first - start) / self._step)
@@ -262,6 +275,16 @@ class Forecaster:
         for k, (values, simulated) in enumerate(zip(flow, seen.sum(axis=1), strict=True)):
             end = first + np.timedelta64((k + 1) * observed.seconds, "s")
             self._note(result, (values - simulated) / per, until - end)
+
+    def _drift(self, result: Analysis, innovation: NDArray) -> None:
+        """Let the mean difference of observations and simulation follow another one of them."""
+        settings, observed = self.config.assimilation, self._observed
+        assert settings is not None
+        assert observed is not None
+        share = -np.expm1(-observed.seconds / SECONDS_PER_DAY / settings.drift_days)
+        steps = observed.seconds // self.config.step_seconds
+        change = share * (innovation / steps - result.drift)
+        result.drift += np.nan_to_num(change)
 
     def _note(self, result: Analysis, unexplained: NDArray, age: np.timedelta64) -> None:
         """Remember what an observation that ended `age` ago leaves unexplained, in mm per step."""
@@ -309,6 +332,7 @@ class Forecaster:
             )
             # What the filter would make of the flow itself.
             apart = values - simulated.mean(axis=0)
+            self._drift(result, apart)
             share = deviation**2 / (simulated.var(axis=0, ddof=1) + deviation**2)
             steps = observed.seconds // self.config.step_seconds
             self._note(result, np.where(left_out, 1.0, share) * apart / steps, until - now - length)
@@ -354,7 +378,9 @@ class Forecaster:
         ages = (time - reached) / np.timedelta64(1, "D") + (np.arange(len(rows)) + 0.5) * (
             config.step_seconds / SECONDS_PER_DAY
         )
-        left = config.assimilation.decay ** ages[:, None] * analysis.unexplained
+        share = config.assimilation.decay ** ages[:, None]
+        left = share * analysis.unexplained
+        left = left + (1.0 - share) * config.assimilation.drift * analysis.drift
         return np.maximum(flow + left[:, None].astype(flow.dtype), 0.0)
 
     def _future(self, time: np.datetime64, opened: ExitStack) -> list[WeatherSource]:

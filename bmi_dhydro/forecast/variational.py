@@ -40,6 +40,8 @@ class Correction:
         Factors of the process' states, and last of the water on its way.
     precipitation : array, shape (days, catchments)
         Factors.
+    background : array, shape (observed steps, catchments)
+        Flow before the correction.
     misfit_before, misfit_after : array, shape (catchments,)
         Squared, in standard deviations; the prior's part included.
     used, left_out : int
@@ -48,6 +50,7 @@ class Correction:
 
     stores: NDArray
     precipitation: NDArray
+    background: NDArray
     misfit_before: NDArray
     misfit_after: NDArray
     used: int
@@ -200,6 +203,7 @@ class Window:
         outlier = known & (np.abs(self._observed - flow) > settings.outlier * spread)
         weights[outlier] = 0.0
         before = cost = self._cost(controls, flow, weights)
+        background = flow
         active = (weights > 0.0).any(axis=0)
         for iteration in range(settings.iterations):
             if iteration:
@@ -223,6 +227,7 @@ class Window:
         return Correction(
             stores.numpy(),
             days.numpy(),
+            background,
             before,
             cost,
             int((known & ~outlier).sum()),

@@ -21,6 +21,9 @@ from .netcdf import netcdf4
 # Steps kept in memory before they are written.
 _BUFFER_BYTES = 16 * 2**20
 
+# Steps that are copied together where files are merged.
+_STEPS_TOGETHER = 1024
+
 
 class ResultsWriter:
     """Writes results in blocks; the file appears when it is complete.
@@ -257,6 +260,7 @@ def _merge(files: Sequence[Any], data: Any) -> None:
             if source.dimensions == ("station",):
                 target[stations] = file[name][:]
                 continue
-            for step in range(0, len(file.dimensions["time"]), 1024):
-                steps = slice(step, step + 1024)
+            total = len(file.dimensions["time"])
+            for step in range(0, total, _STEPS_TOGETHER):
+                steps = slice(step, min(step + _STEPS_TOGETHER, total))
                 target[steps, ..., stations] = file[name][steps]

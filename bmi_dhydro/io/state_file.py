@@ -22,6 +22,9 @@ FORMAT_VERSION = 3
 # how many parts a step is done: in one.
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
+# Before the names of what is saved beside the model's memory.
+_MORE = "more_"
+
 _EPOCH = "seconds since 1970-01-01 00:00:00"
 
 
@@ -72,7 +75,9 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
             "step_seconds": np.int32(saved.step_seconds),
             "steps": np.int64(saved.steps),
             "parts": np.int32(saved.parts),
-            "digest": digest(saved.arrays),
+            "digest": digest(
+                {**saved.arrays, **{_MORE + name: v for name, v in saved.more.items()}}
+            ),
         }
     )
     names = np.array(saved.ids, dtype="S")
@@ -107,6 +112,15 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
             variable.setncatts(
                 {"units": "mm", "long_name": "runoff on its way to the outlet, the next step first"}
             )
+        variable[:] = values.reshape(variable.shape)
+    _write_more(data, saved.more, axes)
+
+
+def _write_more(data: Any, more: dict[str, NDArray], axes: list[str]) -> None:
+    for name, values in more.items():
+        row = f"{name}_row"
+        data.createDimension(row, len(values))
+        variable = data.createVariable(_MORE + name, values.dtype, (row, *axes))
         variable[:] = values.reshape(variable.shape)
 
 
@@ -159,9 +173,11 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
         values: NDArray = data[name][:]
         return values if members == 1 else values.reshape(-1, *values.shape[2:])
 
-    arrays = {name: of_traces(name) for name in data.variables if name not in known}
+    more = {name for name in data.variables if name.startswith(_MORE)}
+    arrays = {name: of_traces(name) for name in data.variables if name not in known | more}
     arrays["state"] = np.stack([of_traces(name) for name in state_names])
-    if digest(arrays) != data.digest:
+    beside = {name.removeprefix(_MORE): data[name][:].reshape(len(data[name]), -1) for name in more}
+    if digest({**arrays, **{_MORE + name: v for name, v in beside.items()}}) != data.digest:
         raise DamagedStateError(f"{path}: is damaged, its values are not those that were saved")
     time = np.datetime64(int(data["time"][...]), "s") if "time" in data.variables else None
     return SavedState(
@@ -172,6 +188,7 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
         int(data.steps),
         np.array([str(name) for name in ids]),
         arrays,
+        beside,
         time=time,
         parts=int(getattr(data, "parts", 1)),
         members=members,

@@ -15,7 +15,8 @@ from bmi_dhydro.variables import RUNOFF_FLUX
 from ..test_model import forcing, make
 from .conftest import changed
 
-SETTINGS = AssimilationConfig(window="6d", precipitation=0.4)
+# Controls that may move far, and observations that can be trusted.
+SETTINGS = AssimilationConfig(window="6d", stores=0.3, precipitation=0.4)
 
 
 def warm(catchments=4, step_seconds=86400, **options):
@@ -77,7 +78,8 @@ def test_the_flow_of_no_correction_is_that_of_the_model():
 def test_it_finds_a_minimum_and_fits():
     ours, _ = window(warm(), settings=msgspec.structs.replace(SETTINGS, iterations=30))
     found = ours.correct()
-    assert (found.misfit_after < 0.5 * found.misfit_before).all()
+    assert (found.misfit_after < 0.7 * found.misfit_before).all()
+    assert found.misfit_after.sum() < 0.2 * found.misfit_before.sum()
     assert found.used == 24
     assert np.abs(np.log(found.stores)).max() <= 0.3 * 3.0
     assert np.abs(np.log(found.precipitation)).max() <= 0.4 * 3.0
@@ -181,7 +183,8 @@ def test_it_lowers_errors_that_come_from_wrong_weather_of_the_past(wrong_case, d
     times = np.datetime64("2001-02-01", "s") + np.arange(60) * np.timedelta64(1, "D")
     text = wrong_case.read_text()
     without = errors(wrong_case, times)
-    wrong_case.write_text(text + f"assimilation: {{window: 5d, decay: {decay}}}\n")
+    trust = "stores: 0.3, precipitation: 0.5, error: 0.1, floor: 0.05"
+    wrong_case.write_text(text + f"assimilation: {{{trust}, decay: {decay}}}\n")
     with_it = errors(wrong_case, times)
     assert with_it[0] < 0.7 * without[0]
     assert with_it[2] < 0.95 * without[2]
@@ -204,3 +207,29 @@ def test_observations_in_other_units_and_with_gaps(wrong_case, tmp_path):
     found = forecaster(wrong_case)[1].forecast(time, None)
     assert expected.analysis.used - found.analysis.used == 5 + 2
     assert (found.analysis.added[1], found.analysis.unexplained[1]) == (0.0, 0.0)
+
+
+def test_drift_follows_what_is_always_missing(wrong_case, tmp_path):
+    """Flow that is always a fifth higher than simulated: the mean difference goes that way."""
+    import netCDF4
+
+    with netCDF4.Dataset(tmp_path / "observed.nc", "a") as data:
+        data[RUNOFF_FLUX][:] = 1.2 * data[RUNOFF_FLUX][:] + 0.02
+    changed(wrong_case, "file: wrong.nc", "file: weather.nc")
+    text = wrong_case.read_text() + "assimilation: {stores: 0.000001, precipitation: 0.000001, %s}\n"
+    days = np.datetime64("2001-01-01", "s") + np.arange(60) * np.timedelta64(1, "D")
+    found = {}
+    for name, settings in (("with", "drift: 1.0"), ("without", "drift: 0.0")):
+        wrong_case.write_text(text % settings)
+        config, ours = forecaster(wrong_case)
+        states = {}
+        for time in days:
+            early = [when for when in states if when <= config.latest_state(time)]
+            forecast = ours.forecast(time, states[max(early)] if early else None)
+            states[time] = forecast.analysis.state
+        found[name] = forecast
+    assert (found["with"].analysis.drift > 0.4).all()
+    flow = {name: forecast.flow[-1, 0] for name, forecast in found.items()}
+    assert (flow["with"] > flow["without"] + 0.2).all()
+    # It is part of the state, and of the file.
+    assert found["with"].analysis.state.more["drift"].shape == (1, 5)
