@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# What a state holds beside the model's memory: the water account.
+_ACCOUNT = "water_account"
+
 # Beside the interface's outputs, what results hold unless the configuration says otherwise: with
 # these the water balance can be seen.
 _WRITTEN_FORCINGS = ("precipitation", "potential_evapotranspiration")
@@ -169,6 +172,8 @@ class Component:
         If anything named in the configuration is missing or does not fit.
     """
 
+    account: WaterAccount
+
     def __init__(self, config: Config, trained: checkpoint.TrainedModel | None = None) -> None:
         self.config = config
         self.trained = trained or checkpoint.load(config.model)
@@ -215,9 +220,12 @@ class Component:
             )
         self._complete_climate(config)
         self.model = build_model(config, self.trained, self.catchments)
+        before: NDArray | None = None
         if config.initial_state is not None:
-            self._restore(Path(config.initial_state), config.carry_over)
+            before = self._restore(Path(config.initial_state), config.carry_over)
         self._make_arrays(config)
+        if before is not None:
+            self.account.take(before)
         if config.spin_up is not None:
             from .spin_up import spin_up
 
@@ -714,14 +722,24 @@ class Component:
             self._save_state(self._save)
         self.abandon()
 
-    def _restore(self, path: Path, carry_over: bool) -> None:
-        """Start from a state file; a state of another time than the start is said so."""
+    def _restore(self, path: Path, carry_over: bool) -> NDArray | None:
+        """Start from a state file; a state of another time than the start is said so.
+
+        Returns
+        -------
+        array or None
+            The water account, where this run goes on with one that was saved.
+        """
         from .io import state_file
 
-        ids = self.catchments.ids
-        saved = state_file.restore(path, self.model, self.trained.fingerprint, ids, carry_over)
+        ids, model = self.catchments.ids, self.model
+        saved = state_file.restore(path, model, self.trained.fingerprint, ids, carry_over)
         if saved.time is not None and self.start is not None and saved.time != self.start:
             _log.warning("%s: is of %s, but the run starts at %s", path, saved.time, self.start)
+            return None
+        if _ACCOUNT not in saved.more or saved.members != model.members or carry_over:
+            return None
+        return saved.of(ids).more[_ACCOUNT]
 
     def _save_state(self, wanted: SaveStateConfig) -> None:
         """Write a state file, and remove those that are no longer to be kept."""
@@ -730,8 +748,9 @@ class Component:
         self.synchronise()
         moment = self.moment() if self.start is None else self.time
         path = Path(wanted.path.replace("{time}", str(moment).replace(":", "").replace(" ", "_")))
-        ids = self.catchments.ids
-        state_file.save(path, self.model, self.trained.fingerprint, ids, self.time)
+        saved = state.capture(self.model, self.trained.fingerprint, self.catchments.ids, self.time)
+        more = {_ACCOUNT: self.account.to_array()}
+        state_file.write(path, replace(saved, more=more), self.model.process)
         self._saved[self.done] = path
         if wanted.keep:
             for step in list(self._saved)[: -wanted.keep]:

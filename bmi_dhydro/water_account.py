@@ -32,6 +32,15 @@ class WaterAccount:
         self.leaked = np.zeros(len(stored))
         self.opened = np.array(stored, dtype=float)
 
+    def to_array(self) -> NDArray:
+        """Return what the account remembers: shape (4, catchments)."""
+        return np.stack([*self.flows, self.leaked, self.opened])
+
+    def take(self, rows: NDArray) -> None:
+        """Go on with what `to_array` of another returned."""
+        self.flows[...] = rows[:2]
+        self.leaked, self.opened = np.array(rows[2]), np.array(rows[3])
+
     def moved(self, added: NDArray) -> None:
         """Book water that was added to the stores from outside: shape (catchments,)."""
         self.leaked -= added

@@ -2,6 +2,7 @@
 
 import warnings
 
+import msgspec
 import numpy as np
 import pandas
 import pytest
@@ -12,6 +13,7 @@ from bmi_dhydro.attributes import CLIMATE
 from bmi_dhydro.component import Component, ExtrapolationWarning
 from bmi_dhydro.config import read_config
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError, StateError
+from bmi_dhydro.example import write_example
 from bmi_dhydro.io import weather_source
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
@@ -242,3 +244,32 @@ def test_a_gap_in_the_weather_stops_the_run_and_leaves_no_results(file_example):
         bmi.update()
     bmi.component.abandon()
     assert not (file_example.parent / "results.nc").exists()
+
+
+def test_the_water_account_goes_on_after_a_restart(tmp_path):
+    path = write_example(tmp_path, 3, 40, "1d", "file")
+    config = read_config(path)
+    saved = str(tmp_path / "s.nc")
+    replace = msgspec.structs.replace
+    whole = Component(config)
+    for _ in range(40):
+        whole.update()
+    first = Component(replace(config, save_state=saved))
+    for _ in range(25):
+        first.update()
+    first.close()
+    start = str(first.time)
+    second = Component(replace(config, initial_state=saved, time=replace(config.time, start=start)))
+    for _ in range(15):
+        second.update()
+    for name, values in whole.water_balance().items():
+        np.testing.assert_allclose(second.water_balance()[name], values, rtol=1e-12, atol=1e-12)
+    part = replace(config.catchments, select=["cat-3", "cat-1"])
+    some = Component(
+        replace(
+            config, initial_state=saved, catchments=part, time=replace(config.time, start=start)
+        )
+    )
+    np.testing.assert_array_equal(some.account.flows, first.account.flows[:, [2, 0]])
+    # Of another time it is opened anew.
+    assert (Component(replace(config, initial_state=saved)).account.flows == 0.0).all()

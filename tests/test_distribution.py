@@ -17,8 +17,9 @@ from bmi_dhydro.config import read_config
 from bmi_dhydro.distribution import divided, here, workers
 from bmi_dhydro.errors import ConfigError
 from bmi_dhydro.example import write_example
-from bmi_dhydro.forecast.chain import Chain
+from bmi_dhydro.forecast.chain import Chain, complete_catchments
 from bmi_dhydro.forecast.config import read_forecast_config
+from bmi_dhydro.forecast.hindcast import hindcast
 from bmi_dhydro.forecast.parts import in_parts
 from bmi_dhydro.io import state_file
 from bmi_dhydro.physics import HBV
@@ -193,3 +194,23 @@ def test_bad_input(config, tmp_path, two):
         run_divided(config, tmp_path / "r.nc", *two)
     assert not (tmp_path / "r.nc").exists()
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_hindcast_is_that_of_one_process(config, tmp_path, two):
+    run_config(config, tmp_path / "observed.nc")
+    path = tmp_path / "chain.yaml"
+    path.write_text(
+        "folder: chain\ncatchments: {table: catchments.csv}\nstart: 2000-10-01\n"
+        "analysis: {file: weather.nc, potential_evapotranspiration: hargreaves}\n"
+        "forecast: {horizon: 2d}\nassimilation: {window: 3d}\n"
+        f"observed: {{file: observed.nc, variable: {RUNOFF_FLUX}}}\n"
+    )
+    chain = read_forecast_config(path)
+    times = np.datetime64("2001-03-01", "s") + np.arange(4) * np.timedelta64(1, "D")
+    catchments = complete_catchments(chain, times[0])
+    alone = hindcast(chain, catchments, times)
+    told = []
+    divided_up = hindcast(chain, catchments, times, *two, lambda: told.append(1))
+    assert len(told) == 2 * len(divided(150, 2))
+    for kind, flow in alone.flow.items():
+        assert np.array_equal(flow, divided_up.flow[kind], equal_nan=True), kind

@@ -159,13 +159,8 @@ class Forecaster:
     def _noise(self, wanted: EnsembleConfig | None) -> Perturbation | None:
         if wanted is None:
             return None
-        process = checkpoint.load(self.config.model).layout.process
+        process = self._analysis_model.process
         return Perturbation(wanted, self.ids, process, self.config.step_seconds)
-
-    @property
-    def process(self) -> str:
-        """Name of the process model."""
-        return self._analysis_model.process.name
 
     def forecast(self, time: np.datetime64, state: SavedState | None) -> Forecast:
         """Make a forecast.
@@ -190,6 +185,11 @@ class Forecaster:
                 f"forecast of {time}: is before the start of the chain, {begin.time}"
             )
         reached = self._reached(time, notes)
+        if reached < begin.time:
+            raise ForcingError(
+                f"{self.past.path}: the weather of the past ends at {reached}, before the state of "
+                f"{begin.time} that the analysis begins with"
+            )
         analysis = self._analyse(begin, reached)
         if analysis.left_out:
             notes.append(

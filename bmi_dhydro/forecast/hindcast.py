@@ -293,5 +293,5 @@ def write_report(folder: Path, result: Hindcast) -> list[Path]:
     with replaced(paths[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
     medians = summary(table)
-    plots.skill_by_lead(paths[1], medians, len(set(table["catchment"])))
+    plots.skill_by_lead(paths[1], medians, int(medians["catchments"].max()))
     return paths

@@ -92,13 +92,16 @@ def step(
     wetted = soil_moisture + (infiltration - recharge)
     excess = maximum(wetted - FC, 0.0)
     wetted = wetted - excess
-    recharge = recharge + excess
+    # What the soil has gained and lost, as far as its digits go, so that water closes in single
+    # precision too; the rest of the infiltration passes.
+    recharge = maximum(infiltration - (wetted - soil_moisture), 0.0)
     evapotranspiration = minimum(
         wetted,
         potential_evapotranspiration
         * evapotranspiration_share((soil_moisture + wetted) * (0.5 * per_capacity), LP, BETAET),
     )
     soil_moisture = wetted - evapotranspiration
+    evapotranspiration = wetted - soil_moisture
 
     # Response: an upper zone with two outlets and percolation to a slow lower zone.
     available = upper_zone + recharge
@@ -117,11 +120,12 @@ def step(
     rise = minimum(C * (1.0 - soil_moisture * per_capacity), 1.0)
     share = rise * (1.0 - rise * (0.5 - rise * (1.0 / 6.0)))
     middle = lower_zone + 0.5 * percolation
-    capillary_rise = share * middle
+    moistened = soil_moisture + share * middle
+    capillary_rise = minimum(moistened - soil_moisture, lower_zone + percolation)
     remaining = lower_zone + percolation - capillary_rise
     baseflow = minimum(K2 * (middle - 0.5 * capillary_rise), remaining)
     lower_zone = remaining - baseflow
-    soil_moisture = soil_moisture + capillary_rise
+    soil_moisture = moistened
 
     return (
         snowpack,

@@ -216,7 +216,9 @@ def test_drift_follows_what_is_always_missing(wrong_case, tmp_path):
     with netCDF4.Dataset(tmp_path / "observed.nc", "a") as data:
         data[RUNOFF_FLUX][:] = 1.2 * data[RUNOFF_FLUX][:] + 0.02
     changed(wrong_case, "file: wrong.nc", "file: weather.nc")
-    text = wrong_case.read_text() + "assimilation: {stores: 0.000001, precipitation: 0.000001, %s}\n"
+    text = (
+        wrong_case.read_text() + "assimilation: {stores: 0.000001, precipitation: 0.000001, %s}\n"
+    )
     days = np.datetime64("2001-01-01", "s") + np.arange(60) * np.timedelta64(1, "D")
     found = {}
     for name, settings in (("with", "drift: 1.0"), ("without", "drift: 0.0")):
