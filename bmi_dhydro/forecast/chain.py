@@ -230,11 +230,20 @@ class Chain:
             theirs = msgspec.json.decode(path.read_bytes(), type=Identity)
         except msgspec.DecodeError as error:
             raise ChainError(f"{path}: is not that of a chain ({error})") from None
+        if config.carry_over and theirs.model != ours.model:
+            _log.warning(
+                "goes on with another trained model, %s instead of %s", ours.model, theirs.model
+            )
+            theirs = msgspec.structs.replace(theirs, model=ours.model)
+            with replaced(path) as temporary:
+                temporary.write_bytes(msgspec.json.encode(theirs))
         for key in Identity.__struct_fields__:
             if getattr(theirs, key) != getattr(ours, key):
+                hint = "; or set carry_over to take over its stores" if key == "model" else ""
                 raise ChainError(
                     f"{self.folder}: is a chain with {key} {getattr(theirs, key) or 'none'!r}, but "
                     f"the configuration has {getattr(ours, key) or 'none'!r}; give another folder"
+                    f"{hint}"
                 )
 
     def catchments(self, time: np.datetime64) -> Catchments:

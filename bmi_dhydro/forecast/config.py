@@ -116,6 +116,9 @@ class ForecastConfig(Section, frozen=True):
     """Of the members, written beside them."""
     plots: tuple[str, ...] = ()
     """Catchments to draw, one picture for each forecast."""
+    carry_over: bool = False
+    """Whether states of another trained model of the same process may be gone on from: their stores
+    are taken over, and nothing else. For the first forecast after a model was replaced."""
     keep: str | None = None
     """How long to keep states: those older than the newest by more than this are removed (30d); all
     are kept, unless given."""

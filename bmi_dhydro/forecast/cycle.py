@@ -217,7 +217,9 @@ class Forecaster:
 
     def _analyse(self, begin: SavedState, until: np.datetime64) -> Analysis:
         model = self._analysis_model
-        more = apply(begin, model, self._fingerprint, self.ids, f"state of {begin.time}")
+        source = f"state of {begin.time}"
+        foreign = self.config.carry_over and begin.fingerprint != self._fingerprint
+        more = apply(begin, model, self._fingerprint, self.ids, source, foreign)
         assert begin.time is not None
         zeros = np.zeros((3, len(self.ids)))
         result = Analysis(begin.time, begin, until, *zeros)

@@ -265,6 +265,24 @@ def test_another_chain_in_the_same_folder_is_refused(case):
         chain(case).run(DAYS[1])
 
 
+def test_another_trained_model_takes_over_the_stores_if_it_is_told_to(case, tmp_path, caplog):
+    chain(case).run(DAYS[0])
+    case.write_text(case.read_text() + "model: dynamic\n")
+    with pytest.raises(ChainError, match="a chain with model .* set carry_over"):
+        chain(case).run(DAYS[1])
+    case.write_text(case.read_text() + "carry_over: true\n")
+    with caplog.at_level(logging.INFO):
+        path = chain(case).run(DAYS[1])
+    assert "goes on with another trained model" in caplog.text
+    assert "begins with the state of 2001-03-01" in caplog.text
+    assert (flow(path) > 0.0).all()
+    # From then on it is a chain of that model.
+    chain(changed(case, "carry_over: true\n", "")).run(DAYS[2])
+    changed(case, "model: dynamic\n", "")
+    with pytest.raises(ChainError, match="a chain with model"):
+        chain(case).run(DAYS[3])
+
+
 def test_climate_is_that_of_the_beginning(case, tmp_path):
     changed(case, "table: catchments.csv", "table: catchments.csv, climate: forcing")
     with pytest.raises(CatchmentError, match="at least 365 days"):
