@@ -239,7 +239,7 @@ def hydrograph(routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
     """Return the unit hydrograph of steps of `days` days: shape (catchments, lags)."""
     shape, route_delay, exponent = routing
     times, matrix = (
-        torch.tensor(values, dtype=shape.dtype, device=shape.device)
+        None if values is None else torch.tensor(values, dtype=shape.dtype, device=shape.device)
         for values in (unit_hydrograph.lag_times(days), unit_hydrograph.lag_matrix(days))
     )
     return _weights(shape, _delay(route_delay, exponent, area), times, matrix)

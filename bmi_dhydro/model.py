@@ -111,7 +111,7 @@ class Model:
         days = self._part_days
         self._lag_times = unit_hydrograph.lag_times(days)
         self._lag_matrix = unit_hydrograph.lag_matrix(days)
-        lags = self._lag_matrix.shape[1] if routed else 1
+        lags = unit_hydrograph.lags(days) if routed else 1
         self._weights = np.ones((catchments, lags), dtype=self.dtype)
         self._pending = np.zeros((traces, lags), dtype=self.dtype)
         self._lags = lags

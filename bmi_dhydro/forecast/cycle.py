@@ -273,7 +273,8 @@ class Forecaster:
         rows = model.run(forcing)[:, 0]
         per = observed.seconds // self.config.step_seconds
         begin_row = int((first - start) / self._step)
-        seen = rows[begin_row : begin_row + len(flow) * per].reshape(len(flow), per, -1)
+        seen = rows[begin_row : begin_row + len(flow) * per]
+        seen = seen.reshape(len(flow), per, len(self.ids))
         for k, (values, simulated) in enumerate(zip(flow, seen.sum(axis=1), strict=True)):
             end = first + np.timedelta64((k + 1) * observed.seconds, "s")
             self._note(result, (values - simulated) / per, until - end)

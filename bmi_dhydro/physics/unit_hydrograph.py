@@ -73,7 +73,7 @@ def weights(shape: Any, mean_delay: Any, times: Any, matrix: Any) -> Any:
     shape, mean_delay : array, shape (catchments,)
     times : array, shape (parts,)
         From `lag_times`.
-    matrix : array, shape (parts, lags)
+    matrix : array, shape (parts, lags), or None
         From `lag_matrix`.
 
     Returns
@@ -82,6 +82,8 @@ def weights(shape: Any, mean_delay: Any, times: Any, matrix: Any) -> Any:
         Each row adds up to one.
     """
     density = gamma_density(times[None, :], shape[:, None], mean_delay[:, None])
+    if matrix is None:
+        return density / density.sum(1)[:, None]
     return (density @ matrix) / (density @ matrix.sum(1))[:, None]
 
 
@@ -100,16 +102,24 @@ def lag_times(days: float) -> NDArray:
     return times
 
 
+def lags(days: float) -> int:
+    """Return the lags of a unit hydrograph, in steps of `days` days."""
+    parts = hours_per_step(days)
+    return lag_times(days).size // parts + (parts > 1)
+
+
 @cache
-def lag_matrix(days: float) -> NDArray:
+def lag_matrix(days: float) -> NDArray | None:
     """Return the matrix that turns shares per part into shares per step: shape (parts, lags).
 
     Runoff is spread evenly over its step, so each part of it arrives later than the step's start;
-    what arrives within a step is added up.
+    what arrives within a step is added up. None where a step is one part.
     """
     parts = hours_per_step(days)
+    if parts == 1:
+        return None
     count = lag_times(days).size
-    matrix = np.zeros((count, count // parts + (parts > 1)))
+    matrix = np.zeros((count, lags(days)))
     for start in range(parts):
         steps = (np.arange(count) + start) // parts
         np.add.at(matrix, (np.arange(count), steps), 1.0 / parts)

@@ -235,3 +235,30 @@ def test_drift_follows_what_is_always_missing(wrong_case, tmp_path):
     assert (flow["with"] > flow["without"] + 0.2).all()
     # It is part of the state, and of the file.
     assert found["with"].analysis.state.more["drift"].shape == (1, 5)
+
+
+@pytest.mark.parametrize("method", ["variational", "ensemble_filter"])
+def test_without_observations_in_reach_nothing_is_corrected(wrong_case, tmp_path, method):
+    """Observations that ended long ago, and then none but gaps."""
+    import netCDF4
+
+    noise = "ensemble: {members: 3, weather: {temperature: {spread: 0.5}}}\n"
+    text = wrong_case.read_text() + noise
+    wrong_case.write_text(text)
+    time = np.datetime64("2001-03-01", "s")
+    expected = forecaster(wrong_case)[1].forecast(time, None)
+    with xarray.open_dataset(tmp_path / "observed.nc") as data:
+        early = data.isel(time=slice(0, 30)).load()
+    wrong_case.write_text(text + f"assimilation: {{method: {method}}}\n")
+    with netCDF4.Dataset(tmp_path / "observed.nc", "a") as data:
+        data[RUNOFF_FLUX][:] = np.nan
+    found = forecaster(wrong_case)[1].forecast(time, None)
+    assert found.analysis.used == 0
+    assert (found.analysis.added == 0.0).all()
+    if method == "ensemble_filter":
+        np.testing.assert_array_equal(found.flow, expected.flow)
+    (tmp_path / "observed.nc").unlink()
+    early.to_netcdf(tmp_path / "observed.nc")
+    if method == "variational":
+        found = forecaster(wrong_case)[1].forecast(time, None)
+        assert found.analysis.used == 0
