@@ -94,7 +94,7 @@ def step(
     wetted = wetted - excess
     # What the soil has gained and lost, as far as its digits go, so that water closes in single
     # precision too; the rest of the infiltration passes.
-    recharge = maximum(infiltration - (wetted - soil_moisture), 0.0)
+    recharge = maximum(0.0, infiltration - (wetted - soil_moisture))
     evapotranspiration = minimum(
         wetted,
         potential_evapotranspiration
@@ -121,7 +121,7 @@ def step(
     share = rise * (1.0 - rise * (0.5 - rise * (1.0 / 6.0)))
     middle = lower_zone + 0.5 * percolation
     moistened = soil_moisture + share * middle
-    capillary_rise = minimum(moistened - soil_moisture, lower_zone + percolation)
+    capillary_rise = minimum(lower_zone + percolation, moistened - soil_moisture)
     remaining = lower_zone + percolation - capillary_rise
     baseflow = minimum(K2 * (middle - 0.5 * capillary_rise), remaining)
     lower_zone = remaining - baseflow

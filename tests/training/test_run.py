@@ -11,6 +11,7 @@ import netCDF4
 import numpy as np
 import pandas
 import pytest
+import torch
 import xarray
 from click.testing import CliRunner
 
@@ -108,8 +109,12 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(case):
     changed(case, "output: run", "output: killed")
     folder = case.parent / "killed"
     command = [sys.executable, "-m", "bmi_dhydro", "train", str(case)]
+    # Sums of torch depend on how many threads it has.
+    threads = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     for _ in range(2):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=threads
+        )
         before = (folder / "log_0.csv").stat().st_mtime_ns if folder.exists() else 0
         for _ in range(600):
             log = folder / "log_0.csv"
@@ -119,7 +124,7 @@ def test_a_run_that_is_killed_goes_on_with_the_same_result(case):
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert not (folder / "model.safetensors").exists() or process.returncode == 0
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=threads)
     for name, values in weights(folder).items():
         assert np.array_equal(values, expected[name]), name
 
