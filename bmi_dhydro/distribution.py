@@ -6,6 +6,7 @@ worker was lost. Workers read the weather themselves.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -93,6 +94,9 @@ def workers(count: int, scheduler: str | None = None) -> Iterator[tuple[Mapper, 
         raise ConfigError(
             "several workers need dask.distributed: pip install 'bmi_dhydro[dask]'"
         ) from None
+    # Dask has threads, and files that are garbage must not be closed by one of them while this one
+    # reads: HDF5 would crash.
+    gc.collect()
     cluster = None
     try:
         if scheduler is None:

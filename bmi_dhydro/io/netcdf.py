@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Sequence
 from functools import lru_cache
@@ -106,6 +107,7 @@ class Reader:
     """
 
     def __init__(self, path: Path) -> None:
+        _close_left()
         status = path.stat()
         key = (status.st_dev, status.st_ino, status.st_mtime_ns, os.getpid())
         found = _OPEN.get(key)
@@ -129,7 +131,27 @@ class _Handle:
     def __init__(self, path: Path) -> None:
         self.data = netcdf4().Dataset(path)
         self.data.set_auto_mask(True)
-        weakref.finalize(self, self.data.close)
+        weakref.finalize(self, _close, self.data, threading.get_ident())
+
+
+# Files to be closed, with the thread that has opened them. HDF5 crashes where two threads are in it,
+# and garbage may be collected by any thread.
+_LEFT: list[tuple[Any, int]] = []
+
+
+def _close(data: Any, owner: int) -> None:
+    if threading.get_ident() == owner:
+        data.close()
+    else:
+        _LEFT.append((data, owner))
+
+
+def _close_left() -> None:
+    """Close the files of this thread that another one has found to be garbage."""
+    here = threading.get_ident()
+    for item in [item for item in _LEFT if item[1] == here]:
+        _LEFT.remove(item)
+        item[0].close()
 
 
 _OPEN: weakref.WeakValueDictionary[tuple[int, ...], _Handle] = weakref.WeakValueDictionary()

@@ -241,3 +241,34 @@ def test_names_that_are_not_there(tmp_path):
 def test_a_step_that_the_file_does_not_divide(tmp_path):
     with pytest.raises(ForcingError, match="step is 3600 s, which does not divide the model's 900"):
         opened(write(tmp_path / "w.nc"), step=900)
+
+
+def test_a_file_that_another_thread_finds_to_be_garbage_is_closed_by_its_own(tmp_path):
+    import gc
+    import threading
+
+    from bmi_dhydro.example import write_example
+    from bmi_dhydro.io import netcdf
+
+    write_example(tmp_path, 2, 10, "1d", "file")
+    gc.collect()
+
+    class Ring:
+        pass
+
+    ring = Ring()
+    ring.itself, ring.reader = ring, netcdf.Reader(tmp_path / "weather.nc")
+    data = ring.reader.data
+    gc.disable()
+    try:
+        del ring
+        thread = threading.Thread(target=gc.collect)
+        thread.start()
+        thread.join()
+    finally:
+        gc.enable()
+    assert data.isopen()
+    assert [item[0] for item in netcdf._LEFT] == [data]
+    netcdf.Reader(tmp_path / "weather.nc").close()
+    assert not data.isopen()
+    assert not netcdf._LEFT
