@@ -134,8 +134,8 @@ class _Handle:
         weakref.finalize(self, _close, self.data, threading.get_ident())
 
 
-# Files to be closed, with the thread that has opened them. HDF5 crashes where two threads are in it,
-# and garbage may be collected by any thread.
+# Files to be closed, with the thread that has opened them. HDF5 crashes where two threads are in
+# it, and garbage may be collected by any thread.
 _LEFT: list[tuple[Any, int]] = []
 
 
