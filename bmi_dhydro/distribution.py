@@ -97,6 +97,8 @@ def workers(count: int, scheduler: str | None = None) -> Iterator[tuple[Mapper, 
     # Dask has threads, and files that are garbage must not be closed by one of them while this one
     # reads: HDF5 would crash.
     gc.collect()
+    # It sets variables for its workers, and leaves them.
+    environment = dict(os.environ)
     cluster = None
     try:
         if scheduler is None:
@@ -130,6 +132,9 @@ def workers(count: int, scheduler: str | None = None) -> Iterator[tuple[Mapper, 
         client.close()
         if cluster is not None:
             cluster.close()
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
 
 
 def _environment(count: int) -> dict[str, str]:

@@ -214,3 +214,10 @@ def test_a_hindcast_is_that_of_one_process(config, tmp_path, two):
     assert len(told) == 2 * len(divided(150, 2))
     for kind, flow in alone.flow.items():
         assert np.array_equal(flow, divided_up.flow[kind], equal_nan=True), kind
+
+
+def test_the_environment_stays_as_it_was():
+    before = dict(os.environ)
+    with workers(2):
+        pass
+    assert dict(os.environ) == before
