@@ -6,7 +6,6 @@ catchment does not depend on the others, so that a cycle may be divided among pr
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -30,8 +29,6 @@ from . import ensemble_filter
 from .config import ForecastConfig
 from .observed_flow import ObservedFlow
 from .variational import Window
-
-_log = logging.getLogger(__name__)
 
 # What a state remembers beside the model's memory, where there is assimilation.
 _DRIFT = "drift"

@@ -45,6 +45,8 @@ def joined(parts: list[Forecast]) -> Forecast:
         first.analysis,
         state=SavedState.joined([part.analysis.state for part in parts]),
         added=np.concatenate([part.analysis.added for part in parts]),
+        unexplained=np.concatenate([part.analysis.unexplained for part in parts]),
+        drift=np.concatenate([part.analysis.drift for part in parts]),
         used=sum(part.analysis.used for part in parts),
         left_out=sum(part.analysis.left_out for part in parts),
     )
