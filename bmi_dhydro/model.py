@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -12,6 +13,9 @@ from .networks.dynamics import Dynamics
 from .networks.parameter_network import dynamic_items
 from .physics import Parameter, Process, per_step, unit_hydrograph
 from .physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
+
+if TYPE_CHECKING:
+    from .kernels.resident import MovingFactory
 
 SECONDS_PER_DAY = 86400
 
@@ -36,7 +40,7 @@ class Model:
         Length of a step; must divide a day.
     kernel : {"cpu", "reference", "gpu"}
     device : str
-        Of the gpu kernel: `cuda` or `cuda:n`.
+        Of the gpu kernel; see `kernels.devices.devices_of`.
     dtype : float32 or float64
     threads : int, optional
         All processors of this process, unless given.
@@ -126,12 +130,28 @@ class Model:
             self._dynamic_names,
             device,
             self.parts,
+            self._moving_factory() if kernel == "gpu" and dynamics is not None else None,
         )
         self._rescale(slice(None))
         initial = np.array([state.initial for state in process.states], dtype=self.dtype)
         self._state = np.empty((len(initial), traces, components), dtype=self.dtype)
         self._state[:] = initial[:, None, None]
         self._single = np.empty((1, len(self.outputs), traces), dtype=self.dtype)
+
+    def _moving_factory(self) -> MovingFactory:
+        """Return what makes dynamic parameters on a device."""
+        from .networks.resident_dynamics import ResidentDynamics
+
+        def make(device: Any, traces: NDArray) -> ResidentDynamics:
+            assert self.dynamics is not None
+            return ResidentDynamics(self.dynamics, traces, self._part_days, self.dtype, device)
+
+        return make
+
+    @property
+    def resident(self) -> bool:
+        """Whether state and parameters are on a GPU."""
+        return self._kernel.resident
 
     @property
     def catchments(self) -> int:
@@ -177,7 +197,15 @@ class Model:
 
     def fetch(self) -> None:
         """Bring the state up, where it is on a GPU: what `state` has returned is current then."""
-        self._kernel.fetch(self._state, self._pending, self._position)
+        self._kernel.fetch(self._state, self._pending)
+
+    def want(self, outputs: Iterable[int]) -> None:
+        """Say which outputs (their places among `outputs`) steps bring up from a GPU; else all."""
+        self._kernel.want(outputs)
+
+    def bring(self, outputs: Sequence[int], results: NDArray) -> None:
+        """Bring up more outputs of the block that was run last; `results` as in `run`."""
+        self._kernel.bring(outputs, results)
 
     @property
     def pending(self) -> NDArray:
@@ -263,7 +291,7 @@ class Model:
                 self._lag_times,
                 self._lag_matrix,
             )
-            self._weights[part] = weights[: part.size]
+            self._weights[part] = unit_hydrograph.ended(weights, self.dtype)[: part.size]
 
     def step(self, forcing: NDArray) -> NDArray:
         """Advance by one step.
@@ -312,7 +340,7 @@ class Model:
     def advance(self, forcing: NDArray, results: NDArray) -> None:
         """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
         dynamic = None
-        if self.dynamics is not None:
+        if self.dynamics is not None and not self.resident:
             dynamic = np.stack([self.dynamics.advance(w.astype(float)) for w in forcing])
             for k, item in enumerate(dynamic_items(self.dynamics.layout)):
                 dynamic[:, :, k] = per_step(dynamic[:, :, k], item, self._part_days)

@@ -6,20 +6,29 @@ step functions of `physics`; `autograd` and `gpu` make the compiled ones differe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from numpy.typing import DTypeLike, NDArray
 
 from ..physics import Process
 
+if TYPE_CHECKING:
+    from .resident import MovingFactory
+
 KERNELS = ("cpu", "reference", "gpu")
 
 
 class Kernel(Protocol):
-    """What `Model` needs of a kernel; see `cpu.CpuKernel`."""
+    """What `Model` needs of a kernel; see `cpu.CpuKernel` and, for arrays, `resident.GpuKernel`."""
 
-    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None: ...
+    resident: bool
+
+    def fetch(self, state: NDArray, pending: NDArray) -> None: ...
+
+    def want(self, rows: Iterable[int]) -> None: ...
+
+    def bring(self, rows: Sequence[int], outputs: NDArray) -> None: ...
 
     def forget_state(self) -> None: ...
 
@@ -41,8 +50,16 @@ class Kernel(Protocol):
 class HostArrays:
     """A kernel whose arrays are the host's own: there is nothing to bring or to forget."""
 
-    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None:
+    resident = False
+
+    def fetch(self, state: NDArray, pending: NDArray) -> None:
         """Do nothing; see `resident.GpuKernel.fetch`."""
+
+    def want(self, rows: Iterable[int]) -> None:
+        """Do nothing: all outputs are written."""
+
+    def bring(self, rows: Sequence[int], outputs: NDArray) -> None:
+        """Do nothing, see `want`."""
 
     def forget_state(self) -> None:
         """Do nothing, see `fetch`."""
@@ -61,6 +78,7 @@ def make_kernel(
     dynamic: Sequence[str] = (),
     device: str = "cuda",
     parts: int = 1,
+    moving: MovingFactory | None = None,
 ) -> Kernel:
     """Make a kernel by name; only then is what it needs imported.
 
@@ -70,9 +88,11 @@ def make_kernel(
     process, outputs, components, dtype, threads, dynamic
         As `cpu.CpuKernel`.
     device : str
-        Of the gpu kernel; see `resident.device_of`.
+        Of the gpu kernel; see `devices.devices_of`.
     parts : int
         In which each step is done.
+    moving : callable, optional
+        Gives dynamic parameters to the gpu kernel; see `resident.GpuKernel`.
 
     Raises
     ------
@@ -83,17 +103,15 @@ def make_kernel(
         from .cpu import CpuKernel
 
         return CpuKernel(process, outputs, components, dtype, threads, dynamic, parts)
-    if parts > 1:
-        from .division import DividedKernel
+    if name == "gpu":
+        from .devices import devices_of
+        from .resident import GpuKernel
 
-        whole = make_kernel(name, process, outputs, components, dtype, threads, dynamic, device)
-        return DividedKernel(whole, process, outputs, parts)
+        return GpuKernel(process, outputs, dynamic, parts, devices_of(device), moving)
     if name == "reference":
+        from .division import DividedKernel
         from .reference import ReferenceKernel
 
-        return ReferenceKernel(process, outputs, components, dtype, threads, dynamic)
-    if name == "gpu":
-        from .resident import GpuKernel, device_of
-
-        return GpuKernel(process, outputs, components, dtype, dynamic, device_of(device))
+        whole = ReferenceKernel(process, outputs, components, dtype, threads, dynamic)
+        return whole if parts == 1 else DividedKernel(whole, process, outputs, parts)
     raise ValueError(f"kernel {name!r} is unknown; known: {', '.join(KERNELS)}")

@@ -1,4 +1,4 @@
-"""Steps longer than a process model's longest, for kernels that cannot do them in parts."""
+"""Steps longer than a process model's longest, for a kernel that cannot do them in parts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from ..physics import Process
 from ..physics.unit_hydrograph import ROUTING_STORE
-from . import Kernel
+from . import HostArrays, Kernel
 
 # What the parts of a block may take; longer blocks are done piece by piece.
 _BYTES = 32 * 2**20
 
 
-class DividedKernel:
+class DividedKernel(HostArrays):
     """A kernel whose steps are each done in parts of equal length; see `cpu.CpuKernel`.
 
     Amounts of water are spread evenly over the parts, temperature stays. What passes during a step
@@ -24,7 +24,7 @@ class DividedKernel:
     Parameters
     ----------
     kernel : Kernel
-        Does the parts.
+        Does the parts, on arrays of the host.
     process : Process
     outputs : sequence of str
     parts : int
@@ -39,9 +39,6 @@ class DividedKernel:
         self._shares = process.forcing_shares(parts)[:, None]
         stored = {*process.stored_names, ROUTING_STORE}
         self._stored = np.array([k for k, name in enumerate(outputs) if name in stored], dtype=int)
-        self.fetch = kernel.fetch
-        self.forget_state = kernel.forget_state
-        self.forget_parameters = kernel.forget_parameters
         self._forcing = self._rows = np.empty((0, 0, 0))
 
     def run(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cache as memoised
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from ..physics import Process
 from . import cache
-from .gpu_source import module_source
+from .gpu_source import block_module, model_module
 
 # Cells of a program: with 4 warps of 32 threads, two for each thread.
 CELLS_TOGETHER = 256
@@ -28,16 +29,33 @@ SHORT = 64
 
 
 @memoised
-def _module(process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...]) -> dict[str, Any]:
-    source = module_source(process, outputs, dynamic)
+def _block(process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...]) -> dict[str, Any]:
+    source = block_module(process, outputs, dynamic)
     return cache.load_file(source, f"{process.name}_gpu")
 
 
-def _launch(catchments: int, components: int) -> tuple[tuple[int], dict[str, int]]:
+@memoised
+def _model(
+    process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...], parts: int
+) -> dict[str, Any]:
+    source = model_module(process, outputs, dynamic, parts)
+    return cache.load_file(source, f"{process.name}_model_gpu")
+
+
+def _lanes(components: int) -> int:
+    """Return the next power of two."""
+    return 1 << (components - 1).bit_length()
+
+
+def traces_together(components: int) -> int:
+    """Return how many traces a program has."""
+    return max(1, CELLS_TOGETHER // _lanes(components))
+
+
+def _launch(traces: int, components: int) -> tuple[tuple[int], dict[str, int]]:
     """Return the grid and the constants of a launch."""
-    lanes = 1 << (components - 1).bit_length()
-    together = max(1, CELLS_TOGETHER // lanes)
-    grid = (-(-catchments // together),)
+    lanes, together = _lanes(components), traces_together(components)
+    grid = (-(-traces // together),)
     constants = {
         "COMPONENTS": components,
         "CATCHMENTS": together,
@@ -90,7 +108,7 @@ def advance(
     grid, constants = _launch(catchments, state.shape[2])
     names = tuple(dynamic or ())
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
-    forward = _module(process, tuple(outputs), names)["forward"]
+    forward = _block(process, tuple(outputs), names)["forward"]
     with launched_at(forcing):
         forward[grid](
             forcing,
@@ -103,6 +121,90 @@ def advance(
             segment_length(steps),
             catchments,
             KEEP=starts is not None,
+            **constants,
+        )
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Unit hydrographs and what is on its way, on a device.
+
+    Attributes
+    ----------
+    weights : Tensor, shape (lags, catchments)
+        Shares of runoff that leave after each lag.
+    pending : Tensor, shape (lags, traces)
+        A ring of the flows yet to leave; changed in place.
+    reach : Tensor of int32, shape (programs,)
+        Lags that weights or flows of the `traces_together` of a program reach.
+    position : Tensor of int64, shape (1,)
+        Where in the ring the next flow is; whoever launches moves it on.
+    """
+
+    weights: Tensor
+    pending: Tensor
+    reach: Tensor
+    position: Tensor
+
+
+def simulate(
+    process: Process,
+    outputs: Sequence[str],
+    parts: int,
+    forcing: Tensor,
+    parameters: Tensor,
+    state: Tensor,
+    routing: Routing,
+    rows: Tensor,
+    refused: Tensor,
+    dynamic: Sequence[str] = (),
+    moving: Tensor | None = None,
+) -> None:
+    """Advance the whole model by a block of steps, in one launch.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`, discharge and the routing store.
+    parts : int
+        In which a step is done; parameters and unit hydrographs are theirs.
+    forcing : Tensor, shape (steps, forcings, traces)
+    parameters : Tensor, shape (parameters, catchments, components)
+        Traces have those of their catchment, see `Model`.
+    state : Tensor, shape (states, traces, components)
+        Changed in place.
+    routing : Routing
+    rows : Tensor, shape (steps, outputs, traces)
+        Written: means over components; sums over the parts of a step, but what is stored at its end.
+    refused : Tensor of int32, shape (1,)
+        Nothing is done unless it is zero.
+    dynamic : sequence of str
+        Parameters that change with time.
+    moving : Tensor, shape (steps, dynamic, traces, components), optional
+        Their values.
+    """
+    steps, _, traces = forcing.shape
+    lags, catchments = routing.weights.shape
+    grid, constants = _launch(traces, state.shape[2])
+    kernel = _model(process, tuple(outputs), tuple(dynamic), parts)["simulate"]
+    with launched_at(forcing):
+        kernel[grid](
+            forcing,
+            parameters,
+            state,
+            rows,
+            forcing if moving is None else moving,
+            routing.weights,
+            routing.pending,
+            routing.reach,
+            routing.position,
+            refused,
+            steps,
+            traces,
+            catchments,
+            lags,
+            LAGS=constants["LANES"],
             **constants,
         )
 
@@ -137,7 +239,7 @@ def gradients(
     components = final_gradient.shape[2]
     grid, constants = _launch(catchments, components)
     names = tuple(dynamic or ())
-    backward = _module(process, tuple(outputs), names)["backward"]
+    backward = _block(process, tuple(outputs), names)["backward"]
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
     moving_gradient = torch.empty_like(moving)
     forcing_gradient = torch.empty_like(forcing)

@@ -1,208 +1,368 @@
-"""A model's arrays on a GPU: what a host does not ask for stays there.
+"""A model's arrays on GPUs: what a host does not ask for stays there.
 
 State, parameters and unit hydrographs go down when the host has changed them, and come up when it
-looks at them; a block of steps moves its weather down and its chosen outputs up.
+looks at them; a block of steps moves its weather down and the outputs that are wanted up.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from functools import cache as memoised
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from ..errors import ConfigError
 from ..physics import Process
-from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
-from . import cache
-from .gpu import advance, launched_at
-
-# Where launchers say which of the processes of a machine this one is.
-_LOCAL_RANKS = (
-    "OMPI_COMM_WORLD_LOCAL_RANK",
-    "MPI_LOCALRANKID",
-    "SLURM_LOCALID",
-    "PMI_LOCAL_RANK",
-    "MV2_COMM_WORLD_LOCAL_RANK",
-)
-
-_ROUTING = '''"""Unit hydrograph routing for a GPU; generated, do not edit."""
-import triton
-import triton.language as tl
+from .gpu import Routing, simulate, traces_together
 
 
-@triton.jit(do_not_specialize=["steps", "lags", "catchments", "stride"])
-def discharge(runoff, weights, pending, results, steps, lags, catchments, stride,
-              CATCHMENTS: tl.constexpr, STEPS: tl.constexpr):
-    c = tl.program_id(0) * CATCHMENTS + tl.arange(0, CATCHMENTS)
-    t = tl.program_id(1) * STEPS + tl.arange(0, STEPS)
-    inside = c < catchments
-    here = (t < steps)[:, None] & inside[None, :]
-    row = t.to(tl.int64)[:, None]
-    waiting = here & (t < lags)[:, None]
-    place = c.to(tl.int64)[None, :] * lags
-    total = tl.load(pending + place + row, mask=waiting, other=0.0)
-    for lag in range(lags):
-        weight = tl.load(weights + c.to(tl.int64) * lags + lag, mask=inside, other=0.0)
-        came = tl.load(
-            runoff + (row - lag) * stride + c[None, :],
-            mask=here & (t >= lag)[:, None],
-            other=0.0,
-        )
-        total += weight[None, :] * came
-    tl.store(results + row * catchments + c[None, :], total, mask=here)
+class Moving(Protocol):
+    """What moves parameters from day to day, on a device; see `networks.resident_dynamics`."""
+
+    def load_parameters(self) -> None:
+        """Take from the host what the weather does not change."""
+
+    def load_state(self) -> None:
+        """Take the memory from the host."""
+
+    def fetch_state(self) -> None:
+        """Bring the memory up."""
+
+    def remember(self) -> Any:
+        """Return a copy of the memory."""
+
+    def go_back(self, memory: Any) -> None:
+        """Take on what `remember` returned."""
+
+    def __call__(self, weather: Tensor) -> Tensor:
+        """Return parameters of steps: (steps, parameters, traces, components)."""
 
 
-@triton.jit(do_not_specialize=["steps", "lags", "catchments", "stride"])
-def remaining(runoff, weights, pending, results, steps, lags, catchments, stride,
-              CATCHMENTS: tl.constexpr, LAGS: tl.constexpr):
-    c = tl.program_id(0) * CATCHMENTS + tl.arange(0, CATCHMENTS)
-    k = tl.program_id(1) * LAGS + tl.arange(0, LAGS)
-    inside = c < catchments
-    here = inside[:, None] & (k < lags)[None, :]
-    place = c.to(tl.int64)[:, None] * lags + k[None, :]
-    later = k + steps
-    total = tl.load(pending + place + steps, mask=here & (later < lags)[None, :], other=0.0)
-    for back in range(tl.minimum(steps, lags)):
-        weight = tl.load(
-            weights + place + 1 + back, mask=here & (k + 1 + back < lags)[None, :], other=0.0
-        )
-        came = tl.load(
-            runoff + (steps - 1 - back).to(tl.int64) * stride + c, mask=inside, other=0.0
-        )
-        total += weight * came[:, None]
-    tl.store(results + place, total, mask=here)
-'''
-
-# Catchments, steps and lags of a routing program.
-_TILE_CATCHMENTS, _TILE_STEPS, _TILE_LAGS = 32, 16, 16
+# Makes it, for a device and some traces.
+MovingFactory = Callable[[torch.device, NDArray], Moving]
 
 
-def device_of(name: str) -> torch.device:
-    """Return the device of a configuration.
+@dataclass(frozen=True)
+class Share:
+    """The catchments that a device has, with all their members.
+
+    Attributes
+    ----------
+    catchments : slice
+    total : int
+        Catchments on all devices.
+    members : int
+    """
+
+    catchments: slice
+    total: int
+    members: int
+
+    def of(self, array: NDArray, axis: int) -> NDArray:
+        """Return a view of the traces of these catchments.
+
+        Parameters
+        ----------
+        array : array
+            Traces along `axis`, or catchments.
+        axis : int
+
+        Returns
+        -------
+        array
+            That axis divided in two: members (one, for catchments) and catchments.
+        """
+        shape = array.shape
+        members = shape[axis] // self.total
+        whole = array.reshape(*shape[:axis], members, self.total, *shape[axis + 1 :])
+        return whole[(slice(None),) * (axis + 1) + (self.catchments,)]
+
+    def traces(self) -> NDArray:
+        """Return the numbers of their traces."""
+        return self.of(np.arange(self.members * self.total), 0).reshape(-1)
+
+
+class Resident:
+    """Some catchments of a model, on one device.
 
     Parameters
     ----------
-    name : str
-        `cuda:n`, or `cuda`: the GPU of this process' rank on its machine, as the launcher says.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    device = torch.device(name)
-    if device.type != "cuda":
-        return device
-    count = torch.cuda.device_count()
-    if not torch.cuda.is_available() or count == 0:
-        raise ConfigError(
-            f"device: {name!r} needs a GPU that torch can use, and there is none (torch "
-            f"{torch.__version__}); write 'cpu', or install a torch with CUDA"
-        )
-    if device.index is None:
-        rank = next((int(os.environ[key]) for key in _LOCAL_RANKS if key in os.environ), 0)
-        return torch.device("cuda", rank % count)
-    if device.index >= count:
-        raise ConfigError(f"device: {name!r}: there are GPUs 0 to {count - 1}")
-    return device
-
-
-@memoised
-def _routing() -> dict[str, Any]:
-    return cache.load_file(_ROUTING, "routing_gpu")
-
-
-def route(runoff: Tensor, weights: Tensor, pending: Tensor) -> tuple[Tensor, Tensor]:
-    """Convolve runoff with unit hydrographs; as `reference.route`, on a GPU.
-
-    `runoff` may be rows of a larger array, catchments contiguous.
-    """
-    steps, catchments = runoff.shape
-    lags = weights.shape[1]
-    results, after = runoff.new_empty((steps, catchments)), torch.empty_like(pending)
-    tiles = -(-catchments // _TILE_CATCHMENTS)
-    arguments = (steps, lags, catchments, runoff.stride(0), _TILE_CATCHMENTS)
-    module = _routing()
-    with launched_at(runoff):
-        module["discharge"][(tiles, -(-steps // _TILE_STEPS))](
-            runoff, weights, pending, results, *arguments, _TILE_STEPS
-        )
-        module["remaining"][(tiles, -(-lags // _TILE_LAGS))](
-            runoff, weights, pending, after, *arguments, _TILE_LAGS
-        )
-    return results, after
-
-
-class GpuKernel:
-    """Runs a process model on a GPU; arguments as `CpuKernel`.
-
-    Parameters
-    ----------
+    process : Process
+    outputs : sequence of str
+    dynamic : sequence of str
+        Parameters that change with time.
+    parts : int
+        In which a step is done.
     device : torch.device
-        A GPU, or the CPU where Triton's interpreter is on.
+    share : Share
+    moving : Moving, optional
+        Gives dynamic parameters.
+
+    Attributes
+    ----------
+    rows : Tensor, shape (steps, outputs, traces)
+        Of the last block.
+    accepted : Tensor of int32, shape (1,)
+        Zero: what `advance` does unless somebody else refuses.
     """
 
-    name = "gpu"
+    rows: Tensor
+    _routing: Routing
 
     def __init__(
         self,
         process: Process,
         outputs: Sequence[str],
-        components: int,
-        dtype: DTypeLike,
         dynamic: Sequence[str],
+        parts: int,
         device: torch.device,
+        share: Share,
+        moving: Moving | None,
     ) -> None:
-        self._process = process
-        self._outputs = tuple(outputs)
-        self._dynamic = tuple(dynamic)
-        self.device = device
-        averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
-        self._averaged = tuple(dict.fromkeys([process.runoff, *averaged]))
-        self._state: Tensor | None = None
-        self._pending: Tensor | None = None
-        self._parameters: Tensor | None = None
-        self._weights: Tensor | None = None
-        self._ahead = False
+        self._process, self._outputs, self._dynamic = process, tuple(outputs), tuple(dynamic)
+        self._parts = parts
+        self.device, self.share = device, share
+        self._moving = moving
+        self._buffers: dict[str, Tensor] = {}
+        self._position = 0
         self._staging: Tensor | None = None
+        self.accepted = torch.zeros(1, dtype=torch.int32, device=device)
 
-    def _down(self, values: NDArray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device, copy=True)
+    def _down(self, name: str, values: NDArray) -> Tensor:
+        """Copy an array to its place on the device, which is always the same."""
+        given = torch.from_numpy(np.ascontiguousarray(values))
+        if name not in self._buffers:
+            self._buffers[name] = torch.empty_like(given, device=self.device)
+        return self._buffers[name].copy_(given)
 
-    def _weather_down(self, forcing: NDArray) -> Tensor:
-        """Return weather on the device, through memory from which it is copied without waiting."""
+    def load_parameters(self, parameters: NDArray, weights: NDArray) -> None:
+        """Take parameters (catchments, parameters, components) and weights (catchments, lags)."""
+        self._down("parameters", self.share.of(parameters, 0)[0].transpose(1, 0, 2))
+        self._down("weights", self.share.of(weights, 0)[0].T)
+        if self._moving is not None:
+            self._moving.load_parameters()
+
+    def load_state(self, state: NDArray, pending: NDArray, position: int) -> None:
+        """Take states (states, traces, components) and the ring (traces, lags) of the host."""
+        share, lags = self.share, pending.shape[1]
+        self._down("state", share.of(state, 1).reshape(len(state), -1, state.shape[2]))
+        self._down("pending", share.of(pending, 0).reshape(-1, lags).T)
+        self._down("position", np.array([position]))
+        self._position = position
+        if self._moving is not None:
+            self._moving.load_state()
+
+    def find_reach(self) -> None:
+        """Find how far weights and flows reach; to be called when either was loaded."""
+        weights, pending = self._buffers["weights"], self._buffers["pending"]
+        lags, traces = pending.shape
+        lag = torch.arange(1, lags + 1, dtype=torch.int16, device=self.device)[:, None]
+        furthest = ((weights != 0) * lag).amax(0).repeat(self.share.members)
+        later = torch.roll(lag, self._position, 0)
+        furthest = torch.maximum(furthest, ((pending != 0) * later).amax(0))
+        together = traces_together(self._buffers["state"].shape[2])
+        programs = -(-traces // together)
+        furthest = torch.nn.functional.pad(furthest, (0, programs * together - traces))
+        reach = furthest.view(programs, together).amax(1).clamp(min=1).to(torch.int32)
+        self._buffers.setdefault("reach", torch.empty_like(reach)).copy_(reach)
+        self._routing = Routing(weights, pending, self._buffers["reach"], self._buffers["position"])
+
+    def fetch(self, state: NDArray, pending: NDArray) -> None:
+        """Bring states and the ring up."""
+        for values, name, axis in ((state, "state", 1), (pending.T, "pending", 1)):
+            view = self.share.of(values, axis)
+            view[...] = self._buffers[name].cpu().numpy().reshape(view.shape)
+        if self._moving is not None:
+            self._moving.fetch_state()
+
+    def weather(self, forcing: NDArray) -> Tensor:
+        """Bring weather down, through memory from which it is copied without waiting.
+
+        Parameters
+        ----------
+        forcing : array, shape (steps, forcings, traces)
+            Of all devices.
+
+        Returns
+        -------
+        Tensor, shape (steps, forcings, own traces)
+        """
+        own = self.share.of(forcing, 2)
+        own = own.reshape(*own.shape[:2], -1)
         if self.device.type != "cuda":
-            return torch.from_numpy(forcing)
-        given = torch.from_numpy(forcing)
-        if self._staging is None or self._staging.shape != given.shape:
-            self._staging = torch.empty_like(given, pin_memory=True)
+            return torch.from_numpy(np.ascontiguousarray(own))
+        if self._staging is None or self._staging.shape != own.shape:
+            self._staging = torch.empty_like(torch.from_numpy(own), pin_memory=True)
         else:
             # The copy before may still be under way.
             torch.cuda.current_stream(self.device).synchronize()
-        self._staging.copy_(given)
+        self._staging.copy_(torch.from_numpy(own))
         return self._staging.to(self.device, non_blocking=True)
+
+    def advance(self, weather: Tensor, rows: Tensor, refused: Tensor | None = None) -> None:
+        """Advance by a block of steps, on the device alone.
+
+        Parameters
+        ----------
+        weather : Tensor, shape (steps, forcings, traces)
+        rows : Tensor, shape (steps, outputs, traces)
+            Written.
+        refused : Tensor of int32, shape (1,), optional
+            Nothing is done unless it is zero; then `moved` tells the host's side.
+        """
+        refused = self.accepted if refused is None else refused
+        simulate(
+            self._process,
+            self._outputs,
+            self._parts,
+            weather,
+            self._buffers["parameters"],
+            self._buffers["state"],
+            self._routing,
+            rows,
+            refused,
+            self._dynamic,
+            None if self._moving is None else self._moving(weather),
+        )
+        passed = len(weather) * self._parts
+        position, lags = self._routing.position, self._routing.pending.shape[0]
+        position.add_(passed * (1 - refused)).remainder_(lags)
+        self.rows = rows
+
+    def moved(self, steps: int) -> None:
+        """Say that steps were done."""
+        lags = self._routing.pending.shape[0]
+        self._position = (self._position + steps * self._parts) % lags
+
+    def remember(self) -> tuple[Any, ...]:
+        """Return copies of all that changes with time; for `go_back`."""
+        arrays = tuple(self._buffers[name].clone() for name in ("state", "pending", "position"))
+        memory = None if self._moving is None else self._moving.remember()
+        return arrays, self._position, memory
+
+    def go_back(self, remembered: tuple[Any, ...]) -> None:
+        """Take on what `remember` returned."""
+        arrays, self._position, memory = remembered
+        for name, values in zip(("state", "pending", "position"), arrays, strict=True):
+            self._buffers[name].copy_(values)
+        self.find_reach()
+        if self._moving is not None:
+            self._moving.go_back(memory)
+
+
+class GpuKernel:
+    """Runs a process model on one GPU, or on several that share its catchments.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        See `CpuKernel`.
+    dynamic : sequence of str
+        Parameters that `moving` gives.
+    parts : int
+        In which each step is done.
+    devices : sequence of torch.device
+        GPUs, or the CPU where Triton's interpreter is on.
+    moving : callable, optional
+        Makes what moves parameters, for a device and some traces.
+
+    Attributes
+    ----------
+    residents : list of Resident
+        One for each device that has catchments; none before the first block.
+    """
+
+    name = "gpu"
+    resident = True
+
+    def __init__(
+        self,
+        process: Process,
+        outputs: Sequence[str],
+        dynamic: Sequence[str],
+        parts: int,
+        devices: Sequence[torch.device],
+        moving: MovingFactory | None = None,
+    ) -> None:
+        self._process, self._outputs, self._dynamic = process, tuple(outputs), tuple(dynamic)
+        self._parts = parts
+        self._devices = tuple(devices)
+        self._make_moving = moving
+        self.residents: list[Resident] = []
+        self._wanted = list(range(len(self._outputs)))
+        self._has_parameters = self._has_state = False
+        self._ahead = False
+
+    def want(self, rows: Iterable[int]) -> None:
+        """Say which rows of outputs come up after each block."""
+        self._wanted = sorted(set(rows))
 
     def forget_state(self) -> None:
         """Take state and routing store from the host before the next step."""
-        self._state = self._pending = None
+        self._has_state = False
 
     def forget_parameters(self) -> None:
         """Take parameters and unit hydrographs from the host before the next step."""
-        self._parameters = self._weights = None
+        self._has_parameters = False
 
-    def fetch(self, state: NDArray, pending: NDArray, position: int) -> None:
+    def fetch(self, state: NDArray, pending: NDArray) -> None:
         """Bring state and routing store up, where the host does not have them; see `run`."""
-        if not self._ahead or self._state is None or self._pending is None:
+        if not self._ahead:
             return
-        state[...] = self._state.cpu().numpy()
-        pending[...] = np.roll(self._pending.cpu().numpy(), position, axis=1)
+        for resident in self.residents:
+            resident.fetch(state, pending)
         self._ahead = False
+
+    def load(
+        self,
+        parameters: NDArray,
+        state: NDArray,
+        weights: NDArray,
+        pending: NDArray,
+        position: int,
+    ) -> list[Resident]:
+        """Take from the host what is to be taken; arguments as `run`."""
+        if not self.residents:
+            self._divide(len(parameters), state.shape[1])
+        for resident in self.residents:
+            if not self._has_parameters:
+                resident.load_parameters(parameters, weights)
+            if not self._has_state:
+                resident.load_state(state, pending, position)
+            if not (self._has_state and self._has_parameters):
+                resident.find_reach()
+        self._has_parameters = self._has_state = True
+        return self.residents
+
+    def _divide(self, catchments: int, traces: int) -> None:
+        bounds = np.linspace(0, catchments, len(self._devices) + 1).round().astype(int)
+        for device, first, last in zip(self._devices, bounds, bounds[1:], strict=False):
+            if first == last:
+                continue
+            share = Share(slice(first, last), catchments, traces // catchments)
+            make = self._make_moving
+            moving = None if make is None else make(device, share.traces())
+            self.residents.append(
+                Resident(
+                    self._process,
+                    self._outputs,
+                    self._dynamic,
+                    self._parts,
+                    device,
+                    share,
+                    moving,
+                )
+            )
+
+    def moved(self, steps: int) -> None:
+        """Say that the residents have done some steps."""
+        for resident in self.residents:
+            resident.moved(steps)
+        self._ahead = True
 
     def run(
         self,
@@ -217,42 +377,31 @@ class GpuKernel:
     ) -> None:
         """Advance all cells through a block of steps; see `CpuKernel.run`.
 
-        `state` and `pending` are current after `fetch`.
+        Of `outputs` only the rows that `want` names are written; see `bring`. `state` and
+        `pending` are current after `fetch`. `dynamic` is computed on the device instead.
         """
-        if self._parameters is None or self._weights is None:
-            # In registers members could not share them; each has its own copy.
-            members = state.shape[1] // len(parameters)
-            self._parameters = self._down(parameters.transpose(1, 0, 2)).repeat(1, members, 1)
-            self._weights = self._down(weights).repeat(members, 1)
-        if self._state is None or self._pending is None:
-            self._state = self._down(state)
-            self._pending = self._down(np.roll(pending, -position, axis=1))
-        moving = {}
-        if dynamic is not None:
-            down = self._down(dynamic.transpose(2, 0, 1, 3))
-            moving = dict(zip(self._dynamic, down, strict=True))
-        weather = self._weather_down(forcing)
-        steps, _, catchments = forcing.shape
-        rows = weather.new_empty((steps, len(self._averaged), catchments))
-        advance(
-            self._process,
-            self._averaged,
-            weather,
-            self._parameters,
-            self._state,
-            rows,
-            moving,
-        )
-        runoff = rows[:, 0]
-        waiting = self._pending
-        discharge, self._pending = route(runoff, self._weights, waiting)
-        self._ahead = True
-        results = torch.from_numpy(outputs)
-        for k, name in enumerate(self._outputs):
-            if name == DISCHARGE:
-                values = discharge
-            elif name == ROUTING_STORE:
-                values = waiting.sum(dim=1) + torch.cumsum(runoff - discharge, dim=0)
-            else:
-                values = rows[:, self._averaged.index(name)]
-            results[:, k].copy_(values)
+        steps = len(forcing)
+        for resident in self.load(parameters, state, weights, pending, position):
+            weather = resident.weather(forcing)
+            shape = (steps, len(self._outputs), weather.shape[2])
+            resident.advance(weather, weather.new_empty(shape))
+        self.moved(steps)
+        self.bring(self._wanted, outputs)
+
+    def bring(self, rows: Sequence[int], outputs: NDArray) -> None:
+        """Bring up rows of outputs of the last block; `outputs` as in `run`."""
+        for resident in self.residents:
+            view = resident.share.of(outputs, 2)
+            for row in rows:
+                values = resident.rows[:, row].cpu().numpy()
+                view[:, row] = values.reshape(view[:, row].shape)
+
+    def remember(self) -> list[Any]:
+        """Return copies of all that changes with time, on their devices; for `go_back`."""
+        return [resident.remember() for resident in self.residents]
+
+    def go_back(self, remembered: Sequence[Any]) -> None:
+        """Take on what `remember` returned."""
+        for resident, memory in zip(self.residents, remembered, strict=True):
+            resident.go_back(memory)
+        self._has_state = self._ahead = True

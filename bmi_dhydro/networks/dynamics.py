@@ -60,6 +60,10 @@ class Dynamics:
     ----------
     inputs : array, shape (catchments, attributes)
         Changed by `set_inputs`.
+    static : array, shape (catchments, 4 units)
+        What attributes and bias add to the gates.
+    centres : array, shape (parameters, catchments, components)
+        Static values around which parameters move, as `parameter_network.centre` gives them.
     hidden, cell : array, shape (catchments, units)
         Memory of all whole days; may be changed in place.
     window : array, shape (catchments, forcings, steps_per_day)
@@ -86,7 +90,7 @@ class Dynamics:
         self._of_weather = np.ascontiguousarray(self.weights["lstm.input"][:forcings])
         self._of_attributes = self.weights["lstm.input"][forcings:]
         self.inputs = np.array(inputs, dtype=float)
-        self._static = np.empty((catchments, 4 * units))
+        self.static = np.empty((catchments, 4 * units))
         self.set_inputs(np.arange(catchments), self.inputs)
         self.hidden = np.zeros((catchments, units))
         self.cell = np.zeros((catchments, units))
@@ -94,7 +98,7 @@ class Dynamics:
         self.window = np.full((catchments, forcings, steps_per_day), np.nan)
         self.position = 0
         items = dynamic_items(layout)
-        self._centres = np.zeros((len(items), catchments, layout.components))
+        self.centres = np.zeros((len(items), catchments, layout.components))
         self._run = compiled_memory(tuple(items), layout.components)
 
     def set_inputs(self, catchments: NDArray, inputs: NDArray) -> None:
@@ -112,7 +116,7 @@ class Dynamics:
         total = np.repeat(self.weights["lstm.bias"][None], len(inputs), axis=0)
         for column, weights in zip(np.transpose(inputs), self._of_attributes, strict=True):
             total = total + column[:, None] * weights
-        self._static[catchments] = total
+        self.static[catchments] = total
 
     def set_centres(self, name: str, values: NDArray, catchments: slice | NDArray) -> None:
         """Set the static values around which a parameter moves, for some catchments.
@@ -126,7 +130,7 @@ class Dynamics:
         catchments : slice or array of int
         """
         k = self.layout.dynamic.index(name)
-        self._centres[k, catchments] = centre(values, dynamic_items(self.layout)[k])
+        self.centres[k, catchments] = centre(values, dynamic_items(self.layout)[k])
 
     def advance(self, forcing: NDArray) -> NDArray:
         """See the weather of a step, and return the parameters of that step.
@@ -158,17 +162,17 @@ class Dynamics:
         weather = (np.stack(day, axis=1) - self.weights[FORCING_MEAN]) / (
             self.weights[FORCING_DEVIATION]
         )
-        count, catchments, components = self._centres.shape
+        count, catchments, components = self.centres.shape
         values = np.empty((catchments, count, components))
         self._run(
             weather,
-            self._static,
+            self.static,
             self.hidden,
             self.cell,
             self._of_weather,
             self.weights["lstm.hidden"],
             self.weights[DYNAMIC_HEAD],
-            self._centres,
+            self.centres,
             self._new_hidden,
             self._new_cell,
             values,

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from .primitives import exp, log, maximum, minimum, power
 from .process import Parameter
@@ -85,6 +85,30 @@ def weights(shape: Any, mean_delay: Any, times: Any, matrix: Any) -> Any:
     if matrix is None:
         return density / density.sum(1)[:, None]
     return (density @ matrix) / (density @ matrix.sum(1))[:, None]
+
+
+def ended(weights: NDArray, precision: DTypeLike) -> NDArray:
+    """End each unit hydrograph where what is still to come is beyond the digits of the whole.
+
+    The last flow before has the rest, so that no water is lost.
+
+    Parameters
+    ----------
+    weights : array, shape (catchments, lags)
+    precision : float32 or float64
+
+    Returns
+    -------
+    array, shape (catchments, lags)
+        Zero after the end, mostly long before the last lag: kernels can stop there.
+    """
+    to_come = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
+    over = to_come < 0.5 * np.finfo(precision).eps
+    last = np.minimum(np.argmax(over, axis=1), weights.shape[1] - 1) - 1
+    catchments = np.flatnonzero(over.any(axis=1))
+    result = np.where(over, 0.0, weights)
+    result[catchments, last[catchments]] = to_come[catchments, last[catchments]]
+    return result
 
 
 def hours_per_step(days: float) -> int:

@@ -9,7 +9,7 @@ import torch
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.errors import ConfigError
 from bmi_dhydro.io import state_file
-from bmi_dhydro.kernels import reference, resident
+from bmi_dhydro.kernels import devices
 from bmi_dhydro.model import Model
 from bmi_dhydro.physics import HBV
 
@@ -23,6 +23,17 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WEATHER, PARAMETERS, STATES = random_setup(5, 4, 60)
 
 
+@pytest.fixture(autouse=True)
+def interpreted(monkeypatch):
+    """Without a GPU, let every name of one mean the CPU, where the interpreter is."""
+    if DEVICE == "cpu":
+        monkeypatch.setattr(devices, "devices_of", stand_ins)
+
+
+def stand_ins(name):
+    return [torch.device("cpu")] * (1 + name.count(","))
+
+
 def made(kernel="gpu", step_seconds=86400, dtype=np.float64, **options):
     model = Model(
         HBV,
@@ -32,7 +43,6 @@ def made(kernel="gpu", step_seconds=86400, dtype=np.float64, **options):
         step_seconds=step_seconds,
         kernel=kernel,
         dtype=dtype,
-        device=DEVICE,
         **options,
     )
     model.state[:] = np.tile(STATES, (1, options.get("members", 1), 1))
@@ -99,54 +109,13 @@ def test_states_move_between_devices(tmp_path):
     close(third.run(WEATHER[:30]), made("cpu").run(WEATHER[:30]))
 
 
-@pytest.mark.parametrize(("steps", "lags"), [(1, 16), (3, 16), (40, 16), (7, 50), (1, 1)])
-def test_routing_is_that_of_the_reference(steps, lags):
-    random = torch.Generator().manual_seed(0)
-    rows = torch.rand((steps, 3, 37), generator=random, dtype=torch.float64).to(DEVICE)
-    weights, pending = (
-        torch.rand((37, lags), generator=random, dtype=torch.float64).to(DEVICE) for _ in range(2)
-    )
-    ours = resident.route(rows[:, 1], weights, pending)
-    theirs = reference.route(rows[:, 1], weights, pending)
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b)
-
-
 def test_without_a_unit_hydrograph():
     ours, theirs = made(routed=False), made("cpu", routed=False)
     close(ours.run(WEATHER[:20]), theirs.run(WEATHER[:20]))
 
 
-def test_a_rank_takes_its_own_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    for key in resident._LOCAL_RANKS:
-        monkeypatch.delenv(key, raising=False)
-    assert resident.device_of("cuda") == torch.device("cuda", 0)
-    monkeypatch.setenv("SLURM_LOCALID", "6")
-    assert resident.device_of("cuda") == torch.device("cuda", 2)
-    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_RANK", "1")
-    assert resident.device_of("cuda") == torch.device("cuda", 1)
-    assert resident.device_of("cuda:3") == torch.device("cuda", 3)
-    with pytest.raises(ValueError, match="'cuda:4': there are GPUs 0 to 3"):
-        resident.device_of("cuda:4")
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_without_a_gpu_the_configuration_says_so(host_example):
-    text = host_example.read_text()
-    host_example.write_text(text + "device: cuda\n")
-    with pytest.raises(ConfigError, match=r"device: 'cuda' needs a GPU that torch can use"):
-        BmiDhydro().initialize(str(host_example))
-    host_example.write_text(text + "device: gpu\n")
-    with pytest.raises(ConfigError, match="'gpu' is unknown; write cpu, cuda or cuda:0"):
-        BmiDhydro().initialize(str(host_example))
-
-
 def test_through_the_interface(many_host_example, monkeypatch):
     """The interface on a device: outputs, states by name and by pointer, results of the CPU."""
-    if DEVICE == "cpu":
-        monkeypatch.setattr(resident, "device_of", lambda name: torch.device("cpu"))
     text = many_host_example.read_text()
     models = []
     for device in ("cpu", "cuda"):

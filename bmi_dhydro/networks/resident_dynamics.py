@@ -1,0 +1,140 @@
+"""Parameters that change from day to day, where the model is on a GPU.
+
+The memory is that of `dynamics`, and so are the equations, on torch tensors and in float64, so that
+states move between devices.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+from torch import Tensor
+
+from ..kernels.binding import bind
+from ..kernels.reference import TORCH_PRIMITIVES
+from ..physics import per_step
+from .dynamics import Dynamics, day_of
+from .lstm import cell_step
+from .parameter_network import (
+    FORCING_DEVIATION,
+    FORCING_MEAN,
+    dynamic_items,
+    dynamic_parameters,
+)
+
+_cell_step = bind(cell_step, TORCH_PRIMITIVES)
+_dynamic_parameters = bind(dynamic_parameters, TORCH_PRIMITIVES)
+
+# Memory of whole days, weather of the last 24 hours, steps of today, whether yesterday is known.
+Memory: TypeAlias = tuple[Tensor, Tensor, Tensor, int, bool]
+
+
+class ResidentDynamics:
+    """What `Dynamics` is, for some of its traces, on a device.
+
+    Parameters
+    ----------
+    dynamics : Dynamics
+        The host's side: what is loaded from, and brought up to.
+    traces : array of int
+    days : float
+        Length of a part of a step, whose parameters are wanted.
+    dtype : float32 or float64
+        Of the parameters.
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        dynamics: Dynamics,
+        traces: NDArray,
+        days: float,
+        dtype: DTypeLike,
+        device: torch.device,
+    ) -> None:
+        self._dynamics, self._traces, self._device = dynamics, traces, device
+        self._days = days
+        self._dtype = torch.float32 if np.dtype(dtype) == np.float32 else torch.float64
+        self._items = dynamic_items(dynamics.layout)
+        self._forcings = dynamics.layout.process.forcings
+        self._weights = {name: self._down(value) for name, value in dynamics.weights.items()}
+        self._of_weather = self._weights["lstm.input"][: len(self._forcings)]
+        self.load_parameters()
+        self.load_state()
+
+    def _down(self, values: NDArray) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=self._device)
+
+    def load_parameters(self) -> None:
+        """Take from the host what the weather does not change."""
+        self._static = self._down(self._dynamics.static[self._traces])
+        self._centres = self._down(self._dynamics.centres[:, self._traces])
+
+    def load_state(self) -> None:
+        """Take the memory from the host."""
+        dynamics = self._dynamics
+        self._hidden = self._down(dynamics.hidden[self._traces])
+        self._cell = self._down(dynamics.cell[self._traces])
+        window = dynamics.window[self._traces]
+        self._window = self._down(window.transpose(1, 2, 0))
+        self._position = dynamics.position
+        self._known = not np.isnan(window).any()
+
+    def fetch_state(self) -> None:
+        """Bring the memory up."""
+        dynamics = self._dynamics
+        dynamics.hidden[self._traces] = self._hidden.cpu().numpy()
+        dynamics.cell[self._traces] = self._cell.cpu().numpy()
+        dynamics.window[self._traces] = self._window.cpu().numpy().transpose(2, 0, 1)
+        dynamics.position = self._position
+
+    def remember(self) -> Memory:
+        """Return a copy of the memory, on the device; for `go_back`."""
+        window = self._window.clone()
+        return self._hidden, self._cell, window, self._position, self._known
+
+    def go_back(self, memory: Memory) -> None:
+        """Take on what `remember` returned."""
+        self._hidden, self._cell, window, self._position, self._known = memory
+        self._window = window.clone()
+
+    def __call__(self, weather: Tensor) -> Tensor:
+        """See the weather of some steps, and return their parameters.
+
+        Parameters
+        ----------
+        weather : Tensor, shape (steps, forcings, traces)
+
+        Returns
+        -------
+        Tensor, shape (steps, parameters, traces, components)
+            Values per part of a step.
+        """
+        steps, _, traces = weather.shape
+        shape = (steps, len(self._items), traces, self._centres.shape[2])
+        values = torch.empty(shape, dtype=self._dtype, device=self._device)
+        for step, row in enumerate(weather.double()):
+            self._step(row, values[step])
+        return values
+
+    def _step(self, weather: Tensor, values: Tensor) -> None:
+        if not self._known:
+            # Nothing is known of yesterday: the first step stands for it.
+            self._window[...] = weather[:, None]
+            self._known = True
+        self._window[:, self._position] = weather
+        weights = self._weights
+        day = torch.stack(day_of(self._window, self._forcings), dim=1)
+        day = (day - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
+        gates = self._static + day @ self._of_weather + self._hidden @ weights["lstm.hidden"]
+        hidden, cell = _cell_step(*gates.chunk(4, dim=1), self._cell)
+        moved = _dynamic_parameters(self._dynamics.layout, weights, self._centres, hidden)
+        for k, item in enumerate(self._items):
+            values[k] = per_step(moved[k], item, self._days)
+        self._position += 1
+        if self._position == self._window.shape[1]:
+            self._hidden, self._cell = hidden, cell
+            self._position = 0
