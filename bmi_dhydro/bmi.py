@@ -100,6 +100,8 @@ class BmiDhydro(Bmi):
         self._fast_inputs: dict[str, tuple[NDArray, float, float]] = {}
         self._fast_outputs: dict[str, NDArray] = {}
         self._never_set: set[str] = set()
+        # Inputs that were last set on a GPU, by row.
+        self._set_on_device: set[int] = set()
         self._input_names = tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
         self._protocols = Protocols(self._ready)
         self._time_step = 0.0
@@ -155,11 +157,13 @@ class BmiDhydro(Bmi):
             for name in (item.name, *item.aliases):
                 values = _inputs_shown(component, row)
                 self._fast_inputs[name] = (values, item.lowest, item.highest)
-        self._fast_outputs = {
-            name: component.shown[row]
-            for row, item in enumerate(OUTPUTS)
-            for name in (item.name, *item.aliases)
-        }
+        self._fast_outputs = {}
+        if not component.selective:
+            self._fast_outputs = {
+                name: component.shown[row]
+                for row, item in enumerate(OUTPUTS)
+                for name in (item.name, *item.aliases)
+            }
 
     @staticmethod
     def _known(component: Any) -> dict[str, _Variable]:
@@ -390,6 +394,9 @@ class BmiDhydro(Bmi):
             component.pin()
         if variable.kind == "input":
             self._never_set.discard(component.input_items[variable.index].name)
+            self._back_to_host(variable.index)
+        if variable.kind == "output" and component.selective:
+            component.keep([variable.index])
         view = self._current(name).reshape(-1)
         if variable.kind in ("parameter", "attribute"):
             view = view.view()
@@ -427,6 +434,8 @@ class BmiDhydro(Bmi):
             self._set_other(name, src)
             return
         values, lowest, highest = fast
+        if self._set_on_device:
+            self._back_to_host(self._variables[name].index)
         if type(src) is np.ndarray and src.size == 1 and not self._never_set:
             number = src.item()
             if lowest <= number <= highest and values.size == 1:
@@ -460,8 +469,87 @@ class BmiDhydro(Bmi):
             variable = self._variables[name]
         if variable.kind == ROUTING_PENDING:
             return component.model.pending[component.part]
+        if variable.kind == "output":
+            self._bring(variable)
+        if variable.index in self._set_on_device and variable.kind == "input":
+            self._back_to_host(variable.index)
         assert variable.values is not None
         return variable.values
+
+    def _bring(self, variable: _Variable) -> None:
+        """Make an output current, where only those that are asked for are."""
+        component = self._ready()
+        if component.selective:
+            component.bring(variable.index)
+
+    def _back_to_host(self, row: int) -> None:
+        """Take an input from the host again, after a GPU has set it."""
+        if row in self._set_on_device:
+            self._ready().take_from_host(row)
+            self._set_on_device.discard(row)
+
+    # ---- values on a GPU ------------------------------------------------------------------
+
+    def get_value_dlpack(self, name: str) -> Any:
+        """Return the values of a variable where they are, for other libraries to take by DLPack.
+
+        No part of BMI. On one GPU inputs and outputs do not pass the host: `torch.from_dlpack(...)`
+        or `cupy.from_dlpack(...)` of the result has them there, current after each `update` where
+        the host sets the weather, else until the next. Everything else is a copy in the host's
+        memory.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        object with `__dlpack__`, shape (values,)
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown.
+        """
+        variable = self._variable(name)
+        component = self._ready()
+        if variable.kind == "output" and component.selective:
+            values = component.on_device(variable.index)
+            if values is not None:
+                return values[component.part]
+        if variable.kind in ("input", "output"):
+            return self.get_value_ptr(name)
+        return self._current(name).reshape(-1).copy()
+
+    def set_value_dlpack(self, name: str, values: Any) -> None:
+        """Set an input from an array of another library, on a GPU or not.
+
+        No part of BMI. Where model and array are on a GPU, the values do not pass the host; they
+        are checked in `update`. Otherwise, and for anything but inputs, as `set_value`.
+
+        Parameters
+        ----------
+        name : str
+        values : object with `__dlpack__`
+            As many as the variable has.
+
+        Raises
+        ------
+        VariableError, ValueError, ForcingError
+            As `set_value`.
+        """
+        variable = self._variable(name)
+        component = self._ready()
+        if variable.kind == "input" and component.selective:
+            import torch
+
+            tensor = torch.from_dlpack(values)
+            row = variable.index
+            if tensor.numel() == component.inputs.shape[1] and component.set_on_device(row, tensor):
+                self._set_on_device.add(row)
+                self._never_set.discard(component.input_items[row].name)
+                return
+        self.set_value(name, _on_host(values))
 
     def _refused(self, name: str, values: NDArray) -> ForcingError:
         component = self._ready()
@@ -654,6 +742,16 @@ class BmiDhydro(Bmi):
         return nodes_per_face
 
 
+def _on_host(values: Any) -> NDArray:
+    """Return an array that offers itself by DLPack as one of NumPy."""
+    in_host_memory = 1  # kDLCPU of DLPack
+    if values.__dlpack_device__()[0] == in_host_memory:
+        return np.from_dlpack(values)
+    import torch
+
+    return torch.from_dlpack(values).cpu().numpy()
+
+
 def _not_ready() -> None:
     raise OrderError("finalize was called; call initialize(config_file) first")
 
@@ -682,12 +780,13 @@ def _published(component: Component | FleetMember) -> dict[str, _Variable]:
     for row, output in enumerate(OUTPUTS):
         for name in (output.name, *output.aliases):
             table[name] = _Variable(
-                "output", output.units, of_traces, component.shown[row], "float64"
+                "output", output.units, of_traces, component.shown[row], "float64", row
             )
     for row, name in enumerate(model.outputs):
         if name not in model.process.state_names:
             values = component.rows[row][component.part]
-            table[name] = _Variable("output", "mm", of_traces, values, model.dtype.name)
+            place = len(OUTPUTS) + row
+            table[name] = _Variable("output", "mm", of_traces, values, model.dtype.name, place)
     return table
 
 

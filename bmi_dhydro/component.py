@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,11 @@ from .water_account import WaterAccount
 from .weather import Preparation
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from .io.results import ResultsWriter
     from .perturbation import Perturbation
+    from .resident_exchange import ResidentExchange
 
 _log = logging.getLogger(__name__)
 
@@ -54,14 +57,14 @@ class Block:
         Number of the first step.
     forcing : array, shape (steps, 3, catchments)
     rows : array, shape (steps, model outputs, catchments)
-    memory : dict of array
+    memory : dict of array, or a bookmark
         Of the model before the first step.
     """
 
     first: int
     forcing: NDArray
     rows: NDArray
-    memory: dict[str, NDArray]
+    memory: Any
 
 
 class ExtrapolationWarning(UserWarning):
@@ -96,14 +99,26 @@ def build_model(
     for warning in trained.check(catchments.ids, attributes):
         warnings.warn(warning, ExtrapolationWarning, stacklevel=6)
     process, routing = trained.parameters(attributes)
+    device = config.device
+    if device == "auto":
+        from .device_choice import choose_device
+
+        device = choose_device(
+            trained.layout.process,
+            trained.layout.components,
+            config.step_seconds,
+            config.dtype,
+            config.threads,
+            len(catchments) * config.members,
+        )
     model = Model(
         trained.layout.process,
         process,
         routing,
         catchments.area,
         step_seconds=config.step_seconds,
-        kernel="gpu" if config.device != "cpu" else config.kernel,
-        device=config.device,
+        kernel=config.kernel if device == "cpu" else "gpu",
+        device=device,
         dtype=config.dtype,
         threads=config.threads,
         outputs=outputs,
@@ -154,6 +169,8 @@ class Component:
         Of `outputs` what the interface shows: all, or one member.
     part : slice
         Which traces those are.
+    selective : bool
+        Whether only what was asked for is current, because the model is on a GPU: see `keep`.
     perturbation : Perturbation or None
         What makes the members of an ensemble different.
     start : datetime64[s] or None
@@ -172,13 +189,13 @@ class Component:
         If anything named in the configuration is missing or does not fit.
     """
 
-    account: WaterAccount
-
     def __init__(self, config: Config, trained: checkpoint.TrainedModel | None = None) -> None:
         self.config = config
         self.trained = trained or checkpoint.load(config.model)
         self._source: WeatherSource | None = None
         self._results: ResultsWriter | None = None
+        self._exchange: ResidentExchange | None = None
+        self._account: WaterAccount
         try:
             self._build(config)
         except BaseException:
@@ -269,7 +286,8 @@ class Component:
         count = self.model.traces
         quantities = self.preparation.quantities if self._source is None else ()
         self.input_items: tuple[Input, ...] = inputs_for(quantities)
-        self.inputs = np.zeros((len(self.input_items), len(self._columns)))
+        zeros = self._make_zeros()
+        self.inputs = zeros((len(self.input_items), len(self._columns)))
         self._lowest = np.array([item.lowest for item in self.input_items])
         self._highest = np.array([item.highest for item in self.input_items])
         hours = config.step_seconds / 3600.0
@@ -285,9 +303,9 @@ class Component:
         direct = self.preparation.method == "forcing"
         self._weather = self._given[0] if direct else np.empty_like(self.inputs)
         self._pet = np.empty(len(self._columns))
-        self.rows = np.zeros((len(self.model.outputs), count), dtype=self.model.dtype)
+        self.rows = zeros((len(self.model.outputs), count), self.model.dtype)
         self._step_rows = self.rows[None]
-        self.outputs = np.zeros((len(OUTPUTS), count))
+        self.outputs = zeros((len(OUTPUTS), count))
         self.part, self.shown = slice(None), self.outputs
         if config.ensemble is not None and config.ensemble.view == "one":
             self.shown = np.zeros((len(OUTPUTS), len(self.catchments)))
@@ -319,6 +337,48 @@ class Component:
         if config.history:
             self.pin()
             self.history = History(self.model, config.history)
+        self.selective = self.model.resident
+        # Rows of the model that come up from a GPU after each block.
+        self._wanted = {*self.account_rows[1].tolist()}
+        if self.model.resident and self._source is None:
+            self._exchange = self._make_exchange()
+
+    def _make_zeros(self) -> Callable[..., NDArray]:
+        """Return what makes the arrays that a host reads and writes."""
+        if not self.model.resident:
+            return np.zeros
+        from .resident_exchange import host_zeros
+
+        return host_zeros
+
+    def _make_exchange(self) -> ResidentExchange:
+        from .resident_exchange import ResidentExchange, Scaling
+
+        scaling = Scaling(
+            self._lowest,
+            self._highest,
+            self.input_scale,
+            self._floor,
+            self._sources,
+            self._factors,
+            *self.account_rows,
+        )
+        return ResidentExchange(
+            self.model, self.inputs, self._forcing[0], self.rows, self.outputs, scaling
+        )
+
+    @property
+    def account(self) -> WaterAccount:
+        if self._exchange is not None:
+            self._exchange.book(self._account.flows)
+        return self._account
+
+    @account.setter
+    def account(self, account: WaterAccount) -> None:
+        if self._exchange is not None:
+            # What was booked on the device is the old account's.
+            self._exchange.book(self._account.flows)
+        self._account = account
 
     def _make_perturbation(self, config: Config) -> Perturbation | None:
         if config.ensemble is None:
@@ -332,6 +392,8 @@ class Component:
         area = np.tile(self.catchments.area, self.model.members)
         for k, item in enumerate(OUTPUTS):
             self._factors[k] = factor(item.conversion, self.model.step_seconds, area)
+        if self._exchange is not None:
+            self._exchange.set_factors(self._factors)
 
     def _open_results(self, config: Config) -> None:
         from .io.results import ResultsWriter
@@ -339,6 +401,7 @@ class Component:
         names = config.output.variables or [*(item.name for item in OUTPUTS), *_WRITTEN_FORCINGS]
         columns = self.described(names)
         self._written = [self.series[name] for name in names]
+        self.keep([self.place(name) for name in names])
         assert config.output.file is not None
         assert self.start is not None
         self._results = ResultsWriter(
@@ -408,7 +471,10 @@ class Component:
             self._take_state()
         if self.history is not None:
             self.history.after_step(self.inputs, self._forcing[0])
-        self.publish(self.rows, self._forcing[0], self.outputs)
+        if not self.selective:
+            self.publish(self.rows, self._forcing[0], self.outputs)
+        elif self._exchange is None:
+            self._publish_wanted()
         if self.shown is not self.outputs:
             self.shown[...] = self.outputs[:, self.part]
         if self._results is not None:
@@ -434,10 +500,29 @@ class Component:
             outputs,
             forcing[inflow],
             losses,
-            self.account.flows,
+            self._account.flows,
         )
 
+    def _publish_wanted(self) -> None:
+        """Do what `publish` does, for the rows that have come up."""
+        for place, row in enumerate(self._sources):
+            if row in self._wanted:
+                np.multiply(self.rows[row], self._factors[place], out=self.outputs[place])
+        inflow, losses = self.account_rows
+        self._account.flows[0] += self._forcing[0, inflow]
+        self._account.flows[1] += self.rows[losses].sum(axis=0)
+
     def _step_with_host(self) -> None:
+        if self._exchange is not None and self._given_on_device:
+            if not self._exchange.step():
+                self._exchange.bring_inputs()
+                right = (self.inputs >= self._lowest[:, None]) & (
+                    self.inputs <= self._highest[:, None]
+                )
+                raise self._impossible(*divmod(int(np.argmin(right)), len(self._columns)))
+            return
+        if self._exchange is not None:
+            self._exchange.bring_inputs()
         wrong = self._receive(
             self.inputs,
             self._lowest,
@@ -455,7 +540,109 @@ class Component:
         if self.perturbation is not None:
             self._forcing[...] = self.perturbation.forcing(self._given, self._seconds)
             self._perturb_states()
-        self.model.advance(self._forcing, self._step_rows)
+        if self._exchange is None:
+            self.model.advance(self._forcing, self._step_rows)
+        else:
+            self._exchange.step(self._forcing[0])
+
+    @property
+    def _given_on_device(self) -> bool:
+        """Whether a GPU can make the forcing of the inputs by itself."""
+        direct = self.preparation.method == "forcing"
+        return direct and self.perturbation is None and self.history is None
+
+    # ---- what is asked for ----------------------------------------------------------------
+
+    def place(self, name: str) -> int:
+        """Return the place of one of `series` in the order of `keep`.
+
+        Raises
+        ------
+        KeyError
+            If there is none of that name.
+        """
+        names = (*(item.name for item in OUTPUTS), *self.model.outputs)
+        places = {name: place for place, name in enumerate(names)}
+        forcings = self.model.process.forcing_names
+        places.update((name, len(names) + k) for k, name in enumerate(forcings))
+        return places[name]
+
+    def keep(self, places: Iterable[int]) -> None:
+        """Keep some values current after each update, where only those are.
+
+        Parameters
+        ----------
+        places : iterable of int
+            Among `outputs`, `rows` and the forcing, one after the other.
+        """
+        if not self.selective:
+            return
+        if self._exchange is not None:
+            self._exchange.keep(places)
+            return
+        self._want([self._row(place) for place in places])
+
+    def bring(self, place: int) -> None:
+        """Make values current, where only those that are kept are; `place` as for `keep`."""
+        if self._exchange is None:
+            self.keep([place])
+            return
+        self._exchange.bring(place)
+        if self.shown is not self.outputs and place < len(OUTPUTS):
+            self.shown[place] = self.outputs[place, self.part]
+
+    def _row(self, place: int) -> int | None:
+        """Return the row of the model that values are made of; None for forcing."""
+        if place < len(OUTPUTS):
+            return int(self._sources[place])
+        row = place - len(OUTPUTS)
+        return row if row < len(self.model.outputs) else None
+
+    def _want(self, rows: Iterable[int | None]) -> None:
+        """Let rows of the model come up with blocks that are computed ahead on a GPU."""
+        missing = sorted({row for row in rows if row is not None} - self._wanted)
+        if not missing:
+            return
+        self._wanted.update(missing)
+        self.model.want(self._wanted)
+        if not self._cursor:
+            return
+        self.model.bring(missing, self._block.rows)
+        self.rows[missing] = self._block.rows[self._cursor - 1][missing]
+        for place, row in enumerate(self._sources):
+            if row in missing:
+                np.multiply(self.rows[row], self._factors[place], out=self.outputs[place])
+        if self.shown is not self.outputs:
+            self.shown[...] = self.outputs[:, self.part]
+
+    def keep_all(self) -> None:
+        """Keep everything current, and what a block started from in the host's memory."""
+        self.keep(range(len(OUTPUTS) + len(self.model.outputs)))
+        self.selective = False
+
+    def take_from_host(self, row: int) -> None:
+        """Bring an input up, and take it from the host again, after `set_on_device`."""
+        if self._exchange is not None:
+            self._exchange.bring_inputs()
+            self._exchange.take_from_host(row)
+
+    def on_device(self, place: int) -> Tensor | None:
+        """Return values on their GPU; None if they are not on one. `place` as for `keep`."""
+        if self._exchange is not None:
+            return self._exchange.on_device(place)
+        row, residents = self._row(place), self.model.residents()
+        if len(residents) > 1 or row is None or not self._cursor:
+            return None
+        values = residents[0].rows[self._cursor - 1, row]
+        if place >= len(OUTPUTS):
+            return values
+        import torch
+
+        return values.double() * torch.as_tensor(self._factors[place], device=values.device)
+
+    def set_on_device(self, row: int, values: Tensor) -> bool:
+        """Set an input from an array on a GPU; return False where the host has to."""
+        return self._exchange is not None and self._exchange.set_on_device(row, values)
 
     @property
     def _seconds(self) -> int:
@@ -510,10 +697,14 @@ class Component:
 
     def _step_ahead(self) -> None:
         if self._cursor == len(self._block.rows):
+            if self.selective:
+                self.model.want(self._wanted)
             self._block = self.compute_ahead()
             self._cursor = 0
-        self.rows[...] = self._block.rows[self._cursor]
-        self._forcing[0] = self._block.forcing[self._cursor]
+        block, cursor = self._block, self._cursor
+        self._forcing[0] = block.forcing[cursor]
+        for row in self._wanted if self.selective else [slice(None)]:
+            self.rows[row] = block.rows[cursor, row]
         self._cursor += 1
 
     def compute_ahead(self) -> Block:
@@ -539,7 +730,7 @@ class Component:
         if self.perturbation is not None:
             forcing = self.perturbation.forcing(forcing, self._seconds)
             self._perturb_states()
-        memory = self.model.memory()
+        memory = self.model.bookmark() if self.selective else self.model.memory()
         rows = self.model.run(forcing)
         self._block_length = min(2 * self._block_length, self._longest_block)
         return Block(self.done, forcing, rows, memory)
@@ -557,7 +748,7 @@ class Component:
         self._block = replace(block, rows=block.rows[: self._cursor])
         self._block_length = 1
 
-    def go_to(self, block: Block, cursor: int, memory: Mapping[str, NDArray]) -> None:
+    def go_to(self, block: Block, cursor: int, memory: Any) -> None:
         """Bring the model to a step of a block.
 
         Parameters
@@ -566,11 +757,11 @@ class Component:
             With the forcing of these catchments.
         cursor : int
             Steps of it that are done.
-        memory : mapping
+        memory : mapping, or a bookmark
             Before the block.
         """
         self.model.steps = block.first
-        self.model.remember(memory)
+        self.model.return_to(memory)
         if cursor:
             self.model.run(block.forcing[:cursor])
 
@@ -578,16 +769,22 @@ class Component:
         """Return the water in all stores at the time of the interface, in mm: (traces,)."""
         if self._cursor == len(self._block.rows):
             return self.model.stored()
+        self._want(self._stored_rows)
         return self.stored_in(self.rows)
+
+    @property
+    def _stored_rows(self) -> list[int]:
+        """Rows of the model that are stores."""
+        names = (*self.model.process.state_names, unit_hydrograph.ROUTING_STORE)
+        return [self.model.outputs.index(name) for name in names]
 
     def stored_in(self, rows: NDArray) -> NDArray:
         """Return the water in all stores, in mm, from the outputs of a step of the model."""
-        names = (*self.model.process.state_names, unit_hydrograph.ROUTING_STORE)
-        places = [self.model.outputs.index(name) for name in names]
-        return rows[places].sum(axis=0, dtype=float)
+        return rows[self._stored_rows].sum(axis=0, dtype=float)
 
     def share(self, outputs: NDArray, rows: NDArray) -> None:
         """Write outputs to these arrays from now on; they hold what was there."""
+        self.keep_all()
         outputs[...], rows[...] = self.outputs, self.rows
         self.outputs = self.shown = outputs
         self.rows = rows
@@ -614,6 +811,8 @@ class Component:
         What is remembered depends on no clock: see `restore_payload`.
         """
         self.synchronise()
+        for place in range(len(self.outputs) + len(self.rows)):
+            self.bring(place)
         now = {"outputs": self.outputs, "rows": self.rows}
         return state.to_bytes(self.model, self.trained.fingerprint, self.catchments.ids, now)
 

@@ -159,8 +159,9 @@ class Config(Section, frozen=True):
     kernel: Literal["cpu", "reference"] = "cpu"
     """What executes the equations."""
     device: str = "cpu"
-    """Where states and parameters are: `cpu`, `cuda:n` or `cuda` (of several GPUs that of the
-    process' rank on its machine). A GPU takes the gpu kernel, and needs triton."""
+    """Where states and parameters are: `cpu`; `cuda` (of several GPUs that of the process' rank on
+    its machine), `cuda:n`, `cuda:n,m` or `cuda:all` (several that share the catchments); or `auto`,
+    what was measured to be faster here. A GPU takes the gpu kernel, and needs triton."""
     threads: int | None = None
     """Threads of the cpu kernel; all processors of the process, unless given."""
     dtype: Literal["float64", "float32"] = "float64"
@@ -397,6 +398,20 @@ def _check_save(wanted: SaveStateConfig, step_seconds: int) -> None:
         )
 
 
+def check_device(name: str) -> None:
+    """Check the name of a device.
+
+    Raises
+    ------
+    ConfigError
+        If it is unknown.
+    """
+    if not re.fullmatch(r"cpu|auto|cuda(:(all|\d+(,\d+)*))?", name):
+        raise ConfigError(
+            f"device: {name!r} is unknown; write cpu, auto, cuda, cuda:0, cuda:0,1 or cuda:all"
+        )
+
+
 def check_ensemble(wanted: EnsembleConfig) -> None:
     """Refuse what the keys of an ensemble allow but make no sense.
 
@@ -457,8 +472,7 @@ def _check(config: Config) -> None:
             raise ConfigError("history: does not go with ensemble; leave one of them out")
         if config.ensemble.inputs == "own" and config.forcing.file is not None:
             raise ConfigError("ensemble.inputs: own: goes with a host's weather, not forcing.file")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", config.device):
-        raise ConfigError(f"device: {config.device!r} is unknown; write cpu, cuda or cuda:0")
+    check_device(config.device)
     if config.save_state_section is not None:
         _check_save(config.save_state_section, config.step_seconds)
     if config.spin_up is not None:

@@ -15,7 +15,7 @@ from .physics import Parameter, Process, per_step, unit_hydrograph
 from .physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 
 if TYPE_CHECKING:
-    from .kernels.resident import MovingFactory
+    from .kernels.resident import MovingFactory, Resident
 
 SECONDS_PER_DAY = 86400
 
@@ -356,6 +356,38 @@ class Model:
             dynamic,
         )
         self.steps += len(forcing)
+
+    def residents(self) -> list[Resident]:
+        """Return what is on each GPU, after it has taken over what was changed here."""
+        kernel: Any = self._kernel
+        return kernel.load(
+            self._per_step, self._state, self._weights, self._pending, self._position
+        )
+
+    def moved(self, steps: int) -> None:
+        """Say that the residents have done steps by themselves."""
+        kernel: Any = self._kernel
+        kernel.moved(steps)
+        self.steps += steps
+
+    def bookmark(self) -> Any:
+        """Return copies of all that the next steps depend on, kept where they are.
+
+        For `return_to`; `memory` brings them up from a GPU.
+        """
+        if not self.resident:
+            return self.memory()
+        kernel: Any = self._kernel
+        self.residents()
+        return kernel.remember()
+
+    def return_to(self, bookmark: Any) -> None:
+        """Take on what `bookmark` or `memory` returned; the clock stays as it is."""
+        if isinstance(bookmark, Mapping):
+            self.remember(bookmark)
+            return
+        kernel: Any = self._kernel
+        kernel.go_back(bookmark)
 
     def memory(self) -> dict[str, NDArray]:
         """Return copies of all that the next steps depend on, beside parameters and weather.

@@ -17,6 +17,7 @@ from ..config import (
     ObservedConfig,
     Section,
     TimeConfig,
+    check_device,
     check_ensemble,
     parse_date,
     parse_duration,
@@ -127,7 +128,7 @@ class ForecastConfig(Section, frozen=True):
     dtype: Literal["float64", "float32"] = "float64"
     """Precision of state and parameters."""
     device: str = "cpu"
-    """Where states and parameters are: `cpu`, `cuda` or `cuda:n`."""
+    """Where states and parameters are, as for a run."""
     threads: int | None = None
     """Threads of the cpu kernel; all processors of the process, unless given."""
 
@@ -229,6 +230,7 @@ def _check(config: ForecastConfig) -> None:
         raise ConfigError(
             f"forecast.horizon: {config.forecast.horizon!r} is no multiple of the step"
         )
+    check_device(config.device)
     if config.has_weather_of_members and config.ensemble is None:
         raise ConfigError("forecast.file: '{member}' needs ensemble.members")
     if config.ensemble is not None:

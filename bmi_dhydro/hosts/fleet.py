@@ -84,6 +84,7 @@ class Fleet:
         members = sorted((m for m in self._members if m.shares), key=lambda m: m.number)
         ids = list(dict.fromkeys(member.id for member in members))
         engine = Component(_of(self._config, ids))
+        engine.keep_all()
         memory = engine.model.memory()
         places = {name: place for place, name in enumerate(ids)}
         for member in members:
@@ -243,6 +244,11 @@ class FleetMember:
     def shares(self) -> bool:
         """Whether the fleet's engine computes this catchment, or will."""
         return self._own is None
+
+    @property
+    def selective(self) -> bool:
+        """See `Component`: here everything is current."""
+        return False
 
     @property
     def waiting(self) -> bool:

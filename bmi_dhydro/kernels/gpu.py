@@ -20,9 +20,49 @@ from ..physics import Process
 from . import cache
 from .gpu_source import block_module, model_module
 
-# Cells of a program: with 4 warps of 32 threads, two for each thread.
-CELLS_TOGETHER = 256
-WARPS = 4
+
+@dataclass(frozen=True)
+class Launch:
+    """How the work of a kernel is divided into programs.
+
+    Attributes
+    ----------
+    cells : int
+        Of a program, together.
+    warps : int
+        Of 32 threads each.
+    """
+
+    cells: int
+    warps: int
+
+    @staticmethod
+    def lanes(components: int) -> int:
+        """Return the lanes that components take: the next power of two."""
+        return 1 << (components - 1).bit_length()
+
+    def traces(self, components: int) -> int:
+        """Return how many traces a program has."""
+        return max(1, self.cells // self.lanes(components))
+
+    def programs(self, traces: int, components: int) -> int:
+        """Return how many programs there are."""
+        return -(-traces // self.traces(components))
+
+    def constants(self, components: int) -> dict[str, int]:
+        """Return the constants of a launch."""
+        return {
+            "COMPONENTS": components,
+            "CATCHMENTS": self.traces(components),
+            "LANES": self.lanes(components),
+            "num_warps": self.warps,
+        }
+
+
+# Two cells for each thread, but one where an adjoint takes all registers of a thread;
+# `benchmarks/gpu.py --launch` compares.
+FORWARD = SIMULATE = Launch(cells=256, warps=4)
+BACKWARD = Launch(cells=128, warps=4)
 
 # Steps of a block whose states are kept for the adjoint all at once.
 SHORT = 64
@@ -40,29 +80,6 @@ def _model(
 ) -> dict[str, Any]:
     source = model_module(process, outputs, dynamic, parts)
     return cache.load_file(source, f"{process.name}_model_gpu")
-
-
-def _lanes(components: int) -> int:
-    """Return the next power of two."""
-    return 1 << (components - 1).bit_length()
-
-
-def traces_together(components: int) -> int:
-    """Return how many traces a program has."""
-    return max(1, CELLS_TOGETHER // _lanes(components))
-
-
-def _launch(traces: int, components: int) -> tuple[tuple[int], dict[str, int]]:
-    """Return the grid and the constants of a launch."""
-    lanes, together = _lanes(components), traces_together(components)
-    grid = (-(-traces // together),)
-    constants = {
-        "COMPONENTS": components,
-        "CATCHMENTS": together,
-        "LANES": lanes,
-        "num_warps": WARPS,
-    }
-    return grid, constants
 
 
 def launched_at(tensor: Tensor) -> AbstractContextManager[Any]:
@@ -84,6 +101,7 @@ def advance(
     rows: Tensor,
     dynamic: Mapping[str, Tensor] | None = None,
     starts: Tensor | None = None,
+    launch: Launch = FORWARD,
 ) -> None:
     """Advance all cells through a block of steps, in one launch.
 
@@ -103,14 +121,15 @@ def advance(
         Values per step of parameters that change with time, by name.
     starts : Tensor, shape (segments, states, catchments, components), optional
         Written: the states at the start of each segment of `segment_length(steps)` steps.
+    launch : Launch
     """
     steps, _, catchments = forcing.shape
-    grid, constants = _launch(catchments, state.shape[2])
+    components = state.shape[2]
     names = tuple(dynamic or ())
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
     forward = _block(process, tuple(outputs), names)["forward"]
     with launched_at(forcing):
-        forward[grid](
+        forward[(launch.programs(catchments, components),)](
             forcing,
             parameters,
             state,
@@ -121,7 +140,7 @@ def advance(
             segment_length(steps),
             catchments,
             KEEP=starts is not None,
-            **constants,
+            **launch.constants(components),
         )
 
 
@@ -136,7 +155,7 @@ class Routing:
     pending : Tensor, shape (lags, traces)
         A ring of the flows yet to leave; changed in place.
     reach : Tensor of int32, shape (programs,)
-        Lags that weights or flows of the `traces_together` of a program reach.
+        Lags that weights or flows of the traces of a program reach.
     position : Tensor of int64, shape (1,)
         Where in the ring the next flow is; whoever launches moves it on.
     """
@@ -159,6 +178,7 @@ def simulate(
     refused: Tensor,
     dynamic: Sequence[str] = (),
     moving: Tensor | None = None,
+    launch: Launch = SIMULATE,
 ) -> None:
     """Advance the whole model by a block of steps, in one launch.
 
@@ -176,20 +196,23 @@ def simulate(
         Changed in place.
     routing : Routing
     rows : Tensor, shape (steps, outputs, traces)
-        Written: means over components; sums over the parts of a step, but what is stored at its end.
+        Written: means over components; sums over the parts of a step, but what is stored at its
+        end.
     refused : Tensor of int32, shape (1,)
         Nothing is done unless it is zero.
     dynamic : sequence of str
         Parameters that change with time.
     moving : Tensor, shape (steps, dynamic, traces, components), optional
         Their values.
+    launch : Launch
+        That for which `routing` was made.
     """
     steps, _, traces = forcing.shape
     lags, catchments = routing.weights.shape
-    grid, constants = _launch(traces, state.shape[2])
+    components = state.shape[2]
     kernel = _model(process, tuple(outputs), tuple(dynamic), parts)["simulate"]
     with launched_at(forcing):
-        kernel[grid](
+        kernel[(launch.programs(traces, components),)](
             forcing,
             parameters,
             state,
@@ -204,8 +227,8 @@ def simulate(
             traces,
             catchments,
             lags,
-            LAGS=constants["LANES"],
-            **constants,
+            LAGS=launch.lanes(components),
+            **launch.constants(components),
         )
 
 
@@ -218,6 +241,7 @@ def gradients(
     output_gradient: Tensor,
     final_gradient: Tensor,
     dynamic: Mapping[str, Tensor] | None = None,
+    launch: Launch = BACKWARD,
 ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
     """Pull gradients of a block's outputs and final state back to what it started from.
 
@@ -227,6 +251,7 @@ def gradients(
         As `advance`, which has written `starts`.
     output_gradient : Tensor, shape (steps, outputs, catchments)
     final_gradient : Tensor, shape (states, catchments, components)
+    launch : Launch
 
     Returns
     -------
@@ -237,7 +262,6 @@ def gradients(
     """
     steps, _, catchments = forcing.shape
     components = final_gradient.shape[2]
-    grid, constants = _launch(catchments, components)
     names = tuple(dynamic or ())
     backward = _block(process, tuple(outputs), names)["backward"]
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
@@ -252,7 +276,7 @@ def gradients(
     for number in reversed(range(len(starts))):
         part = slice(number * length, min((number + 1) * length, steps))
         with launched_at(forcing):
-            backward[grid](
+            backward[(launch.programs(catchments, components),)](
                 forcing[part],
                 parameters,
                 starts[number],
@@ -265,7 +289,7 @@ def gradients(
                 moving_gradient[part],
                 part.stop - part.start,
                 catchments,
-                **constants,
+                **launch.constants(components),
             )
     by_name = dict(zip(names, moving_gradient.unbind(1), strict=True)) if names else {}
     return forcing_gradient, parameter_gradient, state_gradient, by_name

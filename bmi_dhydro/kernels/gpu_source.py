@@ -19,6 +19,14 @@ from .program import Program, trace
 _HEADER = '''"""{title}; generated, do not edit."""
 import triton
 import triton.language as tl
+
+
+@triton.jit
+def total(values, m, COMPONENTS: tl.constexpr, LANES: tl.constexpr):
+    """Sum over components; what lies beyond them is nothing."""
+    if COMPONENTS != LANES:
+        values = tl.where((m < COMPONENTS)[None, :], values, 0.0)
+    return tl.sum(values, axis=1)
 '''
 
 # The operations of a Program in Triton's language.
@@ -28,8 +36,8 @@ _OPERATIONS = {
     "mul": "{0} * {1}",
     "div": "{0} / {1}",
     "neg": "-{0}",
-    "minimum": "tl.where({0} < {1}, {0}, {1})",
-    "maximum": "tl.where({0} > {1}, {0}, {1})",
+    "minimum": "tl.minimum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)",
+    "maximum": "tl.maximum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)",
     "where": "tl.where({0}, {1}, {2})",
     "lt": "{0} < {1}",
     "le": "{0} <= {1}",
@@ -110,7 +118,7 @@ def _step_loads(process: Process, dynamic: Sequence[str]) -> list[str]:
 
 
 def _sum(value: str) -> str:
-    return f"tl.sum(tl.where(here, {value}, 0.0), axis=1)"
+    return f"total({value}, m, COMPONENTS, LANES)"
 
 
 def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[str]) -> str:
@@ -332,8 +340,7 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
         ),
         *_printed(adjoint),
         *(
-            f"tl.store(weather_slope + {k} * traces + c, "
-            f"{_sum(gradients[count + k])}, mask=inside)"
+            f"tl.store(weather_slope + {k} * traces + c, {_sum(gradients[count + k])}, mask=inside)"
             for k in range(len(forcings))
         ),
         *(

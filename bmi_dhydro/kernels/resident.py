@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..physics import Process
-from .gpu import Routing, simulate, traces_together
+from .gpu import SIMULATE, Routing, simulate
 
 
 class Moving(Protocol):
@@ -163,8 +163,8 @@ class Resident:
         furthest = ((weights != 0) * lag).amax(0).repeat(self.share.members)
         later = torch.roll(lag, self._position, 0)
         furthest = torch.maximum(furthest, ((pending != 0) * later).amax(0))
-        together = traces_together(self._buffers["state"].shape[2])
-        programs = -(-traces // together)
+        components = self._buffers["state"].shape[2]
+        together, programs = SIMULATE.traces(components), SIMULATE.programs(traces, components)
         furthest = torch.nn.functional.pad(furthest, (0, programs * together - traces))
         reach = furthest.view(programs, together).amax(1).clamp(min=1).to(torch.int32)
         self._buffers.setdefault("reach", torch.empty_like(reach)).copy_(reach)

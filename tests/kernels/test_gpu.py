@@ -124,7 +124,7 @@ def compiled(label, function, constants, kind):
     text = triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"]
     print(label, kind, text.count("ex2.approx"), text.count(".local"))
 
-_, constants = gpu._launch(1000, 16)
+constants = gpu.SIMULATE.constants(16)
 constants.pop("num_warps")
 for kind in ("fp32", "fp64"):
     for dynamic in ((), ("BETA", "K0")):

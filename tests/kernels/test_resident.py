@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.errors import ConfigError
 from bmi_dhydro.io import state_file
 from bmi_dhydro.kernels import devices
 from bmi_dhydro.model import Model
