@@ -741,12 +741,11 @@ class Component:
         To be called before states are read.
         """
         block = self._block
+        if self._cursor < len(block.rows):
+            self.go_to(block, self._cursor, block.memory)
+            self._block = replace(block, rows=block.rows[: self._cursor])
+            self._block_length = 1
         self.model.fetch()
-        if self._cursor == len(block.rows):
-            return
-        self.go_to(block, self._cursor, block.memory)
-        self._block = replace(block, rows=block.rows[: self._cursor])
-        self._block_length = 1
 
     def go_to(self, block: Block, cursor: int, memory: Any) -> None:
         """Bring the model to a step of a block.

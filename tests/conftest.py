@@ -9,6 +9,8 @@ from pathlib import Path
 if not Path("/dev/nvidia0").exists():
     os.environ["TRITON_INTERPRET"] = "1"
 
+import importlib.util
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,19 @@ def random_routing(catchments, seed=0):
     return np.stack(
         [random.uniform(item.lower, item.upper, catchments) for item in unit_hydrograph.PARAMETERS]
     )
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Let the names of GPUs mean the first one, or the CPU where Triton's interpreter is."""
+    if importlib.util.find_spec("triton") is None:
+        pytest.skip("needs triton, which is there for Linux only")
+    torch = pytest.importorskip("torch", reason="needs torch")
+    from bmi_dhydro.kernels import devices
+
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    monkeypatch.setattr(devices, "devices_of", lambda name: [device] * (1 + name.count(",")))
+    return device
 
 
 @pytest.fixture

@@ -1,36 +1,17 @@
 """A model whose arrays stay on a device; without a GPU in Triton's interpreter."""
 
-import importlib.util
-
 import numpy as np
 import pytest
-import torch
 
-from bmi_dhydro import BmiDhydro
 from bmi_dhydro.io import state_file
-from bmi_dhydro.kernels import devices
 from bmi_dhydro.model import Model
 from bmi_dhydro.physics import HBV
 
 from ..conftest import random_routing, random_setup
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None, reason="needs triton, which is there for Linux only"
-)
+pytestmark = pytest.mark.usefixtures("gpus")
 
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WEATHER, PARAMETERS, STATES = random_setup(5, 4, 60)
-
-
-@pytest.fixture(autouse=True)
-def interpreted(monkeypatch):
-    """Without a GPU, let every name of one mean the CPU, where the interpreter is."""
-    if DEVICE == "cpu":
-        monkeypatch.setattr(devices, "devices_of", stand_ins)
-
-
-def stand_ins(name):
-    return [torch.device("cpu")] * (1 + name.count(","))
 
 
 def made(kernel="gpu", step_seconds=86400, dtype=np.float64, **options):
@@ -113,33 +94,65 @@ def test_without_a_unit_hydrograph():
     close(ours.run(WEATHER[:20]), theirs.run(WEATHER[:20]))
 
 
-def test_through_the_interface(many_host_example, monkeypatch):
-    """The interface on a device: outputs, states by name and by pointer, results of the CPU."""
-    text = many_host_example.read_text()
-    models = []
-    for device in ("cpu", "cuda"):
-        many_host_example.write_text(text + f"device: {device}\n")
-        model = BmiDhydro()
-        model.initialize(str(many_host_example))
-        models.append(model)
-    weather = np.random.default_rng(0)
-    for step in range(12):
-        rain, heat = weather.gamma(0.5, 1.0, 6), weather.normal(6.0, 5.0, 6)
-        for model in models:
-            names = model.get_input_var_names()
-            for name, values in zip(names, (rain, heat, np.full(6, 0.1)), strict=True):
-                model.set_value(name, values)
-            model.update()
-            if step == 4:
-                size = model.get_grid_size(1)
-                soil = model.get_value("soil_moisture", np.empty(size))
-                model.set_value("soil_moisture", soil + 3.0)
-            if step == 8:
-                model.get_value_ptr("lower_zone")[:] += 1.0
-        cpu, gpu = (m.get_value(m.get_output_var_names()[0], np.empty(6)) for m in models)
-        close(gpu, cpu)
-    cpu, gpu = (m.get_value_ptr("lower_zone") for m in models)
-    close(gpu, cpu)
+@pytest.mark.parametrize("members", [1, 3])
+def test_catchments_are_divided_over_several_gpus(members):
+    """Also where there are more of them than catchments."""
+    weather = np.tile(WEATHER, (1, 1, members))[:9]
+    weather[:, 0] *= np.linspace(0.5, 1.5, weather.shape[2])
+    one = made(members=members)
+    for device in ("cuda:0,1", "cuda:0,1,2,3,4,5"):
+        several = made(device=device, members=members)
+        assert np.array_equal(several.run(weather[:5]), one.run(weather[:5]))
+        assert np.array_equal(several.pending, one.pending)
+        several.set_parameter("K1", 0.3, np.array([0, 3]))
+        one.set_parameter("K1", 0.3, np.array([0, 3]))
+        assert np.array_equal(several.run(weather[5:]), one.run(weather[5:]))
+        assert np.array_equal(several.state, one.state)
+        one = made(members=members)
+
+
+@pytest.mark.parametrize("step_seconds", [3600, 43200, 86400])
+def test_steps_in_parts_and_short_ones(step_seconds):
+    ours, theirs = made(step_seconds=step_seconds), made("cpu", step_seconds=step_seconds)
+    close(ours.run(WEATHER[:12]), theirs.run(WEATHER[:12]))
+    close(ours.pending, theirs.pending)
+
+
+def test_flows_that_wait_longer_than_the_hydrograph_reaches():
+    """A kernel stops where weights end; flows of other parameters may lie beyond."""
+    ours, theirs = made(), made("cpu")
+    for model in (ours, theirs):
+        model.run(WEATHER[:20])
+        model.set_parameter("route_delay", 0.05)
+    assert (ours.hydrograph != 0).sum() < ours.hydrograph.size / 2
+    close(ours.run(WEATHER[20:]), theirs.run(WEATHER[20:]))
+
+
+def test_a_bookmark_is_where_it_was_made():
+    model = made()
+    model.run(WEATHER[:7])
+    bookmark, steps = model.bookmark(), model.steps
+    expected = model.run(WEATHER[7:30])
+    state, pending = model.state.copy(), model.pending
+    for _ in range(2):
+        model.steps = steps
+        model.return_to(bookmark)
+        assert np.array_equal(model.run(WEATHER[7:30]), expected)
+    assert np.array_equal(model.state, state)
+    assert np.array_equal(model.pending, pending)
+
+
+def test_only_wanted_outputs_come_up():
+    ours, whole = made(), made()
+    expected = whole.run(WEATHER[:9])
+    ours.want([4])
+    results = np.full_like(expected, -1.0)
+    ours.run(WEATHER[:9], results)
+    assert np.array_equal(results[:, 4], expected[:, 4])
+    others = [k for k in range(results.shape[1]) if k != 4]
+    assert (results[:, others] == -1.0).all()
+    ours.bring(others, results)
+    assert np.array_equal(results, expected)
 
 
 def test_members_of_an_ensemble():
