@@ -130,7 +130,7 @@ def torch_dynamics(
     weather = (forcing.transpose(1, 2) - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
     seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
     units = weights["lstm.hidden"].shape[0]
-    zeros = torch.zeros((1, seen.shape[1], units), dtype=seen.dtype)
+    zeros = seen.new_zeros((1, seen.shape[1], units))
     matrices = [
         weights["lstm.input"].T,
         weights["lstm.hidden"].T,
@@ -292,7 +292,7 @@ def run(
     dynamic = {
         name: _repeated(per_step(v, items[name], days), parts) for name, v in block.dynamic.items()
     }
-    shares = torch.as_tensor(process.forcing_shares(parts), dtype=block.forcing.dtype)[:, None]
+    shares = torch.as_tensor(process.forcing_shares(parts)).to(block.forcing)[:, None]
     forcing = _repeated(block.forcing * shares, parts)
     rows, final = kernel(process, averaged, forcing, values, state, dynamic)
     result = Result({}, final, block.pending)

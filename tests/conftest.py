@@ -25,6 +25,18 @@ DATA = Path(__file__).parents[1].parent / "shared" / "data"
 MOPEX = DATA / "mopex_daily.nc"
 
 
+def pytest_collection_modifyitems(items):
+    """Skip what is marked `gpu` where there is none."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs a GPU that torch can use"))
+
+
 @pytest.fixture(scope="session")
 def mopex() -> TrainingData:
     """All catchments of the MOPEX file."""

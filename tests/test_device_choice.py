@@ -15,11 +15,12 @@ from .test_device import RUNOFF, close, driven, started, value
 def no_memory(monkeypatch, tmp_path):
     """A machine on which nothing was measured yet."""
     monkeypatch.setenv("BMI_DHYDRO_CACHE_DIR", str(tmp_path / "cache"))
-    device_choice._usable_gpu.cache_clear()
-    device_choice._threshold.cache_clear()
+    remembered = (device_choice._usable_gpu, device_choice._threshold)
+    for function in remembered:
+        function.cache_clear()
     yield tmp_path / "cache" / "device_thresholds.json"
-    device_choice._usable_gpu.cache_clear()
-    device_choice._threshold.cache_clear()
+    for function in remembered:
+        function.cache_clear()
 
 
 def test_times_that_cross():

@@ -45,17 +45,22 @@ class Launch:
         """Return how many traces a program has."""
         return max(1, self.cells // self.lanes(components))
 
+    @property
+    def options(self) -> dict[str, int]:
+        """Options of the compiler."""
+        return {"num_warps": self.warps, "enable_fp_fusion": True}
+
     def programs(self, traces: int, components: int) -> int:
         """Return how many programs there are."""
         return -(-traces // self.traces(components))
 
     def constants(self, components: int) -> dict[str, int]:
-        """Return the constants of a launch."""
+        """Return the constants and options of a launch."""
         return {
             "COMPONENTS": components,
             "CATCHMENTS": self.traces(components),
             "LANES": self.lanes(components),
-            "num_warps": self.warps,
+            **self.options,
         }
 
 

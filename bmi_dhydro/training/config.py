@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -99,6 +100,8 @@ class TrainConfig(Section, frozen=True):
     memory of the weather."""
     settings: TrainingSettings = TrainingSettings()
     """How each network is trained."""
+    device: str = "cpu"
+    """Where it is done: `cpu`, `cuda` or `cuda:n`. A GPU needs triton."""
     name: str = "trained model"
     """What people will call the model."""
     licence: str = "not stated"
@@ -144,6 +147,8 @@ def _check(config: TrainConfig) -> None:
     for name in config.dynamic:
         if name not in known:
             raise ConfigError(f"dynamic: parameter {name!r} is unknown; {nearest(name, known)}")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", config.device):
+        raise ConfigError(f"device: {config.device!r} is unknown; write cpu, cuda or cuda:0")
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):
         raise ConfigError(f"seeds: {config.seeds} should be one or more different numbers")
     for key in ("train", "validate"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from ..differentiable import Block, run, torch_dynamics, torch_parameters
 from ..evaluation.metrics import nse
+from ..kernels.devices import devices_of
 from ..networks.normalisation import Normalisation
 from ..networks.parameter_network import (
     FORCING_DEVIATION,
@@ -134,6 +134,9 @@ class Trainer:
         Decides which weights are kept, and when to stop; without it the last are kept.
     progress : Progress, optional
         Of a run that was cut off.
+    device : str
+        Where it is done: `cpu`, `cuda` or `cuda:n`. Progress is kept in the host's memory, so that
+        a run can go on elsewhere; batches and noise are the same, dropout is not.
 
     Raises
     ------
@@ -149,6 +152,7 @@ class Trainer:
         seed: int = 0,
         validation: Validation | None = None,
         progress: Progress | None = None,
+        device: str = "cpu",
     ) -> None:
         if settings.days > len(data.dates):
             raise ValueError(
@@ -159,14 +163,15 @@ class Trainer:
         self.normalisation = Normalisation.of(
             {name: data.attributes[name] for name in layout.attributes}
         )
+        self._device = torch.device("cpu") if device == "cpu" else devices_of(device)[0]
         self._inputs, self._area = self._tensors(data)
-        self._forcing = torch.as_tensor(data.forcing)
-        self._observed = torch.as_tensor(data.streamflow)
-        self._spread = torch.as_tensor(np.nanstd(data.streamflow, axis=0))
+        self._forcing = self._placed(data.forcing)
+        self._observed = self._placed(data.streamflow)
+        self._spread = self._placed(np.nanstd(data.streamflow, axis=0))
         self._loss = LOSSES[settings.loss]
         self.progress = progress or Progress(weights=self._first_weights())
         self._weights = {
-            name: value.clone().requires_grad_(name not in _FIXED)
+            name: self._placed(value.clone()).requires_grad_(name not in _FIXED)
             for name, value in self.progress.weights.items()
         }
         self._trained = [w for name, w in self._weights.items() if name not in _FIXED]
@@ -174,6 +179,10 @@ class Trainer:
             self._trained, lr=1.0, weight_decay=settings.weight_decay
         )
         self._restore_moments(self.progress.moments)
+
+    def _placed(self, values: NDArray | Tensor) -> Tensor:
+        """Return values on the device."""
+        return torch.as_tensor(values).to(self._device)
 
     def _first_weights(self) -> dict[str, Tensor]:
         settings = self.settings
@@ -184,13 +193,14 @@ class Trainer:
         return {name: torch.tensor(value, dtype=torch.float32) for name, value in weights.items()}
 
     def _tensors(self, data: TrainingData) -> tuple[Tensor, Tensor]:
-        inputs = torch.as_tensor(self.normalisation(data.attributes), dtype=torch.float32)
-        return inputs, torch.as_tensor(data.attributes["area"], dtype=torch.float32)
+        inputs = self.normalisation(data.attributes).astype(np.float32)
+        return self._placed(inputs), self._placed(data.attributes["area"].astype(np.float32))
 
     def _restore_moments(self, moments: dict[str, Tensor]) -> None:
         for name, weight in self._weights.items():
             found = {
-                key.removeprefix(f"{name}/"): value.clone()
+                # The count of steps is a number, which the optimiser keeps in the host's memory.
+                key.removeprefix(f"{name}/"): (self._placed(value) if value.ndim else value).clone()
                 for key, value in moments.items()
                 if key.startswith(f"{name}/")
             }
@@ -201,15 +211,19 @@ class Trainer:
         """Return what is needed to go on from here."""
         done = self.progress
         moments = {
-            f"{name}/{key}": value.clone()
+            f"{name}/{key}": value.cpu().clone()
             for name, weight in self._weights.items()
             if name not in _FIXED
             for key, value in self._optimiser.state[weight].items()
         }
-        weights = {name: value.detach().clone() for name, value in self._weights.items()}
+        weights = self._copies()
         return Progress(
             done.batch, weights, moments, list(done.losses), list(done.scores), dict(done.best)
         )
+
+    def _copies(self) -> dict[str, Tensor]:
+        """Return copies of the weights in the host's memory."""
+        return {name: value.detach().cpu().clone() for name, value in self._weights.items()}
 
     def finished(self) -> bool:
         """Return whether all batches are done, or validation no longer improves."""
@@ -228,12 +242,13 @@ class Trainer:
         """
         settings, batch = self.settings, self.progress.batch
         chosen, first = self._window(batch)
-        index = torch.as_tensor(chosen)
+        index = self._placed(chosen)
         block = slice(first, first + settings.days)
         inputs = self._inputs[index]
         if settings.noise:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + batch)
-            inputs = inputs + settings.noise * torch.randn(inputs.shape, generator=generator)
+            noise = torch.randn(inputs.shape, generator=generator)
+            inputs = inputs + settings.noise * self._placed(noise)
         torch.manual_seed(self.seed * 1_000_003 + batch)  # for the dropout
         discharge = simulate(
             self.layout,
@@ -283,22 +298,20 @@ class Trainer:
     def _validate(self, validation: Validation) -> None:
         with torch.no_grad():
             inputs, area = self._tensors(validation.data)
-            forcing = torch.as_tensor(validation.data.forcing)
-            simulated = simulate(self.layout, self._weights, inputs, area, forcing).numpy()
+            forcing = self._placed(validation.data.forcing)
+            simulated = simulate(self.layout, self._weights, inputs, area, forcing).cpu().numpy()
         skill = nse(
             simulated[validation.warm_up :], validation.data.streamflow[validation.warm_up :]
         )
         score = float(np.nanmedian(skill))
         if all(score > earlier for _, earlier in self.progress.scores):
-            self.progress.best = {
-                name: value.detach().clone() for name, value in self._weights.items()
-            }
+            self.progress.best = self._copies()
         self.progress.scores.append((self.progress.batch, score))
 
     def result(self) -> dict[str, NDArray]:
         """Return the weights to keep."""
-        weights: dict[str, Any] = self.progress.best or self._weights
-        return {name: value.detach().numpy().copy() for name, value in weights.items()}
+        weights = self.progress.best or self._copies()
+        return {name: value.numpy().copy() for name, value in weights.items()}
 
 
 def train(

@@ -254,7 +254,13 @@ class TrainingRun:
                     f"{path}: progress cannot be read ({error}); remove it to begin again"
                 ) from None
         return Trainer(
-            self.layout, self.learned, self.config.settings, seed, self.validation, progress
+            self.layout,
+            self.learned,
+            self.config.settings,
+            seed,
+            self.validation,
+            progress,
+            self.config.device,
         )
 
     def _save(self, progress: Progress, seed: int) -> None:

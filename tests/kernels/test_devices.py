@@ -1,12 +1,10 @@
 """Which GPUs a configuration means."""
 
 import pytest
+import torch
 
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.errors import ConfigError
-
-torch = pytest.importorskip("torch", reason="needs torch")
-
 from bmi_dhydro.kernels import devices
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from bmi_dhydro.differentiable import Block, run
 from bmi_dhydro.kernels import gpu, reference
 from bmi_dhydro.physics import HBV, PROCESSES, with_learned_curves
+from bmi_dhydro.physics.unit_hydrograph import DISCHARGE
 
-from ..conftest import random_setup
+from ..conftest import random_routing, random_setup
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="needs triton, which is there for Linux only"
@@ -103,6 +105,21 @@ def test_parameters_that_change_with_time():
         close(a, b, 1e-9)
 
 
+def test_a_block_of_the_whole_model_is_learned_from():
+    """What training does on a GPU: days in two parts, routing, gradients to daily parameters."""
+    forcing, parameters, _ = arrays(HBV, 4, 3, 8)
+    routing = torch.from_numpy(random_routing(4)).to(DEVICE)
+    area = torch.linspace(20.0, 3000.0, 4, dtype=torch.float64, device=DEVICE)
+    slopes = []
+    for module in (gpu, reference):
+        leaves = [values.clone().requires_grad_() for values in (parameters, routing)]
+        block = Block(leaves[0], list(leaves[1]), area, forcing)
+        flow = run(HBV, (DISCHARGE,), block, kernel=module.run_process).outputs[DISCHARGE]
+        slopes.append(torch.autograd.grad((flow**2).sum(), leaves))
+    for a, b in zip(*slopes, strict=True):
+        close(a, b, 1e-9)
+
+
 _COMPILE = """
 import triton
 from triton.backends.compiler import GPUTarget
@@ -121,11 +138,12 @@ def compiled(label, function, constants, kind):
         else:
             signature[name] = "i32" if name in SCALARS else KINDS.get(name, "*" + kind)
     source = ASTSource(function, signature, constants)
-    text = triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"]
+    target = GPUTarget("cuda", 90, 32)
+    text = triton.compile(source, target=target, options=launch.options).asm["ptx"]
     print(label, kind, text.count("ex2.approx"), text.count(".local"))
 
-constants = gpu.SIMULATE.constants(16)
-constants.pop("num_warps")
+launch = gpu.SIMULATE
+constants = {k: v for k, v in launch.constants(16).items() if k not in launch.options}
 for kind in ("fp32", "fp64"):
     for dynamic in ((), ("BETA", "K0")):
         module = gpu._block(HBV, (HBV.runoff,), dynamic)
