@@ -35,7 +35,8 @@ class Report:
     def row(self, name: str, *cells: str, limit: str = "", kept: bool = True) -> None:
         """Add a row; `limit` says what the number should be, `kept` whether it is."""
         verdict = "" if not limit else f"{limit} {'ok' if kept else 'MISSED'}"
-        self._table.add_row(name, *cells, verdict)
+        blank = [""] * (len(self._table.columns) - 2 - len(cells))
+        self._table.add_row(name, *cells, *blank, verdict)
         if not kept:
             self._missed.append(f"{name} ({', '.join(cells)}; {limit})")
 

@@ -37,19 +37,17 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 @memoised
 def _usable_gpu() -> str | None:
     """Return the name of the GPU that torch and triton can use; None, said once, where none is."""
-    missing = [name for name in ("torch", "triton") if importlib.util.find_spec(name) is None]
-    if not any(Path(driver).exists() for driver in _DRIVERS):
-        reason = "there is no GPU"
-    elif missing:
-        reason = f"{' and '.join(missing)} is not installed"
-    else:
-        from .kernels.devices import has_gpu
+    reason: str | None = "there is no GPU"
+    if any(Path(driver).exists() for driver in _DRIVERS):
+        reason = "torch is not installed"
+        if importlib.util.find_spec("torch") is not None:
+            from .kernels.devices import has_gpu, triton_problem
 
-        if has_gpu():
-            import torch
+            reason = triton_problem() if has_gpu() else "torch cannot use the GPU"
+    if reason is None:
+        import torch
 
-            return torch.cuda.get_device_name()
-        reason = "torch cannot use the GPU"
+        return torch.cuda.get_device_name()
     _log.warning("device: auto: %s, so the cpu kernel runs", reason)
     return None
 

@@ -170,6 +170,11 @@ class Resident:
         self._buffers.setdefault("reach", torch.empty_like(reach)).copy_(reach)
         self._routing = Routing(weights, pending, self._buffers["reach"], self._buffers["position"])
 
+    @property
+    def reach(self) -> Tensor:
+        """Lags that weights or flows of each program reach: shape (programs,)."""
+        return self._routing.reach
+
     def fetch(self, state: NDArray, pending: NDArray) -> None:
         """Bring states and the ring up."""
         for values, name, axis in ((state, "state", 1), (pending.T, "pending", 1)):

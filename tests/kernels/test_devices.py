@@ -1,5 +1,7 @@
 """Which GPUs a configuration means."""
 
+import sys
+
 import pytest
 import torch
 
@@ -38,6 +40,17 @@ def test_several():
         numbers("cuda:1,4")
     with pytest.raises(ConfigError, match=r"'cuda:1,1' names a GPU twice"):
         numbers("cuda:1,1")
+
+
+@pytest.mark.usefixtures("four_gpus")
+def test_triton_has_to_be_there_and_new_enough(monkeypatch):
+    triton = pytest.importorskip("triton", reason="needs triton, which is there for Linux only")
+    monkeypatch.setattr(triton, "__version__", "3.1.0")
+    with pytest.raises(ConfigError, match=r"'cuda:0': triton 3.1.0 is too old; pip install"):
+        numbers("cuda:0")
+    monkeypatch.setitem(sys.modules, "triton", None)
+    with pytest.raises(ConfigError, match=r"'cuda:0': triton is not installed"):
+        numbers("cuda:0")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
