@@ -159,8 +159,8 @@ class Routing:
         Shares of runoff that leave after each lag.
     pending : Tensor, shape (lags, traces)
         A ring of the flows yet to leave; changed in place.
-    reach : Tensor of int32, shape (programs,)
-        Lags that weights or flows of the traces of a program reach.
+    reach : Tensor of int32, shape (traces,)
+        Lags that weights or flows reach, one at least: nothing is read or written beyond.
     position : Tensor of int64, shape (1,)
         Where in the ring the next flow is; whoever launches moves it on.
     """
@@ -210,7 +210,6 @@ def simulate(
     moving : Tensor, shape (steps, dynamic, traces, components), optional
         Their values.
     launch : Launch
-        That for which `routing` was made.
     """
     steps, _, traces = forcing.shape
     lags, catchments = routing.weights.shape

@@ -187,7 +187,7 @@ _ROUTING = (
     "    k = first + lag",
     "    row = head + k",
     "    row = tl.where(row >= length, row - length, row).to(tl.int64)[:, None]",
-    "    there = (k < length)[:, None] & inside[None, :]",
+    "    there = k[:, None] < far[None, :]",
     "    place = pending + row * traces + c[None, :]",
     "    weight = tl.load(weights + k.to(tl.int64)[:, None] * catchments + own[None, :], "
     "mask=there, other=0.0)",
@@ -284,7 +284,8 @@ def simulate_source(
         *_parameter_loads(process, dynamic, "shared_plane", "shared"),
         "weather = forcing",
         "head = tl.load(position).to(tl.int32)",
-        "used = tl.load(reach + tl.program_id(0))",
+        "far = tl.load(reach + c, mask=inside, other=0)",
+        "used = tl.max(far, axis=0)",
         "for t in range(tl.where(tl.load(refused) == 0, steps, 0)):",
         *indented(step),
         *_stores(states, "state"),

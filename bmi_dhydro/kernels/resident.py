@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..physics import Process
-from .gpu import SIMULATE, Routing, simulate
+from .gpu import Routing, simulate
 
 
 class Moving(Protocol):
@@ -158,21 +158,18 @@ class Resident:
     def find_reach(self) -> None:
         """Find how far weights and flows reach; to be called when either was loaded."""
         weights, pending = self._buffers["weights"], self._buffers["pending"]
-        lags, traces = pending.shape
+        lags = len(pending)
         lag = torch.arange(1, lags + 1, dtype=torch.int16, device=self.device)[:, None]
         furthest = ((weights != 0) * lag).amax(0).repeat(self.share.members)
         later = torch.roll(lag, self._position, 0)
         furthest = torch.maximum(furthest, ((pending != 0) * later).amax(0))
-        components = self._buffers["state"].shape[2]
-        together, programs = SIMULATE.traces(components), SIMULATE.programs(traces, components)
-        furthest = torch.nn.functional.pad(furthest, (0, programs * together - traces))
-        reach = furthest.view(programs, together).amax(1).clamp(min=1).to(torch.int32)
+        reach = furthest.clamp(min=1).to(torch.int32)
         self._buffers.setdefault("reach", torch.empty_like(reach)).copy_(reach)
         self._routing = Routing(weights, pending, self._buffers["reach"], self._buffers["position"])
 
     @property
     def reach(self) -> Tensor:
-        """Lags that weights or flows of each program reach: shape (programs,)."""
+        """Lags that weights or flows reach: shape (traces,)."""
         return self._routing.reach
 
     def fetch(self, state: NDArray, pending: NDArray) -> None:
