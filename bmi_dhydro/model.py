@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .kernels import make_kernel
+from .kernels import Ring, make_kernel
 from .networks.dynamics import Dynamics
 from .networks.parameter_network import dynamic_items
 from .physics import Parameter, Process, per_step, unit_hydrograph
@@ -116,9 +116,11 @@ class Model:
         self._lag_times = unit_hydrograph.lag_times(days)
         self._lag_matrix = unit_hydrograph.lag_matrix(days)
         lags = unit_hydrograph.lags(days) if routed else 1
-        self._weights = np.ones((catchments, lags), dtype=self.dtype)
-        self._pending = np.zeros((traces, lags), dtype=self.dtype)
-        self._lags = lags
+        self._ring = Ring(
+            np.ones((catchments, lags), dtype=self.dtype),
+            np.zeros((traces, lags), dtype=self.dtype),
+            np.ones(traces, dtype=np.int32),
+        )
         self.steps = 0
         self._kernel = make_kernel(
             kernel,
@@ -197,7 +199,7 @@ class Model:
 
     def fetch(self) -> None:
         """Bring the state up, where it is on a GPU: what `state` has returned is current then."""
-        self._kernel.fetch(self._state, self._pending)
+        self._kernel.fetch(self._state, self._ring.pending)
 
     def want(self, outputs: Iterable[int]) -> None:
         """Say which outputs (their places among `outputs`) steps bring up from a GPU; else all."""
@@ -214,18 +216,21 @@ class Model:
         One for each step, or each of its parts where it is done in `parts`.
         """
         self.fetch()
-        return np.roll(self._pending, -self._position, axis=1)
+        return np.roll(self._ring.pending, -self._position, axis=1)
 
     @pending.setter
     def pending(self, values: ArrayLike) -> None:
         self.fetch()
         self._kernel.forget_state()
-        self._pending[...] = np.roll(np.asarray(values), self._position, axis=1)
+        ring, values = self._ring, np.asarray(values)
+        ring.pending[...] = np.roll(values, self._position, axis=1)
+        of_weights = np.tile(_reach(ring.weights), self.members)
+        ring.reach[...] = np.maximum(of_weights, _reach(values))
 
     @property
     def hydrograph(self) -> NDArray:
         """Shares of runoff that leave after each lag of `pending`: shape (catchments, lags)."""
-        return self._weights
+        return self._ring.weights
 
     @property
     def _part_days(self) -> float:
@@ -234,7 +239,7 @@ class Model:
 
     @property
     def _position(self) -> int:
-        return self.steps * self.parts % self._lags
+        return self.steps * self.parts % self._ring.pending.shape[1]
 
     def set_parameter(
         self, name: str, values: ArrayLike, catchments: slice | NDArray = slice(None)
@@ -291,7 +296,10 @@ class Model:
                 self._lag_times,
                 self._lag_matrix,
             )
-            self._weights[part] = unit_hydrograph.ended(weights, self.dtype)[: part.size]
+            self._ring.weights[part] = unit_hydrograph.ended(weights, self.dtype)[: part.size]
+        # Flows on their way may reach further than the new hydrographs.
+        reach = self._ring.reach.reshape(self.members, -1)
+        reach[:, chosen] = np.maximum(reach[:, chosen], _reach(self._ring.weights[chosen]))
 
     def step(self, forcing: NDArray) -> NDArray:
         """Advance by one step.
@@ -345,29 +353,20 @@ class Model:
             for k, item in enumerate(dynamic_items(self.dynamics.layout)):
                 dynamic[:, :, k] = per_step(dynamic[:, :, k], item, self._part_days)
             dynamic = dynamic.astype(self.dtype)
-        self._kernel.run(
-            forcing,
-            self._per_step,
-            self._state,
-            self._weights,
-            self._pending,
-            self._position,
-            results,
-            dynamic,
-        )
+        self._ring.position = self._position
+        self._kernel.run(forcing, self._per_step, self._state, self._ring, results, dynamic)
         self.steps += len(forcing)
 
     def residents(self) -> list[Resident]:
         """Return what is on each GPU, after it has taken over what was changed here."""
         kernel: Any = self._kernel
-        return kernel.load(
-            self._per_step, self._state, self._weights, self._pending, self._position
-        )
+        self._ring.position = self._position
+        return kernel.load(self._per_step, self._state, self._ring)
 
     def moved(self, steps: int) -> None:
         """Say that the residents have done steps by themselves."""
         kernel: Any = self._kernel
-        kernel.moved(steps)
+        kernel.moved()
         self.steps += steps
 
     def bookmark(self) -> Any:
@@ -446,4 +445,19 @@ class Model:
         """Return the water in all stores, routing included, in mm: shape (traces,)."""
         self.fetch()
         stores = self._state.sum(axis=0, dtype=float).mean(axis=1)
-        return stores + self._pending.sum(axis=1, dtype=float)
+        return stores + self._ring.pending.sum(axis=1, dtype=float)
+
+
+def _reach(flows: NDArray) -> NDArray:
+    """Return how many lags there are up to the last that is not zero, one at least.
+
+    Parameters
+    ----------
+    flows : array, shape (n, lags)
+
+    Returns
+    -------
+    array, shape (n,)
+    """
+    there = flows[:, ::-1] != 0.0
+    return np.where(there.any(axis=1), flows.shape[1] - np.argmax(there, axis=1), 1)

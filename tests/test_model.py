@@ -251,3 +251,28 @@ def test_bad_arguments():
         make().run(np.zeros((5, 3, 3)))
     with pytest.raises(ValueError, match="has 14 parameters, but values of 3"):
         Model(HBV, np.zeros((3, 1, 1)), random_routing(1), [1.0])
+
+
+def test_unit_hydrographs_end_where_nothing_more_comes():
+    """Kernels stop there; what is on its way longer, because parameters changed, is not lost."""
+    model, whole = make(4, step_seconds=3600), make(4, step_seconds=3600)
+    for other in (model, whole):
+        other.set_parameter("route_delay", np.array([0.1, 0.4, 6.0, 2.0]))
+    weights = model.hydrograph
+    assert (weights[0] != 0).sum() < 100 < 300 < (weights[2] != 0).sum()
+    np.testing.assert_allclose(weights.sum(axis=1), 1.0, rtol=1e-15)
+    weather = forcing(60, 4, per_day=24)
+    model.run(weather[:300])
+    before, pending = model.stored(), model.pending
+    model.set_parameter("route_delay", 0.1)
+    dry = weather[300:700].copy()
+    dry[:, 0] = 0.0
+    rows = model.run(dry)
+    left = rows[:, [model.outputs.index(n) for n in ("discharge", "evapotranspiration")]]
+    np.testing.assert_allclose(before - model.stored(), left.sum(axis=(0, 1)), atol=1e-9)
+    # A state that is set from outside is as far as it reaches.
+    whole.set_parameter("route_delay", 0.1)
+    whole.pending = pending
+    whole.state[...] = 0.0
+    flow = whole.run(np.zeros((400, 3, 4)))[:, whole.outputs.index("discharge")]
+    np.testing.assert_allclose(flow.sum(axis=0), pending.sum(axis=1), rtol=1e-12)

@@ -7,6 +7,7 @@ step functions of `physics`; `autograd` and `gpu` make the compiled ones differe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from numpy.typing import DTypeLike, NDArray
@@ -17,6 +18,28 @@ if TYPE_CHECKING:
     from .resident import MovingFactory
 
 KERNELS = ("cpu", "reference", "gpu")
+
+
+@dataclass
+class Ring:
+    """Unit hydrographs, and flows on their way to the outlet.
+
+    Attributes
+    ----------
+    weights : array, shape (catchments, lags)
+        Shares of a step's runoff that leave after each lag.
+    pending : array, shape (traces, lags)
+        The routing store as a ring of flows yet to leave; changed in place.
+    reach : array of int32, shape (traces,)
+        Lags from the next flow on beyond which neither weights nor flows are; one at least.
+    position : int
+        Index in the ring of the flow that leaves next.
+    """
+
+    weights: NDArray
+    pending: NDArray
+    reach: NDArray
+    position: int = 0
 
 
 class Kernel(Protocol):
@@ -39,9 +62,7 @@ class Kernel(Protocol):
         forcing: NDArray,
         parameters: NDArray,
         state: NDArray,
-        weights: NDArray,
-        pending: NDArray,
-        position: int,
+        ring: Ring,
         outputs: NDArray,
         dynamic: NDArray | None = None,
     ) -> None: ...

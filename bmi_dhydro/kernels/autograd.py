@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..physics import Process
+from . import Ring
 from .cpu import CpuKernel, gradients
 
 
@@ -30,7 +32,8 @@ class _Block(torch.autograd.Function):
         steps, _, catchments = forcing.shape
         final = state.detach().clone(memory_format=torch.contiguous_format)
         rows = torch.empty((steps, len(outputs), catchments), dtype=state.dtype)
-        routing = torch.zeros((catchments, 1), dtype=state.dtype).numpy()
+        nothing = torch.zeros((catchments, 1), dtype=state.dtype).numpy()
+        ring = Ring(nothing, nothing.copy(), np.ones(catchments, np.int32))
         kernel = CpuKernel(
             process, outputs, state.shape[2], final.numpy().dtype, dynamic=dynamic_names
         )
@@ -38,9 +41,7 @@ class _Block(torch.autograd.Function):
             _array(forcing),
             _array(parameters.transpose(0, 1)),
             final.numpy(),
-            routing,
-            routing.copy(),
-            0,
+            ring,
             rows.numpy(),
             None if dynamic is None else _array(dynamic),
         )

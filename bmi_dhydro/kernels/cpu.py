@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
-from . import HostArrays, cache
+from . import HostArrays, Ring, cache
 from .adjoint import PREFIX, differentiate
 from .printing import header, indented, operand, printed
 from .program import terms, trace
@@ -79,7 +79,7 @@ _RING = [
 ]
 _RING_SUM = [
     f"sums = spread(real(0.0), {_RING_LANES})",
-    f"for lag in range(1, length - {_RING_LANES - 1}, {_RING_LANES}):",
+    f"for lag in range(1, min(length - {_RING_LANES - 1}, reach[c]), {_RING_LANES}):",
     "    k = head + lag",
     "    if k >= length:",
     "        k -= length",
@@ -90,7 +90,7 @@ _RING_SUM = [
     "            across[0, 0, m] = ring[c, 0, (k + m) % length]",
     f"        sums = add(sums, load(across, 0, 0, 0, {_RING_LANES}))",
     f"{ROUTING_STORE} = lane(totals({_RING_LANES}, sums), 0)",
-    f"for lag in range(length - (length - 1) % {_RING_LANES}, length):",
+    f"for lag in range(length - (length - 1) % {_RING_LANES}, reach[c]):",
     f"    {ROUTING_STORE} += pending[c, (head + lag) % length]",
 ]
 
@@ -205,11 +205,12 @@ def block_source(
         "head = (position + t) % length"
         if parts == 1
         else f"head = (position + t * {parts} + part) % length",
+        "end = head + reach[c]",
         # As slices the compiler sees that neighbours can be added together.
-        "waiting, share_of_lag = pending[c, head:], weights[own, : length - head]",
+        "waiting, share_of_lag = pending[c, head : min(end, length)], weights[own]",
         "for k in range(len(waiting)):",
         "    waiting[k] += share_of_lag[k] * runoff_mean",
-        "waiting, share_of_lag = pending[c, :head], weights[own, length - head :]",
+        "waiting, share_of_lag = pending[c, : max(end - length, 0)], weights[own, length - head :]",
         "for k in range(len(waiting)):",
         "    waiting[k] += share_of_lag[k] * runoff_mean",
         f"{DISCHARGE} = pending[c, head]",
@@ -242,7 +243,7 @@ def block_source(
             *(f"outputs[t, {k}, c] = whole_{k}" for k in range(len(values))),
         ]
     ring = _RING if ROUTING_STORE in outputs else []
-    arguments = "forcing, parameters, state, weights, pending, position, outputs"
+    arguments = "forcing, parameters, state, weights, pending, reach, position, outputs"
     if dynamic:
         arguments += ", dynamic"
     function = [
@@ -491,9 +492,7 @@ class CpuKernel(HostArrays):
         forcing: NDArray,
         parameters: NDArray,
         state: NDArray,
-        weights: NDArray,
-        pending: NDArray,
-        position: int,
+        ring: Ring,
         outputs: NDArray,
         dynamic: NDArray | None = None,
     ) -> None:
@@ -504,27 +503,20 @@ class CpuKernel(HostArrays):
         forcing : array, shape (steps, forcings, traces)
             A trace is a member of a catchment; those of the first member come first.
         parameters : array, shape (catchments, parameters, components)
-            Values per step, or part of one where it is done in parts; so are `weights`, `pending`
-            and `position`.
+            Values per step, or part of one where it is done in parts; so is `ring`.
         state : array, shape (states, traces, components)
             Changed in place.
-        weights : array, shape (catchments, lags)
-            Unit hydrograph: the share of a step's runoff that leaves after each lag.
-        pending : array, shape (traces, lags)
-            Routing store as a ring of flows yet to leave; changed in place.
-        position : int
-            Index in the ring of the flow that leaves in the first step.
+        ring : Ring
         outputs : array, shape (steps, outputs, traces)
             Written.
         dynamic : array, shape (steps, traces, dynamic parameters, components), optional
             Values per step of the parameters that change with time.
         """
         more = () if dynamic is None else (dynamic.reshape(-1, *dynamic.shape[2:]),)
+        routing = (ring.weights, ring.pending, ring.reach, ring.position)
         _, catchments, components = state.shape
         if catchments == 1:
-            self._serial(
-                0, 1, forcing, parameters, state, weights, pending, position, outputs, *more
-            )
+            self._serial(0, 1, forcing, parameters, state, *routing, outputs, *more)
             return
         cells = catchments * components * forcing.shape[0]
         self._loop(
@@ -534,9 +526,7 @@ class CpuKernel(HostArrays):
             forcing,
             parameters,
             state,
-            weights,
-            pending,
-            position,
+            *routing,
             outputs,
             *more,
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..physics import Process
 from ..physics.unit_hydrograph import ROUTING_STORE
-from . import HostArrays, Kernel
+from . import HostArrays, Kernel, Ring
 
 # What the parts of a block may take; longer blocks are done piece by piece.
 _BYTES = 32 * 2**20
@@ -46,16 +47,14 @@ class DividedKernel(HostArrays):
         forcing: NDArray,
         parameters: NDArray,
         state: NDArray,
-        weights: NDArray,
-        pending: NDArray,
-        position: int,
+        ring: Ring,
         outputs: NDArray,
         dynamic: NDArray | None = None,
     ) -> None:
         """Advance all cells through a block of steps.
 
-        Parameters, unit hydrographs, `pending` and `position` are those of parts; forcing, outputs
-        and dynamic parameters have a row for each whole step.
+        Parameters and `ring` are those of parts; forcing, outputs and dynamic parameters have a row
+        for each whole step.
         """
         steps, parts = len(forcing), self._parts
         row_bytes = parts * (forcing[0].nbytes + outputs[0].nbytes)
@@ -66,9 +65,7 @@ class DividedKernel(HostArrays):
                 forcing[piece],
                 parameters,
                 state,
-                weights,
-                pending,
-                (position + first * parts) % pending.shape[1],
+                replace(ring, position=(ring.position + first * parts) % ring.pending.shape[1]),
                 outputs[piece],
                 None if dynamic is None else np.repeat(dynamic[piece], parts, axis=0),
             )
@@ -78,9 +75,7 @@ class DividedKernel(HostArrays):
         forcing: NDArray,
         parameters: NDArray,
         state: NDArray,
-        weights: NDArray,
-        pending: NDArray,
-        position: int,
+        ring: Ring,
         outputs: NDArray,
         dynamic: NDArray | None,
     ) -> None:
@@ -90,9 +85,7 @@ class DividedKernel(HostArrays):
             self._rows = np.empty((steps * parts, *outputs.shape[1:]), dtype=outputs.dtype)
         divided = self._forcing.reshape(steps, parts, *forcing.shape[1:])
         np.multiply(forcing[:, None], self._shares, out=divided, casting="same_kind")
-        self._kernel.run(
-            self._forcing, parameters, state, weights, pending, position, self._rows, dynamic
-        )
+        self._kernel.run(self._forcing, parameters, state, ring, self._rows, dynamic)
         rows = self._rows.reshape(steps, parts, *outputs.shape[1:])
         np.add(rows[:, 0], rows[:, 1], out=outputs)
         for k in range(2, parts):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
-from . import HostArrays
+from . import HostArrays, Ring
 from .binding import bind
 
 
@@ -134,15 +134,14 @@ class ReferenceKernel(HostArrays):
         forcing: NDArray,
         parameters: NDArray,
         state: NDArray,
-        weights: NDArray,
-        pending: NDArray,
-        position: int,
+        ring: Ring,
         outputs: NDArray,
         dynamic: NDArray | None = None,
     ) -> None:
         """Advance all cells through a block of steps, in place; see `CpuKernel.run`."""
         members = state.shape[1] // len(parameters)
-        parameters, weights = np.tile(parameters, (members, 1, 1)), np.tile(weights, (members, 1))
+        parameters = np.tile(parameters, (members, 1, 1))
+        weights = torch.from_numpy(np.tile(ring.weights, (members, 1)))
         dtype = torch.from_numpy(state).dtype
         rows, final = run_process(
             self._process,
@@ -155,8 +154,8 @@ class ReferenceKernel(HostArrays):
             else {n: torch.from_numpy(dynamic[:, :, k]) for k, n in enumerate(self._dynamic)},
         )
         runoff = rows[:, 0]
-        waiting = torch.from_numpy(np.roll(pending, -position, axis=1))
-        discharge, after = route(runoff, torch.from_numpy(weights), waiting)
+        waiting = torch.from_numpy(np.roll(ring.pending, -ring.position, axis=1))
+        discharge, after = route(runoff, weights, waiting)
         state[...] = final.numpy()
         steps = forcing.shape[0]
         for k, name in enumerate(self._outputs):
@@ -167,4 +166,4 @@ class ReferenceKernel(HostArrays):
                 outputs[:, k] = (waiting.sum(dim=1) + gained).numpy()
             else:
                 outputs[:, k] = rows[:, self._averaged.index(name)].numpy()
-        pending[...] = np.roll(after.numpy(), position + steps, axis=1)
+        ring.pending[...] = np.roll(after.numpy(), ring.position + steps, axis=1)

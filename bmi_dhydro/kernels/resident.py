@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..physics import Process
+from . import Ring
 from .gpu import Routing, simulate
 
 
@@ -110,7 +111,6 @@ class Resident:
     """
 
     rows: Tensor
-    _routing: Routing
 
     def __init__(
         self,
@@ -127,7 +127,6 @@ class Resident:
         self.device, self.share = device, share
         self._moving = moving
         self._buffers: dict[str, Tensor] = {}
-        self._position = 0
         self._staging: Tensor | None = None
         self.accepted = torch.zeros(1, dtype=torch.int32, device=device)
 
@@ -138,39 +137,28 @@ class Resident:
             self._buffers[name] = torch.empty_like(given, device=self.device)
         return self._buffers[name].copy_(given)
 
-    def load_parameters(self, parameters: NDArray, weights: NDArray) -> None:
-        """Take parameters (catchments, parameters, components) and weights (catchments, lags)."""
+    def load_parameters(self, parameters: NDArray, ring: Ring) -> None:
+        """Take parameters (catchments, parameters, components) and unit hydrographs."""
         self._down("parameters", self.share.of(parameters, 0)[0].transpose(1, 0, 2))
-        self._down("weights", self.share.of(weights, 0)[0].T)
+        self._down("weights", self.share.of(ring.weights, 0)[0].T)
+        self._down("reach", self.share.of(ring.reach, 0).reshape(-1))
         if self._moving is not None:
             self._moving.load_parameters()
 
-    def load_state(self, state: NDArray, pending: NDArray, position: int) -> None:
-        """Take states (states, traces, components) and the ring (traces, lags) of the host."""
-        share, lags = self.share, pending.shape[1]
+    def load_state(self, state: NDArray, ring: Ring) -> None:
+        """Take states (states, traces, components) and flows on their way."""
+        share, lags = self.share, ring.pending.shape[1]
         self._down("state", share.of(state, 1).reshape(len(state), -1, state.shape[2]))
-        self._down("pending", share.of(pending, 0).reshape(-1, lags).T)
-        self._down("position", np.array([position]))
-        self._position = position
+        self._down("pending", share.of(ring.pending, 0).reshape(-1, lags).T)
+        self._down("reach", share.of(ring.reach, 0).reshape(-1))
+        self._down("position", np.array([ring.position]))
         if self._moving is not None:
             self._moving.load_state()
-
-    def find_reach(self) -> None:
-        """Find how far weights and flows reach; to be called when either was loaded."""
-        weights, pending = self._buffers["weights"], self._buffers["pending"]
-        lags = len(pending)
-        lag = torch.arange(1, lags + 1, dtype=torch.int16, device=self.device)[:, None]
-        furthest = ((weights != 0) * lag).amax(0).repeat(self.share.members)
-        later = torch.roll(lag, self._position, 0)
-        furthest = torch.maximum(furthest, ((pending != 0) * later).amax(0))
-        reach = furthest.clamp(min=1).to(torch.int32)
-        self._buffers.setdefault("reach", torch.empty_like(reach)).copy_(reach)
-        self._routing = Routing(weights, pending, self._buffers["reach"], self._buffers["position"])
 
     @property
     def reach(self) -> Tensor:
         """Lags that weights or flows reach: shape (traces,)."""
-        return self._routing.reach
+        return self._buffers["reach"]
 
     def fetch(self, state: NDArray, pending: NDArray) -> None:
         """Bring states and the ring up."""
@@ -223,34 +211,27 @@ class Resident:
             weather,
             self._buffers["parameters"],
             self._buffers["state"],
-            self._routing,
+            Routing(*(self._buffers[n] for n in ("weights", "pending", "reach", "position"))),
             rows,
             refused,
             self._dynamic,
             None if self._moving is None else self._moving(weather),
         )
         passed = len(weather) * self._parts
-        position, lags = self._routing.position, self._routing.pending.shape[0]
-        position.add_(passed * (1 - refused)).remainder_(lags)
+        lags = len(self._buffers["pending"])
+        self._buffers["position"].add_(passed * (1 - refused)).remainder_(lags)
         self.rows = rows
-
-    def moved(self, steps: int) -> None:
-        """Say that steps were done."""
-        lags = self._routing.pending.shape[0]
-        self._position = (self._position + steps * self._parts) % lags
 
     def remember(self) -> tuple[Any, ...]:
         """Return copies of all that changes with time; for `go_back`."""
         arrays = tuple(self._buffers[name].clone() for name in ("state", "pending", "position"))
-        memory = None if self._moving is None else self._moving.remember()
-        return arrays, self._position, memory
+        return arrays, None if self._moving is None else self._moving.remember()
 
     def go_back(self, remembered: tuple[Any, ...]) -> None:
         """Take on what `remember` returned."""
-        arrays, self._position, memory = remembered
+        arrays, memory = remembered
         for name, values in zip(("state", "pending", "position"), arrays, strict=True):
             self._buffers[name].copy_(values)
-        self.find_reach()
         if self._moving is not None:
             self._moving.go_back(memory)
 
@@ -319,24 +300,15 @@ class GpuKernel:
             resident.fetch(state, pending)
         self._ahead = False
 
-    def load(
-        self,
-        parameters: NDArray,
-        state: NDArray,
-        weights: NDArray,
-        pending: NDArray,
-        position: int,
-    ) -> list[Resident]:
+    def load(self, parameters: NDArray, state: NDArray, ring: Ring) -> list[Resident]:
         """Take from the host what is to be taken; arguments as `run`."""
         if not self.residents:
             self._divide(len(parameters), state.shape[1])
         for resident in self.residents:
             if not self._has_parameters:
-                resident.load_parameters(parameters, weights)
+                resident.load_parameters(parameters, ring)
             if not self._has_state:
-                resident.load_state(state, pending, position)
-            if not (self._has_state and self._has_parameters):
-                resident.find_reach()
+                resident.load_state(state, ring)
         self._has_parameters = self._has_state = True
         return self.residents
 
@@ -360,10 +332,8 @@ class GpuKernel:
                 )
             )
 
-    def moved(self, steps: int) -> None:
+    def moved(self) -> None:
         """Say that the residents have done some steps."""
-        for resident in self.residents:
-            resident.moved(steps)
         self._ahead = True
 
     def run(
@@ -371,23 +341,21 @@ class GpuKernel:
         forcing: NDArray,
         parameters: NDArray,
         state: NDArray,
-        weights: NDArray,
-        pending: NDArray,
-        position: int,
+        ring: Ring,
         outputs: NDArray,
         dynamic: NDArray | None = None,
     ) -> None:
         """Advance all cells through a block of steps; see `CpuKernel.run`.
 
-        Of `outputs` only the rows that `want` names are written; see `bring`. `state` and
-        `pending` are current after `fetch`. `dynamic` is computed on the device instead.
+        Of `outputs` only the rows that `want` names are written; see `bring`. `state` and `ring`
+        are current after `fetch`. `dynamic` is computed on the device instead.
         """
         steps = len(forcing)
-        for resident in self.load(parameters, state, weights, pending, position):
+        for resident in self.load(parameters, state, ring):
             weather = resident.weather(forcing)
             shape = (steps, len(self._outputs), weather.shape[2])
             resident.advance(weather, weather.new_empty(shape))
-        self.moved(steps)
+        self.moved()
         self.bring(self._wanted, outputs)
 
     def bring(self, rows: Sequence[int], outputs: NDArray) -> None:

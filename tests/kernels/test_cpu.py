@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bmi_dhydro.kernels import make_kernel
+from bmi_dhydro.kernels import Ring, make_kernel
 from bmi_dhydro.kernels.cpu import CpuKernel
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
@@ -22,6 +22,7 @@ def run(kernel, forcing, parameters, state, lags=16, block=None, position=0):
     state = state.copy()
     parameters = np.ascontiguousarray(parameters.transpose(1, 0, 2))
     weights, pending = routing(state.shape[1], lags, state.dtype)
+    reach = np.full(len(pending), lags, np.int32)
     steps = forcing.shape[0]
     outputs = np.empty((steps, len(EVERYTHING), state.shape[1]), state.dtype)
     block = block or steps
@@ -31,9 +32,7 @@ def run(kernel, forcing, parameters, state, lags=16, block=None, position=0):
             forcing[part],
             parameters,
             state,
-            weights,
-            pending,
-            (first + position) % lags,
+            Ring(weights, pending, reach, (first + position) % lags),
             outputs[part],
         )
     return outputs, state, pending
