@@ -154,7 +154,13 @@ def memory(report: Report) -> None:
     model = random_model(catchments, "cpu", None)
     arrays = sum(
         array.nbytes
-        for array in (model.state, model._daily, model._per_step, model._weights, model._pending)
+        for array in (
+            model.state,
+            model._daily,
+            model._per_step,
+            model._ring.weights,
+            model._ring.pending,
+        )
     )
     forcing = random_forcing(1, catchments)
     model.step(forcing[0])

@@ -23,6 +23,9 @@ SECONDS_PER_DAY = 86400
 # matrix product adds depends on its size, and a catchment has the same alone and among others.
 _CHUNK = 8
 
+# Catchments whose unit hydrographs are looked at together, so that they stay in the cache.
+_PIECE = 32 * _CHUNK
+
 
 class Model:
     """N catchments x M components of a process model, and the routing of their runoff.
@@ -286,8 +289,19 @@ class Model:
                     self.dynamics.set_centres(parameter.name, daily, traces)
         if not self.routed:
             return
-        for first in range(0, chosen.size, _CHUNK):
-            part = chosen[first : first + _CHUNK]
+        reach = self._ring.reach.reshape(self.members, -1)
+        for first in range(0, chosen.size, _PIECE):
+            part = chosen[first : first + _PIECE]
+            weights = unit_hydrograph.ended(self._hydrographs(part), self.dtype)
+            self._ring.weights[part] = weights
+            # Flows on their way may reach further than the new hydrographs.
+            reach[:, part] = np.maximum(reach[:, part], _reach(weights))
+
+    def _hydrographs(self, catchments: NDArray) -> NDArray:
+        """Return unit hydrographs of catchments, in float64: shape (catchments, lags)."""
+        result = np.empty((catchments.size, self._ring.weights.shape[1]))
+        for first in range(0, catchments.size, _CHUNK):
+            part = catchments[first : first + _CHUNK]
             filled = np.resize(part, _CHUNK)
             shape, delay, exponent = self._routing[:, filled]
             weights = unit_hydrograph.weights(
@@ -296,10 +310,8 @@ class Model:
                 self._lag_times,
                 self._lag_matrix,
             )
-            self._ring.weights[part] = unit_hydrograph.ended(weights, self.dtype)[: part.size]
-        # Flows on their way may reach further than the new hydrographs.
-        reach = self._ring.reach.reshape(self.members, -1)
-        reach[:, chosen] = np.maximum(reach[:, chosen], _reach(self._ring.weights[chosen]))
+            result[first : first + _CHUNK] = weights[: part.size]
+        return result
 
     def step(self, forcing: NDArray) -> NDArray:
         """Advance by one step.
