@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .attributes import ATTRIBUTES
+from .attributes import ATTRIBUTES, CLIMATE
 from .errors import CatchmentError, listed, nearest
 
 _log = logging.getLogger(__name__)
@@ -149,6 +149,25 @@ class Catchments:
             numbers.get("fold", absent),
             {name: numbers[name] for name in ATTRIBUTES if name in numbers},
         )
+
+
+def climate_to_compute(catchments: Catchments, needed: Sequence[str], source: str) -> list[str]:
+    """Return the climate indices that have to be computed of weather.
+
+    Parameters
+    ----------
+    catchments : Catchments
+    needed : sequence of str
+        Attributes that a network needs.
+    source : {"auto", "table", "forcing"}
+        `catchments.climate` of a configuration.
+    """
+    if source == "table":
+        return []
+    indices = [name for name in needed if name in CLIMATE]
+    if source == "forcing":
+        return indices
+    return [name for name in indices if name not in catchments.attributes]
 
 
 def read_table(path: Path, ids: Sequence[str] | None = None) -> Catchments:

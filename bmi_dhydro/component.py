@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checkpoint, parameter_file, state
-from .attributes import ATTRIBUTES, CLIMATE
-from .catchments import Catchments, read_table
+from .attributes import ATTRIBUTES
+from .catchments import Catchments, climate_to_compute, read_table
 from .config import Config, SaveStateConfig, parse_date
 from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
 from .history import History
@@ -271,11 +271,9 @@ class Component:
 
     def _complete_climate(self, config: Config) -> None:
         """Compute climate attributes of the weather, where the table does not give them."""
-        source = config.catchments.climate
-        needed = [name for name in self.trained.layout.attributes if name in CLIMATE]
-        if source != "forcing":
-            needed = [name for name in needed if name not in self.catchments.attributes]
-        if not needed or source == "table" or self._source is None:
+        attributes = self.trained.layout.attributes
+        needed = climate_to_compute(self.catchments, attributes, config.catchments.climate)
+        if not needed or self._source is None:
             return
         indices = self._source.climate()
         for name in needed:

@@ -97,8 +97,37 @@ def workers(count: int, scheduler: str | None = None) -> Iterator[tuple[Mapper, 
     # Dask has threads, and files that are garbage must not be closed by one of them while this one
     # reads: HDF5 would crash.
     gc.collect()
-    # It sets variables for its workers, and leaves them.
+    with _environment_kept(), _client(distributed, count, scheduler) as client:
+        found = len(client.scheduler_info(n_workers=-1)["workers"])
+        if not found:
+            raise ConfigError(f"--scheduler: {scheduler} has no workers; start some: dask worker")
+
+        def mapper(
+            function: Callable[..., Any], items: Sequence[Any], advance: Callable[[], object]
+        ) -> list[Any]:
+            futures = client.map(function, items, pure=False, retries=_RETRIES)
+            for _ in distributed.as_completed(futures):
+                advance()
+            return client.gather(futures)
+
+        yield mapper, found
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Leave the environment as it was: Dask sets variables for its workers."""
     environment = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        os.environ.update(environment)
+
+
+@contextmanager
+def _client(distributed: Any, count: int, scheduler: str | None) -> Iterator[Any]:
+    """Give a client of a scheduler, or of a cluster of processes on this machine."""
     cluster = None
     try:
         if scheduler is None:
@@ -115,26 +144,11 @@ def workers(count: int, scheduler: str | None = None) -> Iterator[tuple[Mapper, 
             cluster.close()
         raise ConfigError(f"--scheduler: nothing answers at {scheduler} ({error})") from None
     try:
-        found = len(client.scheduler_info(n_workers=-1)["workers"])
-        if not found:
-            raise ConfigError(f"--scheduler: {scheduler} has no workers; start some: dask worker")
-
-        def mapper(
-            function: Callable[..., Any], items: Sequence[Any], advance: Callable[[], object]
-        ) -> list[Any]:
-            futures = client.map(function, items, pure=False, retries=_RETRIES)
-            for _ in distributed.as_completed(futures):
-                advance()
-            return client.gather(futures)
-
-        yield mapper, found
+        yield client
     finally:
         client.close()
         if cluster is not None:
             cluster.close()
-        for name in set(os.environ) - set(environment):
-            del os.environ[name]
-        os.environ.update(environment)
 
 
 def _environment(count: int) -> dict[str, str]:

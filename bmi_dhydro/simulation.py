@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,22 +98,9 @@ def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
     return component, time.perf_counter() - begin
 
 
-@dataclass(frozen=True)
-class Part:
-    """What one worker runs.
-
-    Attributes
-    ----------
-    config : Config
-        Of some catchments.
-    """
-
-    config: Config
-
-
-def run_part(part: Part) -> int:
+def run_part(config: Config) -> int:
     """Run some catchments, from the first to the last step; return the steps."""
-    component = Component(part.config)
+    component = Component(config)
     try:
         assert component.steps is not None
         for _ in range(component.steps):
@@ -171,23 +157,20 @@ def run_divided(
         parts = []
         for k, rows in enumerate(divided(len(catchments), count)):
             parts.append(
-                Part(
-                    replace(
-                        config,
-                        catchments=replace(config.catchments, select=catchments.ids[rows].tolist()),
-                        output=replace(config.output, file=str(folder / f"{k}.nc")),
-                        save_state=None if save is None else str(folder / f"{k}.state.nc"),
-                    )
+                replace(
+                    config,
+                    catchments=replace(config.catchments, select=catchments.ids[rows].tolist()),
+                    output=replace(config.output, file=str(folder / f"{k}.nc")),
+                    save_state=None if save is None else str(folder / f"{k}.state.nc"),
                 )
             )
         with progress("simulating", len(parts)) as advance:
             done = mapper(run_part, parts, advance)
-        files = [Path(str(part.config.output.file)) for part in parts]
+        files = [Path(str(part.output.file)) for part in parts]
         if save is not None:
             process = checkpoint.load(config.model).layout.process
             states = [
-                state_file.read(Path(str(part.config.save_state)), process.state_names)
-                for part in parts
+                state_file.read(Path(str(part.save_state)), process.state_names) for part in parts
             ]
             joined = SavedState.joined(states)
             moment = "" if joined.time is None else str(joined.time).replace(":", "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ResultsError, TrainingError, UnitsError, listed
+from ..errors import ResultsError, UnitsError, listed
 from ..io.netcdf import Reader, loaded
 from ..units import conversion, dimension
 from ..variables import RUNOFF_FLUX
@@ -65,6 +65,29 @@ def read_flow(path: Path, variable: str | None = None) -> xarray.DataArray:
             f"{path}: there is no flow {variable or ''} (it has {_all(path)}); name it"
         )
     return _series(path, data, name)
+
+
+def read_flow_of(ids: NDArray, path: Path, variable: str | None = None) -> xarray.DataArray:
+    """Read flow of some catchments as mm d-1, in their order; NaN where the file has none.
+
+    Parameters
+    ----------
+    ids : array of str, shape (catchments,)
+    path, variable
+        As for `read_flow`.
+
+    Raises
+    ------
+    ResultsError
+        As `read_flow`, and if the file has none of the catchments.
+    """
+    flow = read_flow(path, variable)
+    stations = flow["station"].values
+    if not set(ids.tolist()) & set(stations.tolist()):
+        raise ResultsError(
+            f"{path}: has flow of {listed(stations)}, but of none of the catchments {listed(ids)}"
+        )
+    return flow.reindex(station=ids)
 
 
 def read_other(path: Path, names: Sequence[str]) -> xarray.DataArray | None:
@@ -142,16 +165,11 @@ def read_daily_flow(path: Path, variable: str | None, ids: NDArray, dates: NDArr
 
     Raises
     ------
-    TrainingError
-        If the file has none of the catchments.
+    ResultsError
+        As `read_flow_of`.
     """
-    flow = read_flow(path, variable).resample(time="1D").mean(skipna=False)
-    if not set(ids.tolist()) & set(flow["station"].values.tolist()):
-        raise TrainingError(
-            f"{path}: has flow of {listed(flow['station'].values)}, but of none of the catchments "
-            f"{listed(ids)}"
-        )
-    return flow.reindex(station=ids, time=dates.astype("datetime64[ns]")).values
+    flow = read_flow_of(ids, path, variable).resample(time="1D").mean(skipna=False)
+    return flow.reindex(time=dates.astype("datetime64[ns]")).values
 
 
 def _converted(path: Path, values: Any, data: xarray.Dataset) -> Any:

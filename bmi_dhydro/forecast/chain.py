@@ -24,8 +24,7 @@ import msgspec
 import numpy as np
 
 from .. import checkpoint
-from ..attributes import CLIMATE
-from ..catchments import Catchments, read_table
+from ..catchments import Catchments, climate_to_compute, read_table
 from ..errors import CatchmentError, ChainError, DhydroError, ResultsError, listed
 from ..evaluation import plots
 from ..files import replaced
@@ -107,11 +106,9 @@ def complete_catchments(config: ForecastConfig, time: np.datetime64) -> Catchmen
         If an attribute is missing.
     """
     table, trained = _table(config), checkpoint.load(config.model)
-    wanted = [name for name in trained.layout.attributes if name in CLIMATE]
-    absent = [name for name in wanted if name not in table.attributes]
-    if config.catchments.climate == "forcing":
-        absent = wanted
-    if absent and config.catchments.climate != "table":
+    needed = trained.layout.attributes
+    absent = climate_to_compute(table, needed, config.catchments.climate)
+    if absent:
         analysis = config.analysis
         assert analysis.file is not None
         source = WeatherSource(

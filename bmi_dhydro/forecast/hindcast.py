@@ -50,24 +50,9 @@ class Hindcast:
     flow: dict[str, NDArray]
     observed: NDArray
 
-    @staticmethod
-    def joined(parts: list[Hindcast]) -> Hindcast:
-        """Return one of those of different catchments."""
-        first = parts[0]
-        return Hindcast(
-            np.concatenate([part.ids for part in parts]),
-            first.times,
-            first.lead_seconds,
-            {
-                kind: np.concatenate([part.flow[kind] for part in parts], axis=3)
-                for kind in first.flow
-            },
-            np.concatenate([part.observed for part in parts], axis=2),
-        )
-
 
 @dataclass(frozen=True)
-class Part:
+class Job:
     """What one worker does: a hindcast of some catchments, of one kind.
 
     Attributes
@@ -102,18 +87,18 @@ def reference_times(
     return first + np.arange(count) * np.timedelta64(every_seconds, "s")
 
 
-def flows(part: Part, advance: Callable[[], object] = lambda: None) -> NDArray:
+def flows(job: Job, advance: Callable[[], object] = lambda: None) -> NDArray:
     """Return the forecasts of some catchments: shape (forecasts, steps, members, catchments).
 
     What a chain that is called at each of the times would make, in mm per step; the states between
     are in memory.
     """
-    forecaster = Forecaster(part.config, part.catchments)
+    forecaster = Forecaster(job.config, job.catchments)
     states: dict[np.datetime64, SavedState] = {}
     results = []
     try:
-        for time in part.times:
-            latest = part.config.latest_state(time)
+        for time in job.times:
+            latest = job.config.latest_state(time)
             early = [when for when in states if when <= latest]
             forecast = forecaster.forecast(time, states[max(early)] if early else None)
             if forecast.analysis.reached == time:
@@ -177,7 +162,7 @@ def hindcast(
     kinds = _kinds(config)
     rows = divided(len(catchments), count)
     parts = [
-        Part(own, catchments.subset(chosen), times) for own in kinds.values() for chosen in rows
+        Job(own, catchments.subset(chosen), times) for own in kinds.values() for chosen in rows
     ]
     if mapper is here:
         found = [flows(part, advance) for part in parts]

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from ..config import ObservedConfig
 from ..errors import ResultsError, listed
-from ..evaluation.series import read_flow
+from ..evaluation.series import read_flow_of
+from ..model import SECONDS_PER_DAY
 
 _log = logging.getLogger(__name__)
-
-_SECONDS_PER_DAY = 86400
 
 
 class ObservedFlow:
@@ -45,13 +44,7 @@ class ObservedFlow:
 
     def __init__(self, wanted: ObservedConfig, ids: NDArray, step_seconds: int) -> None:
         path = Path(wanted.file)
-        flow = read_flow(path, wanted.variable)
-        stations = flow["station"].values
-        if not set(ids.tolist()) & set(stations.tolist()):
-            raise ResultsError(
-                f"{path}: has flow of {listed(stations)}, but of none of the catchments "
-                f"{listed(ids)}"
-            )
+        flow = read_flow_of(ids, path, wanted.variable)
         times = flow["time"].values.astype("datetime64[s]")
         lengths = np.unique(np.diff(times).astype(int))
         if times.size < 2 or lengths[0] <= 0 or (lengths % lengths[0]).any():
@@ -65,13 +58,12 @@ class ObservedFlow:
                 f"{path}: observed flow is in steps of {seconds} s, which is no multiple of the "
                 f"model's {step_seconds} s"
             )
-        flow = flow.reindex(station=ids)
         times = flow["time"].values.astype("datetime64[s]")
         self.seconds = seconds
         self.start: np.datetime64 = times[0]
         rows = (times - times[0]).astype(int) // seconds
         self.values = np.full((int(rows[-1]) + 1, len(ids)), np.nan)
-        self.values[rows] = flow.values * (seconds / _SECONDS_PER_DAY)
+        self.values[rows] = flow.values * (seconds / SECONDS_PER_DAY)
         wrong = self.values < 0.0
         if wrong.any():
             step, column = np.argwhere(wrong)[0]

@@ -108,8 +108,6 @@ def test_scores():
     assert own["forecasts"].tolist() == [40, 40, 0]
     medians = hindcasts.summary(table)
     assert (medians["catchments"] == 2).all()
-    joined = hindcasts.Hindcast.joined([result, result])
-    assert joined.observed.shape == (40, 2, 6)
 
 
 def test_the_ranked_probability_score():

@@ -9,7 +9,7 @@ from bmi_dhydro import parameter_file
 from bmi_dhydro.catchments import Catchments
 from bmi_dhydro.cli import main
 from bmi_dhydro.config import read_config
-from bmi_dhydro.errors import CheckpointError, ConfigError, TrainingError
+from bmi_dhydro.errors import CheckpointError, ConfigError, ResultsError, TrainingError
 from bmi_dhydro.evaluation.report import compare
 from bmi_dhydro.evaluation.series import read_flow
 from bmi_dhydro.example import write_example
@@ -166,7 +166,7 @@ def test_what_cannot_be_calibrated(case, host_example, tmp_path):
         flow = data.load()
     flow["station_id"] = ("station", [f"x{k}" for k in range(4)])
     flow.to_netcdf(tmp_path / "other.nc")
-    with pytest.raises(TrainingError, match="but of none of the catchments"):
+    with pytest.raises(ResultsError, match="but of none of the catchments"):
         calibrate(read_config(config), tmp_path / "other.nc", CalibrationSettings(), out)
     flow["station_id"] = ("station", [f"cat-{k + 1}" for k in range(4)])
     flow[FLUX][:] = np.nan

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from bmi_dhydro import BmiDhydro, checkpoint
 from bmi_dhydro.cli import main
-from bmi_dhydro.errors import CatchmentError, ConfigError, TrainingError
+from bmi_dhydro.errors import CatchmentError, ConfigError, ResultsError, TrainingError
 from bmi_dhydro.example import write_example
 from bmi_dhydro.simulation import progress, run_band, run_config
 from bmi_dhydro.training.config import read_train_config
@@ -276,7 +276,7 @@ def test_flow_of_other_catchments_is_an_error(case):
     flow["station_id"] = ("station", [f"x{k}" for k in range(8)])
     flow.to_netcdf(case.parent / "other.nc")
     changed(case, "results.nc", "other.nc")
-    with pytest.raises(TrainingError, match="but of none of the catchments cat-1"):
+    with pytest.raises(ResultsError, match="but of none of the catchments cat-1"):
         TrainingRun(case)
 
 
