@@ -100,7 +100,9 @@ def build_model(
         warnings.warn(warning, ExtrapolationWarning, stacklevel=6)
     process, routing = trained.parameters(attributes)
     device = config.device
-    if device == "auto":
+    if device == "auto" and config.kernel == "reference":
+        device = "cpu"
+    elif device == "auto":
         from .device_choice import choose_device
 
         device = choose_device(
@@ -589,6 +591,11 @@ class Component:
         if self.shown is not self.outputs and place < len(OUTPUTS):
             self.shown[place] = self.outputs[place, self.part]
 
+    def _bring_all(self) -> None:
+        """Make outputs and rows current."""
+        for place in range(len(self.outputs) + len(self.rows)):
+            self.bring(place)
+
     def _row(self, place: int) -> int | None:
         """Return the row of the model that values are made of; None for forcing."""
         if place < len(OUTPUTS):
@@ -719,9 +726,8 @@ class Component:
         if self._save_steps:
             # A block ends where a state is saved, so that nothing is computed twice.
             count = min(count, self._save_steps - self.done % self._save_steps)
-        if self.perturbation is not None and self.perturbation.moves_states:
-            today = self._seconds % SECONDS_PER_DAY
-            count = min(count, (SECONDS_PER_DAY - today) // self.model.step_seconds)
+        if self.perturbation is not None:
+            count = self.perturbation.steps_until_moved(self._seconds, count)
         if count <= 0:
             raise ForcingError(f"{source.path}: the run ended at {self.moment()}")
         forcing = source.read(self.done, count)
@@ -808,8 +814,7 @@ class Component:
         What is remembered depends on no clock: see `restore_payload`.
         """
         self.synchronise()
-        for place in range(len(self.outputs) + len(self.rows)):
-            self.bring(place)
+        self._bring_all()
         now = {"outputs": self.outputs, "rows": self.rows}
         return state.to_bytes(self.model, self.trained.fingerprint, self.catchments.ids, now)
 
@@ -833,7 +838,10 @@ class Component:
             payload, self.model, self.trained.fingerprint, self.catchments.ids, source
         )
         if then:
+            self._bring_all()
             self.outputs[...], self.rows[...] = then["outputs"], then["rows"]
+            if self._exchange is not None:
+                self._exchange.put()
         self.account = WaterAccount(self.model.stored())
 
     def changing(self) -> None:

@@ -159,6 +159,12 @@ class Perturbation:
         """Return whether stores are perturbed at a time."""
         return self.moves_states and seconds % _SECONDS_PER_DAY == 0
 
+    def steps_until_moved(self, seconds: int, most: int) -> int:
+        """Return how many steps from a time on, at most `most`, pass until stores are perturbed."""
+        if not self.moves_states:
+            return most
+        return min(most, (_SECONDS_PER_DAY - seconds % _SECONDS_PER_DAY) // self._step_seconds)
+
     def states(self, state: NDArray, seconds: int) -> None:
         """Perturb the stores at the beginning of a day, in place.
 

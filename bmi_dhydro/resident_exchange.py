@@ -136,11 +136,15 @@ class _Part:
         """Bring forcing (forcings, traces) down that was made by the host."""
         self.refused.zero_()
         for values, given in zip(self.weather[0], forcing, strict=True):
-            _copy(values, given, self._of_traces, up=False)
+            self.put(values, given)
 
     def bring(self, values: Tensor, host: NDArray) -> None:
         """Bring values of traces up, without waiting."""
         _copy(values, host, self._of_traces, up=True)
+
+    def put(self, values: Tensor, host: NDArray) -> None:
+        """Bring values of traces down, without waiting."""
+        _copy(values, host, self._of_traces, up=False)
 
     def bring_inputs(self, row: int, inputs: NDArray) -> None:
         """Bring inputs up, without waiting."""
@@ -273,6 +277,13 @@ class ResidentExchange:
         for part in self._parts:
             part.bring(self._values(part, index), self._host[index])
         for part in self._parts:
+            part.wait()
+
+    def put(self) -> None:
+        """Take outputs and rows from the host, where they are restored."""
+        for part in self._parts:
+            for index, host in enumerate(self._host):
+                part.put(self._values(part, index), host)
             part.wait()
 
     def bring_inputs(self) -> None:

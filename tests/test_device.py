@@ -228,6 +228,28 @@ def test_results_and_states_of_runs(file_example, device):
                 close(second[name], later)
 
 
+@pytest.mark.parametrize("example", ["many_host_example", "file_example"])
+def test_what_a_host_serializes_it_gets_back(example, request):
+    """Outputs that were never asked for included, and on another device."""
+    config = request.getfixturevalue(example)
+    if example == "file_example":
+        config.write_text(shortened(config, 0, 12))
+    cpu, gpu = pair(config, "cuda:0,1")
+    names = (*cpu.get_output_var_names(), "melt")
+    for one, other in ((cpu, gpu), (gpu, cpu)):
+        for step in range(3):
+            for model in (one, other):
+                driven(model, step) if model.get_input_item_count() else model.update()
+        expected = [value(one, name) for name in names]
+        payload = one.component.payload()
+        for model in (one, other):
+            driven(model, 9) if model.get_input_item_count() else model.update()
+        other.component.restore_payload(payload, "a payload")
+        for name, values in zip(names, expected, strict=True):
+            close(value(other, name), values)
+        one.component.restore_payload(payload, "a payload")
+
+
 def test_parameters_that_change_from_day_to_day(many_host_example, dynamic_model):
     more = f"model: {dynamic_model}\n"
     text = many_host_example.read_text().replace("model: default", "#")

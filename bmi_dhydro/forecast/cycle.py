@@ -432,7 +432,7 @@ class Forecaster:
         for first, last in self._blocks(begin, end, model.traces, noise):
             forcing = np.concatenate([self._read(one, first, last) for one in sources], axis=2)
             if noise is not None:
-                seconds = int(first.astype("datetime64[s]").astype(int))
+                seconds = _seconds(first)
                 forcing = noise.forcing(forcing, seconds)
                 if noise.starts_day(seconds):
                     noise.states(model.state, seconds)
@@ -447,15 +447,20 @@ class Forecaster:
         noise: Perturbation | None,
     ) -> Iterator[tuple[np.datetime64, np.datetime64]]:
         """Divide a period into blocks that fit the memory, at days where stores are perturbed."""
-        day = np.timedelta64(SECONDS_PER_DAY, "s")
-        length = longest_block(traces, 4) * self._step
+        longest = longest_block(traces, 4)
         while begin < end:
-            stop = min(end, begin + length)
-            if noise is not None and noise.moves_states:
-                stop = min(stop, begin.astype("datetime64[D]").astype("datetime64[s]") + day)
+            steps = longest
+            if noise is not None:
+                steps = noise.steps_until_moved(_seconds(begin), longest)
+            stop = min(end, begin + steps * self._step)
             yield begin, stop
             begin = stop
 
     def close(self) -> None:
         """Close the weather of the past."""
         self.past.close()
+
+
+def _seconds(time: np.datetime64) -> int:
+    """Return a time in seconds since 1970."""
+    return int(time.astype("datetime64[s]").astype(int))
