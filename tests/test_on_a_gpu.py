@@ -8,6 +8,7 @@ import pytest
 
 from bmi_dhydro import device_choice
 from bmi_dhydro.kernels import devices
+from bmi_dhydro.kernels.autograd import run_process
 from bmi_dhydro.model import Model
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.physics import HBV
@@ -92,6 +93,21 @@ def test_ten_years_of_hours_are_those_of_the_cpu(catchments):
         expected, rows = (model.run(weather) for model in models)
         close(rows, expected, 1e-5)
     close(models[1].state, models[0].state, 1e-5)
+
+
+def test_gradients_of_ten_years_are_those_of_the_cpu():
+    """In double precision: in single, which side of a threshold a store is on changes them."""
+    setup = random_setup(20, 16, 3652)
+    slopes = []
+    for device in ("cpu", "cuda"):
+        leaves = [torch.from_numpy(values).to(device).requires_grad_() for values in setup]
+        rows, _ = run_process(HBV, (HBV.runoff, HBV.evapotranspiration), *leaves)
+        generator = torch.Generator().manual_seed(0)
+        seeds = torch.rand(rows.shape, generator=generator, dtype=rows.dtype).to(device)
+        (rows * seeds).sum().backward()
+        slopes.append([leaf.grad.cpu().numpy() for leaf in leaves])
+    for ours, theirs in zip(slopes[1], slopes[0], strict=True):
+        close(ours, theirs, 1e-5)
 
 
 def test_training_is_that_of_the_cpu():
