@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from table import Report, median_seconds, peak_resident_megabytes
 
-from bmi_dhydro import BmiDhydro
+from bmi_dhydro import BmiDhydro, checkpoint
 from bmi_dhydro.example import write_example
 from bmi_dhydro.model import Model
 from bmi_dhydro.physics import HBV, unit_hydrograph
@@ -149,6 +149,36 @@ def other_steps(report: Report, catchments: int) -> None:
         )
 
 
+def moving_parameters(report: Report) -> None:
+    """Days of the model whose parameters move, against those of the one whose do not."""
+    random = np.random.default_rng(0)
+    for catchments in (1, 10_000):
+        times = {}
+        for name in ("default", "dynamic"):
+            trained = checkpoint.load(name)
+            known = trained.normalisation
+            attributes = {
+                item: random.uniform(low, high, catchments)
+                for item, low, high in zip(known.names, known.lowest, known.highest, strict=True)
+            }
+            model = Model(
+                trained.layout.process,
+                *trained.parameters(attributes),
+                np.full(catchments, 10.0),
+                dtype=np.float32,
+                outputs=("discharge",),
+                dynamics=trained.dynamics(attributes),
+            )
+            weather = random_forcing(1, catchments)[0]
+            repeats = 2_000 if catchments == 1 else 50
+            times[name] = median_seconds(lambda m=model, w=weather: m.step(w), repeats) * 1e6
+        report.row(
+            f"{catchments} catchments, a day with parameters that move",
+            f"{times['dynamic']:.0f} us",
+            f"{times['dynamic'] / times['default']:.1f} x default",
+        )
+
+
 def memory(report: Report) -> None:
     catchments = 20_000
     model = random_model(catchments, "cpu", None)
@@ -245,6 +275,7 @@ def main() -> None:
         for catchments in (1_000, 10_000):
             many_catchments(report, catchments)
         other_steps(report, 10_000)
+        moving_parameters(report)
         memory(report)
         start_up(report, folder)
     report.finish(check)

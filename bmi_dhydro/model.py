@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .kernels import Ring, make_kernel
 from .networks.dynamics import Dynamics
-from .networks.parameter_network import dynamic_items
 from .physics import Parameter, Process, per_step, unit_hydrograph
 from .physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 
@@ -94,6 +93,7 @@ class Model:
         self.step_seconds = int(step_seconds)
         self.dtype = np.dtype(dtype)
         self.routed = routed
+        self._threads = threads
         self.area = np.array(area, dtype=float)
         self._daily = np.array(parameters, dtype=self.dtype)
         self._routing = np.array(routing, dtype=float)
@@ -361,10 +361,7 @@ class Model:
         """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
         dynamic = None
         if self.dynamics is not None and not self.resident:
-            dynamic = np.stack([self.dynamics.advance(w.astype(float)) for w in forcing])
-            for k, item in enumerate(dynamic_items(self.dynamics.layout)):
-                dynamic[:, :, k] = per_step(dynamic[:, :, k], item, self._part_days)
-            dynamic = dynamic.astype(self.dtype)
+            dynamic = self.dynamics.advance(forcing, self._part_days, self.dtype, self._threads)
         self._ring.position = self._position
         self._kernel.run(forcing, self._per_step, self._state, self._ring, results, dynamic)
         self.steps += len(forcing)

@@ -39,10 +39,8 @@ _CATCHMENTS_TOGETHER = 16
 _BYTES_TOGETHER = 64
 
 
-def _over_components(
-    components: int, dtype: DTypeLike, body: Callable[[int], list[str]]
-) -> list[str]:
-    """Repeat the code for some lanes until it covers all components.
+def over_lanes(components: int, dtype: DTypeLike, body: Callable[[int], list[str]]) -> list[str]:
+    """Repeat the code for some lanes until it covers all of a number of components (or others).
 
     `body(lanes)` is the code for components `m` to `m + lanes`. Full groups are a loop; what
     remains is covered by groups of half as many lanes, and so on down to one.
@@ -200,7 +198,7 @@ def block_source(
 
     part = [
         *summed.start(),
-        *_over_components(components, dtype, body),
+        *over_lanes(components, dtype, body),
         f"runoff_mean = {mean(process.runoff)}",
         "head = (position + t) % length"
         if parts == 1
@@ -265,7 +263,7 @@ def block_source(
         "                own -= shared",
         *indented(step, 3),
     ]
-    return _module(f"{process.long_name}: a block of steps", dtype, arguments, function)
+    return loop_module(f"{process.long_name}: a block of steps", dtype, arguments, function)
 
 
 def adjoint_source(
@@ -336,7 +334,7 @@ def adjoint_source(
         arguments += ", dynamic, dynamic_gradient"
     forward_step = [
         *_forcing_loads(process),
-        *_over_components(components, dtype, forward_body),
+        *over_lanes(components, dtype, forward_body),
     ]
     function = [
         f"share = real(1.0 / {components})",
@@ -372,16 +370,16 @@ def adjoint_source(
             for k in range(len(positions))
         ),
         *indented(summed.start(), 3),
-        *indented(_over_components(components, dtype, backward_body), 3),
+        *indented(over_lanes(components, dtype, backward_body), 3),
         *(f"            forcing_gradient[t, {k}, c] = {summed.value(k)}" for k in range(forcings)),
         "    state_gradient[:, c, :] = sensitivity[0]",
         "    parameter_gradient[c] = slopes[0]",
     ]
-    return _module(f"{process.long_name}: gradients of a block", dtype, arguments, function)
+    return loop_module(f"{process.long_name}: gradients of a block", dtype, arguments, function)
 
 
-def _module(title: str, dtype: DTypeLike, arguments: str, function: Sequence[str]) -> str:
-    """Wrap the code for catchments `start` to `stop` in a module, with a parallel version."""
+def loop_module(title: str, dtype: DTypeLike, arguments: str, function: Sequence[str]) -> str:
+    """Wrap the code for catchments `start` to `stop` in a module; see `CompiledLoop`."""
     lines = [
         header(title, dtype),
         f"def run(start, stop, {arguments}):",

@@ -198,6 +198,9 @@ class Symbol:
     def __rtruediv__(self, other: float) -> Operand:
         return self.program.emit("div", other, self)
 
+    def __pow__(self, other: Operand) -> Operand:
+        return self.program.emit("power", self, other)
+
     def __neg__(self) -> Operand:
         return self.program.emit("neg", self)
 

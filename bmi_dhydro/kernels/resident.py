@@ -201,7 +201,7 @@ class Resident:
         rows : Tensor, shape (steps, outputs, traces)
             Written.
         refused : Tensor of int32, shape (1,), optional
-            Nothing is done unless it is zero; then `moved` tells the host's side.
+            Nothing is done unless it is zero.
         """
         refused = self.accepted if refused is None else refused
         simulate(

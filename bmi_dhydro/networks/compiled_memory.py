@@ -1,94 +1,196 @@
-"""The memory that moves parameters from day to day, compiled: one catchment after the other.
+"""The memory that moves parameters from day to day, compiled: a block of steps of many traces.
 
-The equations are those of `lstm` and `parameter_network`; here are only the loops, in one order of
-adding, so that a catchment has the same values alone and among others.
+The equations are those of `lstm`, `parameter_network` and `physics.process`; here are only the
+loops, in one order of adding, so that a catchment has the same values alone and among others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache as memoised
 
-from ..kernels import cache
-from ..kernels.printing import header, indented, operand, printed
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels.cpu import CompiledLoop, loop_module, over_lanes
+from ..kernels.printing import indented, operand, printed
 from ..kernels.program import Program, trace
-from ..physics import Parameter, between_bounds
+from ..physics import Parameter, Quantity, between_bounds, per_step
 from .lstm import cell_step
 from .mlp import sigmoid
 
+# Numbers that are multiplied together, and traces that share what is read of a matrix.
+LANES = 8
+_TOGETHER = 4
 
-def _assigned(program: Program, targets: Sequence[str]) -> list[str]:
-    """Print a program, and assign what it returns to some targets."""
+_GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
+
+
+def packed(matrix: NDArray) -> NDArray:
+    """Return a matrix (rows, columns) as the product reads it: (groups, rows, `LANES`).
+
+    Columns beyond the last are zero.
+    """
+    rows, columns = matrix.shape
+    groups = -(-columns // LANES)
+    padded = np.zeros((rows, groups * LANES))
+    padded[:, :columns] = matrix
+    return np.ascontiguousarray(padded.reshape(rows, groups, LANES).transpose(1, 0, 2))
+
+
+def _product(source: str, matrix: str, target: str, traces: int) -> list[str]:
+    """Add rows of `source` times a packed matrix to rows of `target`, for `r` and its next."""
+    rows = range(traces)
+    return [
+        f"for group in range({matrix}.shape[0]):",
+        *(f"    sum_{k} = load({target}, r + {k}, 0, group * {LANES}, {LANES})" for k in rows),
+        f"    for i in range({matrix}.shape[1]):",
+        f"        weights = load({matrix}, group, i, 0, {LANES})",
+        *(f"        sum_{k} = fma({source}[r + {k}, i], weights, sum_{k})" for k in rows),
+        *(f"    store({target}, r + {k}, 0, group * {LANES}, sum_{k})" for k in rows),
+    ]
+
+
+def _products(source: str, matrix: str, target: str) -> list[str]:
+    """Do the product for all traces that are together: at once, or one after the other."""
+    return [
+        f"if count == {_TOGETHER}:",
+        "    r = 0",
+        *indented(_product(source, matrix, target, _TOGETHER)),
+        "else:",
+        "    for r in range(count):",
+        *indented(_product(source, matrix, target, 1), 2),
+    ]
+
+
+def _assigned(program: Program, stores: Sequence[str]) -> list[str]:
+    """Print a program, and store what it returns; `stores` have a place for the value."""
     values = [operand(value) for value in program.outputs]
-    return [*printed(program), *(f"{t} = {v}" for t, v in zip(targets, values, strict=True))]
+    return [
+        *printed(program),
+        *(store.format(value) for store, value in zip(stores, values, strict=True)),
+    ]
 
 
 @memoised
-def compiled_memory(parameters: tuple[Parameter, ...], components: int) -> Callable[..., None]:
-    """Compile the step of a memory and the parameters that it moves.
+def compiled_memory(
+    parameters: tuple[Parameter, ...],
+    components: int,
+    units: int,
+    forcings: tuple[Quantity, ...],
+    days: float,
+) -> CompiledLoop:
+    """Compile a block of steps of a memory and of the parameters that it moves.
 
     Parameters
     ----------
     parameters : tuple of Parameter
         Those that move.
-    components : int
+    components, units : int
+        Units of the memory.
+    forcings : tuple of Quantity
+        What it sees of the weather: daily sums of depths, means of others.
+    days : float
+        Length of the step (or part of one) whose parameters are wanted, in days.
 
     Returns
     -------
-    callable
-        `run(weather, static, hidden, cell, input_weights, hidden_weights, head, centres,
-        new_hidden, new_cell, values)`, all float64: weather (catchments, forcings) normalised,
-        static (catchments, 4 units) what attributes and bias add to the gates, hidden and cell
-        (catchments, units), input_weights (forcings, 4 units), hidden_weights (units, 4 units),
-        head (units, parameters x components), centres (parameters, catchments, components).
-        Written: new_hidden, new_cell (catchments, units), values (catchments, parameters,
-        components).
+    CompiledLoop
+        Its arguments, float64 unless said otherwise: forcing (steps, forcings, traces), of any
+        kind; known (bool), whether `window` holds yesterday; position, steps of today that are
+        done; static (traces, 4 units), what attributes and bias add to the gates; hidden, cell
+        (traces, units), memory of whole days; window (traces, forcings, steps of a day); mean,
+        deviation (forcings,); matrix, head: packed, of (forcings + units, 4 units) and (units,
+        parameters x components); centres (parameters, traces, components). Written: hidden, cell
+        and window; new_hidden, new_cell (traces, units) after the last step; values (steps,
+        traces, parameters, components), of any kind.
     """
-    names = ("input_gate", "forget_gate", "candidate", "output_gate", "before")
-    update = _assigned(trace(cell_step, names), ("new_hidden[c, u]", "new_cell[c, u]"))
-    lines = [
-        header("The memory of the weather", float),
-        "def run(weather, static, hidden, cell, input_weights, hidden_weights, head, centres, "
-        "new_hidden, new_cell, values):",
-        "    units = hidden.shape[1]",
-        f"    columns = {len(parameters) * components}",
-        "    gates = np.empty(4 * units, real)",
-        "    moved = np.empty(columns, real)",
-        "    for c in range(hidden.shape[0]):",
-        "        for g in range(4 * units):",
-        "            gates[g] = static[c, g]",
-        "        for i in range(weather.shape[1]):",
-        "            for g in range(4 * units):",
-        "                gates[g] += weather[c, i] * input_weights[i, g]",
-        "        for i in range(units):",
-        "            for g in range(4 * units):",
-        "                gates[g] += hidden[c, i] * hidden_weights[i, g]",
-        "        for u in range(units):",
-        *indented(
-            [
-                f"{name} = gates[{k} * units + u]"
-                for k, name in enumerate(("input_gate", "forget_gate", "candidate", "output_gate"))
-            ],
-            3,
-        ),
-        "            before = cell[c, u]",
-        *indented(update, 3),
-        "        for k in range(columns):",
-        "            moved[k] = real(0.0)",
-        "        for u in range(units):",
-        "            for k in range(columns):",
-        "                moved[k] += new_hidden[c, u] * head[u, k]",
-    ]
-    for k, item in enumerate(parameters):
+    count = len(forcings)
+    names = (*_GATES, "before")
+    cell = trace(cell_step, names)
+    depths = [item.units == "mm" for item in forcings]
 
-        def placed(logit: object, item: Parameter = item) -> object:
-            return between_bounds(sigmoid(logit), item)
-
-        program = trace(placed, ("logit",))
-        lines += [
-            f"        for m in range({components}):",
-            f"            logit = centres[{k}, c, m] + moved[{k * components} + m]",
-            *indented(_assigned(program, (f"values[c, {k}, m]",)), 3),
+    def gates(lanes: int) -> list[str]:
+        return [
+            *(
+                f"{name} = load(gates, r, 0, {k * units} + m, {lanes})"
+                for k, name in enumerate(_GATES)
+            ),
+            f"before = load(old_cells, c, 0, m, {lanes})",
+            *_assigned(cell, ("store(hiddens, r, 0, m, {})", "store(cells, c, 0, m, {})")),
         ]
-    lines += ["", 'run = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)']
-    return cache.load("\n".join(lines) + "\n", "memory")["run"]
+
+    def placed(k: int, item: Parameter) -> list[str]:
+        def value(logit: object) -> object:
+            return per_step(between_bounds(sigmoid(logit), item), item, days)
+
+        def body(lanes: int) -> list[str]:
+            return [
+                f"logit = add(load(centres, {k}, c, m, {lanes}), "
+                f"load(moved, r, 0, {k * components} + m, {lanes}))",
+                *_assigned(trace(value, ("logit",)), (f"store(made, r, {k}, m, {{}})",)),
+            ]
+
+        return over_lanes(components, float, body)
+
+    values = [line for k, item in enumerate(parameters) for line in placed(k, item)]
+    each = [
+        "c = first + r",
+        "if t == 0 and not known:",
+        f"    for f in range({count}):",
+        "        window[c, f, :] = real(forcing[0, f, c])",
+        *(
+            line
+            for f, depth in enumerate(depths)
+            for line in (
+                f"window[c, {f}, place] = real(forcing[t, {f}, c])",
+                "total = real(0.0)",
+                "for s in range(window.shape[2]):",
+                f"    total += window[c, {f}, s]",
+                *([] if depth else ["total /= window.shape[2]"]),
+                f"seen[r, {f}] = (total - mean[{f}]) / deviation[{f}]",
+            )
+        ),
+        f"seen[r, {count}:] = hidden[c]",
+        f"gates[r, 0, : {4 * units}] = static[c]",
+        "moved[r] = real(0.0)",
+    ]
+    function = [
+        f"gates = np.zeros(({_TOGETHER}, 1, matrix.shape[0] * {LANES}), real)",
+        f"moved = np.zeros(({_TOGETHER}, 1, head.shape[0] * {LANES}), real)",
+        f"seen = np.empty(({_TOGETHER}, {count + units}), real)",
+        f"made = np.empty(({_TOGETHER}, {len(parameters)}, {components}), real)",
+        f"hiddens = np.empty(({_TOGETHER}, 1, {units}), real)",
+        "remembered = hiddens[:, 0]",
+        f"old_cells, cells = cell.reshape(-1, 1, {units}), new_cell.reshape(-1, 1, {units})",
+        f"for first in range(start, stop, {_TOGETHER}):",
+        f"    count = min({_TOGETHER}, stop - first)",
+        "    place = position",
+        "    for t in range(forcing.shape[0]):",
+        "        for r in range(count):",
+        *indented(each, 3),
+        *indented(_products("seen", "matrix", "gates"), 2),
+        "        for r in range(count):",
+        "            c = first + r",
+        *indented(over_lanes(units, float, gates), 3),
+        "            new_hidden[c] = remembered[r]",
+        *indented(_products("remembered", "head", "moved"), 2),
+        "        for r in range(count):",
+        "            c = first + r",
+        *indented(values, 3),
+        f"            for k in range({len(parameters)}):",
+        f"                for m in range({components}):",
+        "                    values[t, c, k, m] = made[r, k, m]",
+        "        place += 1",
+        "        if place == window.shape[2]:",
+        "            place = 0",
+        "            for c in range(first, first + count):",
+        "                hidden[c], cell[c] = new_hidden[c], new_cell[c]",
+    ]
+    arguments = (
+        "forcing, known, position, static, hidden, cell, window, mean, deviation, matrix, head, "
+        "centres, new_hidden, new_cell, values"
+    )
+    return CompiledLoop(
+        loop_module("The memory of the weather", float, arguments, function), "memory"
+    )

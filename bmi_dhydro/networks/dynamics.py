@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from ..kernels.cpu import default_threads
 from ..physics import Quantity
-from .compiled_memory import compiled_memory
+from .compiled_memory import compiled_memory, packed
 from .parameter_network import (
     DYNAMIC_HEAD,
     FORCING_DEVIATION,
@@ -87,8 +88,9 @@ class Dynamics:
         }
         catchments, units = len(inputs), self.weights["lstm.hidden"].shape[0]
         forcings = len(layout.process.forcings)
-        self._of_weather = np.ascontiguousarray(self.weights["lstm.input"][:forcings])
-        self._of_attributes = self.weights["lstm.input"][forcings:]
+        of_weather, self._of_attributes = np.split(self.weights["lstm.input"], [forcings])
+        self._matrix = packed(np.concatenate([of_weather, self.weights["lstm.hidden"]]))
+        self._head = packed(self.weights[DYNAMIC_HEAD])
         self.inputs = np.array(inputs, dtype=float)
         self.static = np.empty((catchments, 4 * units))
         self.set_inputs(np.arange(catchments), self.inputs)
@@ -99,7 +101,6 @@ class Dynamics:
         self.position = 0
         items = dynamic_items(layout)
         self.centres = np.zeros((len(items), catchments, layout.components))
-        self._run = compiled_memory(tuple(items), layout.components)
 
     def set_inputs(self, catchments: NDArray, inputs: NDArray) -> None:
         """Give some catchments other attributes.
@@ -132,56 +133,66 @@ class Dynamics:
         k = self.layout.dynamic.index(name)
         self.centres[k, catchments] = centre(values, dynamic_items(self.layout)[k])
 
-    def advance(self, forcing: NDArray) -> NDArray:
-        """See the weather of a step, and return the parameters of that step.
+    def advance(
+        self,
+        forcing: NDArray,
+        days: float = 1.0,
+        dtype: DTypeLike = float,
+        threads: int | None = None,
+    ) -> NDArray:
+        """See the weather of some steps, and return the parameters of those steps.
 
         Parameters
         ----------
-        forcing : array, shape (forcings, catchments)
-            Of the step: mm, degC.
+        forcing : array, shape (steps, forcings, traces)
+            Of steps: mm, degC.
+        days : float
+            Parameters are wanted for steps (or parts of steps) of so many days.
+        dtype : float32 or float64
+            Of the result.
+        threads : int, optional
+            All processors of this process, unless given.
 
         Returns
         -------
-        array, shape (catchments, dynamic parameters, components)
-            Daily values.
+        array, shape (steps, traces, dynamic parameters, components)
+            Values per step of `days` days.
         """
-        return self._step(forcing)
-
-    def remember_step(self, forcing: NDArray) -> NDArray:
-        """See the weather of a step, and return the memory that moves parameters in that step."""
-        self._step(forcing)
-        return self._new_hidden.copy()
-
-    def _step(self, forcing: NDArray) -> NDArray:
-        steps_per_day = self.window.shape[2]
-        if np.isnan(self.window[0, 0, 0]) and self.position == 0:
-            # Nothing is known of yesterday: the first step stands for it.
-            self.window[...] = forcing.T[:, :, None]
-        self.window[:, :, self.position] = forcing.T
-        day = day_of(self.window.transpose(1, 2, 0), self.layout.process.forcings)
-        weather = (np.stack(day, axis=1) - self.weights[FORCING_MEAN]) / (
-            self.weights[FORCING_DEVIATION]
-        )
-        count, catchments, components = self.centres.shape
-        values = np.empty((catchments, count, components))
-        self._run(
-            weather,
+        count, traces, components = self.centres.shape
+        steps, per_day = len(forcing), self.window.shape[2]
+        values = np.empty((steps, traces, count, components), dtype=dtype)
+        items = tuple(dynamic_items(self.layout))
+        forcings = self.layout.process.forcings
+        run = compiled_memory(items, components, self.hidden.shape[1], forcings, days)
+        # Where nothing is known of yesterday, the first step stands for it.
+        known = self.position > 0 or not np.isnan(self.window[0, 0, 0])
+        run(
+            traces,
+            steps * self.static.size,
+            threads or default_threads(),
+            np.ascontiguousarray(forcing),
+            known,
+            self.position,
             self.static,
             self.hidden,
             self.cell,
-            self._of_weather,
-            self.weights["lstm.hidden"],
-            self.weights[DYNAMIC_HEAD],
+            self.window,
+            self.weights[FORCING_MEAN],
+            self.weights[FORCING_DEVIATION],
+            self._matrix,
+            self._head,
             self.centres,
             self._new_hidden,
             self._new_cell,
             values,
         )
-        self.position += 1
-        if self.position == steps_per_day:
-            self.hidden[...], self.cell[...] = self._new_hidden, self._new_cell
-            self.position = 0
+        self.position = (self.position + steps) % per_day
         return values
+
+    def remember_step(self, forcing: NDArray) -> NDArray:
+        """See the weather (forcings, traces) of a step; return the memory that moves parameters."""
+        self.advance(forcing[None])
+        return self._new_hidden.copy()
 
     def memory(self) -> dict[str, NDArray]:
         """Return copies of what the next steps depend on, each with a row for each catchment."""

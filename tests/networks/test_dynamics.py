@@ -40,8 +40,8 @@ def trained(weights=None):
 ATTRIBUTES = {name: np.random.default_rng(3).normal(size=5) for name in LAYOUT.attributes}
 
 
-def model(kernel="cpu", dtype=np.float64, step_seconds=86400):
-    ours = trained()
+def model(kernel="cpu", dtype=np.float64, step_seconds=86400, weights=None):
+    ours = trained(weights)
     return Model(
         HBV,
         *ours.parameters(ATTRIBUTES),
@@ -68,8 +68,9 @@ def test_stepping_equals_the_block_bit_for_bit(dtype):
 def test_kernels_agree_and_parameters_move():
     ours = model().run(WEATHER)
     np.testing.assert_allclose(ours, model("reference").run(WEATHER), rtol=1e-9, atol=1e-9)
-    still = model()
-    still.dynamics.weights[DYNAMIC_HEAD][:] = 0.0
+    unmoved = network()
+    unmoved[DYNAMIC_HEAD][:] = 0.0
+    still = model(weights=unmoved)
     moved = still.run(WEATHER)
     assert np.abs(moved - ours).max() > 0.1
     fixed = trained()
@@ -130,7 +131,7 @@ def test_the_memory_of_training_is_that_of_use():
     )
     dynamics = model().dynamics
     for day, weather in enumerate(WEATHER):
-        daily = dynamics.advance(weather)
+        (daily,) = dynamics.advance(weather[None])
         for k, name in enumerate(DYNAMIC):
             np.testing.assert_allclose(daily[:, k], values[name][day].numpy(), rtol=1e-9)
 
@@ -213,11 +214,11 @@ def test_the_memory_of_short_steps_is_that_of_days():
 def test_within_a_day_the_last_24_hours_count():
     ours = model(step_seconds=21600).dynamics
     hours = spread(WEATHER[:2], 4)
-    values = [ours.advance(step) for step in hours]
+    values = [ours.advance(step[None])[0] for step in hours]
     again = trained().dynamics(ATTRIBUTES)
     again.set_centres("BETA", model().parameters["BETA"], slice(None))
-    again.advance(hours[:4].sum(axis=0) * [[1.0], [0.25], [1.0]])
-    expected = again.advance(hours[2:6].sum(axis=0) * [[1.0], [0.25], [1.0]])
+    again.advance(hours[None, :4].sum(axis=1) * [[1.0], [0.25], [1.0]])
+    (expected,) = again.advance(hours[None, 2:6].sum(axis=1) * [[1.0], [0.25], [1.0]])
     np.testing.assert_allclose(values[5][:, 0], expected[:, 0], rtol=1e-9)
 
 
