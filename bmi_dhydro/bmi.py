@@ -158,7 +158,7 @@ class BmiDhydro(Bmi):
                 values = _inputs_shown(component, row)
                 self._fast_inputs[name] = (values, item.lowest, item.highest)
         self._fast_outputs = {}
-        if not component.selective:
+        if not component.exchange.selective:
             self._fast_outputs = {
                 name: component.shown[row]
                 for row, item in enumerate(OUTPUTS)
@@ -395,7 +395,7 @@ class BmiDhydro(Bmi):
         if variable.kind == "input":
             self._never_set.discard(component.input_items[variable.index].name)
             self._back_to_host(variable.index)
-        if variable.kind == "output" and component.selective:
+        if variable.kind == "output" and component.exchange.selective:
             component.keep([variable.index])
         view = self._current(name).reshape(-1)
         if variable.kind in ("parameter", "attribute"):
@@ -479,13 +479,13 @@ class BmiDhydro(Bmi):
     def _bring(self, variable: _Variable) -> None:
         """Make an output current, where only those that are asked for are."""
         component = self._ready()
-        if component.selective:
+        if component.exchange.selective:
             component.bring(variable.index)
 
     def _back_to_host(self, row: int) -> None:
         """Take an input from the host again, after a GPU has set it."""
         if row in self._set_on_device:
-            self._ready().take_from_host(row)
+            self._ready().exchange.take_from_host(row)
             self._set_on_device.discard(row)
 
     # ---- values on a GPU ------------------------------------------------------------------
@@ -513,8 +513,8 @@ class BmiDhydro(Bmi):
         """
         variable = self._variable(name)
         component = self._ready()
-        if variable.kind == "output" and component.selective:
-            values = component.on_device(variable.index)
+        if variable.kind == "output" and component.exchange.selective:
+            values = component.exchange.on_device(variable.index)
             if values is not None:
                 return values[component.part]
         if variable.kind in ("input", "output"):
@@ -540,12 +540,14 @@ class BmiDhydro(Bmi):
         """
         variable = self._variable(name)
         component = self._ready()
-        if variable.kind == "input" and component.selective:
+        if variable.kind == "input" and component.exchange.selective:
             import torch
 
             tensor = torch.from_dlpack(values)
             row = variable.index
-            if tensor.numel() == component.inputs.shape[1] and component.set_on_device(row, tensor):
+            if tensor.numel() == component.inputs.shape[1] and component.exchange.set_on_device(
+                row, tensor
+            ):
                 self._set_on_device.add(row)
                 self._never_set.discard(component.input_items[row].name)
                 return

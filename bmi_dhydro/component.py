@@ -21,6 +21,7 @@ from .attributes import ATTRIBUTES
 from .catchments import Catchments, climate_to_compute, read_table
 from .config import Config, SaveStateConfig, parse_date
 from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
+from .exchange import HostExchange
 from .history import History
 from .io.weather_source import WeatherSource, longest_block
 from .kernels.exchange import exchange
@@ -31,10 +32,9 @@ from .water_account import WaterAccount
 from .weather import Preparation
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from .io.results import ResultsWriter
     from .perturbation import Perturbation
+    from .resident_ahead import ResidentAhead
     from .resident_exchange import ResidentExchange
 
 _log = logging.getLogger(__name__)
@@ -171,8 +171,8 @@ class Component:
         Of `outputs` what the interface shows: all, or one member.
     part : slice
         Which traces those are.
-    selective : bool
-        Whether only what was asked for is current, because the model is on a GPU: see `keep`.
+    exchange : HostExchange
+        What a host reads and sets, wherever the model is.
     perturbation : Perturbation or None
         What makes the members of an ensemble different.
     start : datetime64[s] or None
@@ -196,7 +196,10 @@ class Component:
         self.trained = trained or checkpoint.load(config.model)
         self._source: WeatherSource | None = None
         self._results: ResultsWriter | None = None
-        self._exchange: ResidentExchange | None = None
+        self.exchange = HostExchange()
+        # Of the exchange the one that it is, on a GPU: weather of a host, or of a file.
+        self._coupled: ResidentExchange | None = None
+        self._ahead: ResidentAhead | None = None
         self._account: WaterAccount
         try:
             self._build(config)
@@ -337,11 +340,8 @@ class Component:
         if config.history:
             self.pin()
             self.history = History(self.model, config.history)
-        self.selective = self.model.resident
-        # Rows of the model that come up from a GPU after each block.
-        self._wanted = {*self.account_rows[1].tolist()}
-        if self.model.resident and self._source is None:
-            self._exchange = self._make_exchange()
+        if self.model.resident:
+            self._make_exchange()
 
     def _make_zeros(self) -> Callable[..., NDArray]:
         """Return what makes the arrays that a host reads and writes."""
@@ -351,7 +351,16 @@ class Component:
 
         return host_zeros
 
-    def _make_exchange(self) -> ResidentExchange:
+    def _make_exchange(self) -> None:
+        """Make the exchange with a model on GPUs."""
+        if self._source is not None:
+            from .resident_ahead import Arrays, ResidentAhead
+
+            arrays = Arrays(
+                self.rows, self.outputs, self._sources, self._factors, *self.account_rows
+            )
+            self.exchange = self._ahead = ResidentAhead(self.model, arrays)
+            return
         from .resident_exchange import ResidentExchange, Scaling
 
         scaling = Scaling(
@@ -363,21 +372,20 @@ class Component:
             self._factors,
             *self.account_rows,
         )
-        return ResidentExchange(
+        self.exchange = self._coupled = ResidentExchange(
             self.model, self.inputs, self._forcing[0], self.rows, self.outputs, scaling
         )
 
     @property
     def account(self) -> WaterAccount:
-        if self._exchange is not None:
-            self._exchange.book(self._account.flows)
+        self.exchange.book(self._account.flows)
         return self._account
 
     @account.setter
     def account(self, account: WaterAccount) -> None:
-        if self._exchange is not None:
+        if self._coupled is not None:
             # What was booked on the device is the old account's.
-            self._exchange.book(self._account.flows)
+            self._coupled.book(self._account.flows)
         self._account = account
 
     def _make_perturbation(self, config: Config) -> Perturbation | None:
@@ -392,8 +400,7 @@ class Component:
         area = np.tile(self.catchments.area, self.model.members)
         for k, item in enumerate(OUTPUTS):
             self._factors[k] = factor(item.conversion, self.model.step_seconds, area)
-        if self._exchange is not None:
-            self._exchange.set_factors(self._factors)
+        self.exchange.set_factors(self._factors)
 
     def _open_results(self, config: Config) -> None:
         from .io.results import ResultsWriter
@@ -471,12 +478,9 @@ class Component:
             self._take_state()
         if self.history is not None:
             self.history.after_step(self.inputs, self._forcing[0])
-        if not self.selective:
+        if not self.exchange.selective:
             self.publish(self.rows, self._forcing[0], self.outputs)
-        elif self._exchange is None:
-            self._publish_wanted()
-        if self.shown is not self.outputs:
-            self.shown[...] = self.outputs[:, self.part]
+        self._show()
         if self._results is not None:
             self._results.write(np.stack(self._written))
         if self._save is not None and self._save_steps and self.done % self._save_steps == 0:
@@ -503,26 +507,18 @@ class Component:
             self._account.flows,
         )
 
-    def _publish_wanted(self) -> None:
-        """Do what `publish` does, for the rows that have come up."""
-        for place, row in enumerate(self._sources):
-            if row in self._wanted:
-                np.multiply(self.rows[row], self._factors[place], out=self.outputs[place])
-        inflow, losses = self.account_rows
-        self._account.flows[0] += self._forcing[0, inflow]
-        self._account.flows[1] += self.rows[losses].sum(axis=0)
-
     def _step_with_host(self) -> None:
-        if self._exchange is not None and self._given_on_device:
-            if not self._exchange.step():
-                self._exchange.bring_inputs()
+        coupled = self._coupled
+        if coupled is not None and self._given_on_device:
+            if not coupled.step():
+                coupled.bring_inputs()
                 right = (self.inputs >= self._lowest[:, None]) & (
                     self.inputs <= self._highest[:, None]
                 )
                 raise self._impossible(*divmod(int(np.argmin(right)), len(self._columns)))
             return
-        if self._exchange is not None:
-            self._exchange.bring_inputs()
+        if coupled is not None:
+            coupled.bring_inputs()
         wrong = self._receive(
             self.inputs,
             self._lowest,
@@ -540,10 +536,10 @@ class Component:
         if self.perturbation is not None:
             self._forcing[...] = self.perturbation.forcing(self._given, self._seconds)
             self._perturb_states()
-        if self._exchange is None:
+        if coupled is None:
             self.model.advance(self._forcing, self._step_rows)
         else:
-            self._exchange.step(self._forcing[0])
+            coupled.step(self._forcing[0])
 
     @property
     def _given_on_device(self) -> bool:
@@ -568,86 +564,30 @@ class Component:
         return places[name]
 
     def keep(self, places: Iterable[int]) -> None:
-        """Keep some values current after each update, where only those are.
-
-        Parameters
-        ----------
-        places : iterable of int
-            Among `outputs`, `rows` and the forcing, one after the other.
-        """
-        if not self.selective:
-            return
-        if self._exchange is not None:
-            self._exchange.keep(places)
-            return
-        self._want([self._row(place) for place in places])
+        """Keep some values current after each update, where only those are; see `place`."""
+        self.exchange.keep(places)
+        self._show()
 
     def bring(self, place: int) -> None:
-        """Make values current, where only those that are kept are; `place` as for `keep`."""
-        if self._exchange is None:
-            self.keep([place])
-            return
-        self._exchange.bring(place)
-        if self.shown is not self.outputs and place < len(OUTPUTS):
-            self.shown[place] = self.outputs[place, self.part]
+        """Make values current, where only those that are kept are; see `place`."""
+        self.exchange.bring(place)
+        self._show()
+
+    def _show(self) -> None:
+        """Show what is shown of the outputs."""
+        if self.shown is not self.outputs:
+            self.shown[...] = self.outputs[:, self.part]
 
     def _bring_all(self) -> None:
         """Make outputs and rows current."""
         for place in range(len(self.outputs) + len(self.rows)):
             self.bring(place)
 
-    def _row(self, place: int) -> int | None:
-        """Return the row of the model that values are made of; None for forcing."""
-        if place < len(OUTPUTS):
-            return int(self._sources[place])
-        row = place - len(OUTPUTS)
-        return row if row < len(self.model.outputs) else None
-
-    def _want(self, rows: Iterable[int | None]) -> None:
-        """Let rows of the model come up with blocks that are computed ahead on a GPU."""
-        missing = sorted({row for row in rows if row is not None} - self._wanted)
-        if not missing:
-            return
-        self._wanted.update(missing)
-        self.model.want(self._wanted)
-        if not self._cursor:
-            return
-        self.model.bring(missing, self._block.rows)
-        self.rows[missing] = self._block.rows[self._cursor - 1][missing]
-        for place, row in enumerate(self._sources):
-            if row in missing:
-                np.multiply(self.rows[row], self._factors[place], out=self.outputs[place])
-        if self.shown is not self.outputs:
-            self.shown[...] = self.outputs[:, self.part]
-
     def keep_all(self) -> None:
         """Keep everything current, and what a block started from in the host's memory."""
-        self.keep(range(len(OUTPUTS) + len(self.model.outputs)))
-        self.selective = False
-
-    def take_from_host(self, row: int) -> None:
-        """Bring an input up, and take it from the host again, after `set_on_device`."""
-        if self._exchange is not None:
-            self._exchange.bring_inputs()
-            self._exchange.take_from_host(row)
-
-    def on_device(self, place: int) -> Tensor | None:
-        """Return values on their GPU; None if they are not on one. `place` as for `keep`."""
-        if self._exchange is not None:
-            return self._exchange.on_device(place)
-        row, residents = self._row(place), self.model.residents()
-        if len(residents) > 1 or row is None or not self._cursor:
-            return None
-        values = residents[0].rows[self._cursor - 1, row]
-        if place >= len(OUTPUTS):
-            return values
-        import torch
-
-        return values.double() * torch.as_tensor(self._factors[place], device=values.device)
-
-    def set_on_device(self, row: int, values: Tensor) -> bool:
-        """Set an input from an array on a GPU; return False where the host has to."""
-        return self._exchange is not None and self._exchange.set_on_device(row, values)
+        self.keep(range(len(self.outputs) + len(self.rows)))
+        if self._ahead is not None:
+            self.exchange, self._ahead = HostExchange(), None
 
     @property
     def _seconds(self) -> int:
@@ -702,14 +642,16 @@ class Component:
 
     def _step_ahead(self) -> None:
         if self._cursor == len(self._block.rows):
-            if self.selective:
-                self.model.want(self._wanted)
+            if self._ahead is not None:
+                self._ahead.begin()
             self._block = self.compute_ahead()
             self._cursor = 0
         block, cursor = self._block, self._cursor
         self._forcing[0] = block.forcing[cursor]
-        for row in self._wanted if self.selective else [slice(None)]:
-            self.rows[row] = block.rows[cursor, row]
+        if self._ahead is None:
+            self.rows[...] = block.rows[cursor]
+        else:
+            self._ahead.publish(block.rows, cursor, self._forcing[0], self._account.flows)
         self._cursor += 1
 
     def compute_ahead(self) -> Block:
@@ -734,7 +676,7 @@ class Component:
         if self.perturbation is not None:
             forcing = self.perturbation.forcing(forcing, self._seconds)
             self._perturb_states()
-        memory = self.model.bookmark() if self.selective else self.model.memory()
+        memory = self.model.bookmark() if self._ahead is not None else self.model.memory()
         rows = self.model.run(forcing)
         self._block_length = min(2 * self._block_length, self._longest_block)
         return Block(self.done, forcing, rows, memory)
@@ -772,7 +714,7 @@ class Component:
         """Return the water in all stores at the time of the interface, in mm: (traces,)."""
         if self._cursor == len(self._block.rows):
             return self.model.stored()
-        self._want(self._stored_rows)
+        self.keep([len(self.outputs) + row for row in self._stored_rows])
         return self.stored_in(self.rows)
 
     @property
@@ -840,8 +782,7 @@ class Component:
         if then:
             self._bring_all()
             self.outputs[...], self.rows[...] = then["outputs"], then["rows"]
-            if self._exchange is not None:
-                self._exchange.put()
+            self.exchange.put()
         self.account = WaterAccount(self.model.stored())
 
     def changing(self) -> None:

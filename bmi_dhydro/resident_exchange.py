@@ -15,6 +15,7 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
+from .exchange import HostExchange
 from .kernels.resident import Resident
 from .model import Model
 
@@ -179,7 +180,7 @@ def _copy(device: Tensor, host: NDArray, runs: Sequence[NDArray], up: bool) -> N
         first += run.size
 
 
-class ResidentExchange:
+class ResidentExchange(HostExchange):
     """Steps a model on GPUs with inputs that a host sets.
 
     Parameters
@@ -195,6 +196,8 @@ class ResidentExchange:
         What the host reads.
     scaling : Scaling
     """
+
+    selective = True
 
     def __init__(
         self,
@@ -241,9 +244,9 @@ class ResidentExchange:
                 return False
             for part in self._parts:
                 part.advance()
-        for index in self._kept:
+        for place in self._kept:
             for part in self._parts:
-                part.bring(self._values(part, index), self._host[index])
+                part.bring(self._values(part, place), self._host[place])
         if self._refused():
             return False
         self._model.moved(1)
@@ -257,33 +260,30 @@ class ResidentExchange:
             part.wait()
         return any(bool(part.told.item()) for part in self._parts)
 
-    def _values(self, part: _Part, index: int) -> Tensor:
+    def _values(self, part: _Part, place: int) -> Tensor:
         for table in (part.outputs, part.rows[0], part.weather[0]):
-            if index < len(table):
-                return table[index]
-            index -= len(table)
-        raise IndexError(index)
+            if place < len(table):
+                return table[place]
+            place -= len(table)
+        raise IndexError(place)
 
-    def keep(self, indices: Iterable[int]) -> None:
-        """Bring some values up after each step from now on; see `bring` for the order."""
-        for index in set(indices) - self._kept:
-            self.bring(index)
-            self._kept.add(index)
+    def keep(self, places: Iterable[int]) -> None:
+        for place in set(places) - self._kept:
+            self.bring(place)
+            self._kept.add(place)
 
-    def bring(self, index: int) -> None:
-        """Bring values up: the number counts outputs, then rows, then forcing."""
-        if index in self._kept:
+    def bring(self, place: int) -> None:
+        if place in self._kept:
             return
         for part in self._parts:
-            part.bring(self._values(part, index), self._host[index])
+            part.bring(self._values(part, place), self._host[place])
         for part in self._parts:
             part.wait()
 
     def put(self) -> None:
-        """Take outputs and rows from the host, where they are restored."""
         for part in self._parts:
-            for index, host in enumerate(self._host):
-                part.put(self._values(part, index), host)
+            for place, host in enumerate(self._host):
+                part.put(self._values(part, place), host)
             part.wait()
 
     def bring_inputs(self) -> None:
@@ -295,15 +295,13 @@ class ResidentExchange:
             part.wait()
 
     def take_from_host(self, row: int) -> None:
-        """Take an input from the host from now on."""
+        self.bring_inputs()
         self._from_host.add(row)
 
-    def on_device(self, index: int) -> Tensor | None:
-        """Return values where they are, as `bring` counts; None if they are on several devices."""
-        return self._values(self._parts[0], index) if len(self._parts) == 1 else None
+    def on_device(self, place: int) -> Tensor | None:
+        return self._values(self._parts[0], place) if len(self._parts) == 1 else None
 
     def set_on_device(self, row: int, values: Tensor) -> bool:
-        """Set an input where it is; return False if it is on several devices."""
         if len(self._parts) > 1:
             return False
         self._parts[0].inputs[row].copy_(values.reshape(-1), non_blocking=True)
@@ -311,12 +309,10 @@ class ResidentExchange:
         return True
 
     def set_factors(self, factors: NDArray) -> None:
-        """Take other factors of outputs: shape (outputs, traces)."""
         for part in self._parts:
             part.set_factors(factors)
 
     def book(self, flows: NDArray) -> None:
-        """Add what went in and out since the last time: shape (2, traces)."""
         since = np.empty_like(flows)
         for part in self._parts:
             for values, host in zip(part.flows, since, strict=True):

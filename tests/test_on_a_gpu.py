@@ -25,7 +25,7 @@ pytestmark = pytest.mark.gpu
 
 def test_a_step_is_a_graph_that_sees_every_change(many_host_example):
     cpu, gpu = pair(many_host_example)
-    part = gpu.component._exchange._parts[0]
+    part = gpu.component.exchange._parts[0]
     for step in range(30):
         for model in (cpu, gpu):
             driven(model, step)

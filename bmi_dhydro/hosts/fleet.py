@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..component import Block, Component
 from ..errors import CatchmentError
+from ..exchange import HostExchange
 from ..model import Model
 from ..variables import OUTPUTS, ROUTING_PENDING, Input
 from ..water_account import WaterAccount
@@ -209,6 +210,7 @@ class FleetMember:
         self.outputs = np.zeros((len(OUTPUTS), 1))
         self.rows = np.zeros((len(sample.model.outputs), 1), sample.model.dtype)
         self.part, self.shown = slice(None), self.outputs
+        self.exchange = HostExchange()
         self._outputs, self._rows = self.outputs[:, 0], self.rows[:, 0]
         self.prepared: Component | None = None
         self.place = 0
@@ -244,11 +246,6 @@ class FleetMember:
     def shares(self) -> bool:
         """Whether the fleet's engine computes this catchment, or will."""
         return self._own is None
-
-    @property
-    def selective(self) -> bool:
-        """See `Component`: here everything is current."""
-        return False
 
     @property
     def waiting(self) -> bool:

@@ -359,9 +359,9 @@ class GpuKernel:
         self.bring(self._wanted, outputs)
 
     def bring(self, rows: Sequence[int], outputs: NDArray) -> None:
-        """Bring up rows of outputs of the last block; `outputs` as in `run`."""
+        """Bring up rows of outputs of the last block, to the beginning of `outputs`; see `run`."""
         for resident in self.residents:
-            view = resident.share.of(outputs, 2)
+            view = resident.share.of(outputs[: len(resident.rows)], 2)
             for row in rows:
                 values = resident.rows[:, row].cpu().numpy()
                 view[:, row] = values.reshape(view[:, row].shape)
