@@ -16,17 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import checkpoint, parameter_file, state
+from . import checkpoint, state
 from .attributes import ATTRIBUTES
 from .catchments import Catchments, climate_to_compute, read_table
-from .config import Config, SaveStateConfig, parse_date
+from .config import Config, parse_date
+from .configured_model import ExtrapolationWarning, build_model
 from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
 from .exchange import HostExchange
 from .history import History
 from .io.weather_source import WeatherSource, longest_block
 from .kernels.exchange import exchange
-from .model import SECONDS_PER_DAY, Model
 from .physics import unit_hydrograph
+from .saved_states import SavedStates, restore
 from .variables import OUTPUTS, Input, factor, inputs_for
 from .water_account import WaterAccount
 from .weather import Preparation
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from .resident_exchange import ResidentExchange
 
 _log = logging.getLogger(__name__)
-
-# What a state holds beside the model's memory: the water account.
-_ACCOUNT = "water_account"
 
 # Beside the interface's outputs, what results hold unless the configuration says otherwise: with
 # these the water balance can be seen.
@@ -65,84 +63,6 @@ class Block:
     forcing: NDArray
     rows: NDArray
     memory: Any
-
-
-class ExtrapolationWarning(UserWarning):
-    """A catchment is unlike those that the network was trained on."""
-
-
-def build_model(
-    config: Config,
-    trained: checkpoint.TrainedModel,
-    catchments: Catchments,
-    outputs: Sequence[str] | None = None,
-) -> Model:
-    """Return the model of a configuration, with nearly empty stores.
-
-    Parameters
-    ----------
-    config : Config
-    trained : TrainedModel
-    catchments : Catchments
-        With all attributes that the network needs.
-    outputs : sequence of str, optional
-        What steps return; everything, unless given.
-
-    Raises
-    ------
-    CatchmentError
-        If an attribute is missing.
-    ConfigError
-        If a parameter of the configuration is unknown or impossible.
-    """
-    attributes = catchments.attributes
-    for warning in trained.check(catchments.ids, attributes):
-        warnings.warn(warning, ExtrapolationWarning, stacklevel=6)
-    process, routing = trained.parameters(attributes)
-    device = config.device
-    if device == "auto" and config.kernel == "reference":
-        device = "cpu"
-    elif device == "auto":
-        from .device_choice import choose_device
-
-        device = choose_device(
-            trained.layout.process,
-            trained.layout.components,
-            config.step_seconds,
-            config.dtype,
-            config.threads,
-            len(catchments) * config.members,
-        )
-    model = Model(
-        trained.layout.process,
-        process,
-        routing,
-        catchments.area,
-        step_seconds=config.step_seconds,
-        kernel=config.kernel if device == "cpu" else "gpu",
-        device=device,
-        dtype=config.dtype,
-        threads=config.threads,
-        outputs=outputs,
-        routed=config.routing != "none",
-        dynamics=trained.dynamics(
-            {name: np.tile(values, config.members) for name, values in attributes.items()},
-            SECONDS_PER_DAY // config.step_seconds,
-        ),
-        members=config.members,
-    )
-    if config.parameter_file is not None:
-        path = Path(config.parameter_file)
-        count = parameter_file.apply(path, model, catchments.ids)
-        _log.info("%d of %d catchments have parameters of %s", count, len(catchments), path)
-    for name, value in config.parameters.items():
-        if name not in model.parameters:
-            raise ConfigError(f"parameters: {name!r} is unknown; {nearest(name, model.parameters)}")
-        try:
-            model.set_parameter(name, value)
-        except ValueError as error:
-            raise ConfigError(f"parameters.{name}: {error}") from None
-    return model
 
 
 class Component:
@@ -244,7 +164,14 @@ class Component:
         self.model = build_model(config, self.trained, self.catchments)
         before: NDArray | None = None
         if config.initial_state is not None:
-            before = self._restore(Path(config.initial_state), config.carry_over)
+            before = restore(
+                Path(config.initial_state),
+                self.model,
+                self.trained.fingerprint,
+                self.catchments.ids,
+                self.start,
+                config.carry_over,
+            )
         self._make_arrays(config)
         if before is not None:
             self.account.take(before)
@@ -330,11 +257,7 @@ class Component:
         self._block = Block(0, np.empty((0, 3, count)), nothing, {})
         self._cursor = 0
         self._watched = False
-        self._save = config.save_state_section
-        # Steps between two saves; 0 where only the end is saved.
-        every = 0 if self._save is None else self._save.every_seconds
-        self._save_steps = every // config.step_seconds
-        self._saved: dict[int, Path] = {}
+        self._states = SavedStates(config.save_state_section, config.step_seconds)
         self.done = 0
         self.history: History | None = None
         if config.history:
@@ -483,8 +406,8 @@ class Component:
         self._show()
         if self._results is not None:
             self._results.write(np.stack(self._written))
-        if self._save is not None and self._save_steps and self.done % self._save_steps == 0:
-            self._save_state(self._save)
+        if self._states.due(self.done):
+            self._save_state()
 
     def publish(self, rows: NDArray, forcing: NDArray, outputs: NDArray) -> None:
         """Write the outputs of a step, and book what went in and out.
@@ -665,9 +588,8 @@ class Component:
         source = self._source
         assert source is not None
         count = min(self._block_length, source.steps - self.done)
-        if self._save_steps:
-            # A block ends where a state is saved, so that nothing is computed twice.
-            count = min(count, self._save_steps - self.done % self._save_steps)
+        # A block ends where a state is saved, so that nothing is computed twice.
+        count = self._states.steps_until_due(self.done, count)
         if self.perturbation is not None:
             count = self.perturbation.steps_until_moved(self._seconds, count)
         if count <= 0:
@@ -863,45 +785,14 @@ class Component:
         if self._results is not None:
             self._results.close()
             self._results = None
-        if self._save is not None and self.done not in self._saved:
-            self._save_state(self._save)
+        if self._states.due_at_end(self.done):
+            self._save_state()
         self.abandon()
 
-    def _restore(self, path: Path, carry_over: bool) -> NDArray | None:
-        """Start from a state file; a state of another time than the start is said so.
-
-        Returns
-        -------
-        array or None
-            The water account, where this run goes on with one that was saved.
-        """
-        from .io import state_file
-
-        ids, model = self.catchments.ids, self.model
-        saved = state_file.restore(path, model, self.trained.fingerprint, ids, carry_over)
-        if saved.time is not None and self.start is not None and saved.time != self.start:
-            _log.warning("%s: is of %s, but the run starts at %s", path, saved.time, self.start)
-            return None
-        if _ACCOUNT not in saved.more or saved.members != model.members or carry_over:
-            return None
-        return saved.of(ids).more[_ACCOUNT]
-
-    def _save_state(self, wanted: SaveStateConfig) -> None:
-        """Write a state file, and remove those that are no longer to be kept."""
-        from .io import state_file
-
+    def _save_state(self) -> None:
         self.synchronise()
-        moment = self.moment() if self.start is None else self.time
-        path = Path(wanted.path.replace("{time}", str(moment).replace(":", "").replace(" ", "_")))
-        saved = state.capture(self.model, self.trained.fingerprint, self.catchments.ids, self.time)
-        more = {_ACCOUNT: self.account.to_array()}
-        state_file.write(path, replace(saved, more=more), self.model.process)
-        self._saved[self.done] = path
-        if wanted.keep:
-            for step in list(self._saved)[: -wanted.keep]:
-                old = self._saved.pop(step)
-                if old != path:
-                    old.unlink(missing_ok=True)
+        ids, account = self.catchments.ids, self.account
+        self._states.save(self.model, self.trained.fingerprint, ids, self.time, self.done, account)
 
     def abandon(self) -> None:
         """Let go of files; unfinished results are removed."""

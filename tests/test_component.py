@@ -10,8 +10,9 @@ import xarray
 
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.attributes import CLIMATE
-from bmi_dhydro.component import Component, ExtrapolationWarning
+from bmi_dhydro.component import Component
 from bmi_dhydro.config import read_config
+from bmi_dhydro.configured_model import ExtrapolationWarning
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError, StateError
 from bmi_dhydro.example import write_example
 from bmi_dhydro.io import weather_source

@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.skipif(
         importlib.util.find_spec("distributed") is None, reason="needs dask.distributed"
     ),
-    pytest.mark.filterwarnings("ignore::bmi_dhydro.component.ExtrapolationWarning"),
+    pytest.mark.filterwarnings("ignore::bmi_dhydro.configured_model.ExtrapolationWarning"),
     # Of Dask's, when its processes end.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from .. import checkpoint
 from ..catchments import Catchments
-from ..component import build_model
 from ..config import EnsembleConfig
+from ..configured_model import build_model
 from ..errors import ForcingError
 from ..io.weather_source import WeatherSource, longest_block
 from ..model import SECONDS_PER_DAY, Model
