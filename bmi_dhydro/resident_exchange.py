@@ -104,9 +104,13 @@ class _Part:
         self.flows = zeros(2, traces.size)
         self.refused = zeros(1, dtype=torch.int32)
         self.told = torch.zeros(1, dtype=torch.int32, pin_memory=torch.cuda.is_available())
-        self.receive = _Recorded(self._receive, device)
-        self.advance = _Recorded(self._advance, device)
-        self.step = _Recorded(self._step, device)
+        self.receive, self.advance, self.step = self._receive, self._advance, self._step
+        # A memory of the weather knows the hour of the day, and does other things at its end: a
+        # graph would do the same in each step.
+        if model.dynamics is None:
+            self.receive = _Recorded(self._receive, device)
+            self.advance = _Recorded(self._advance, device)
+            self.step = _Recorded(self._step, device)
 
     def _receive(self) -> None:
         """Check inputs, and scale them to forcing."""

@@ -4,11 +4,12 @@ from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="needs torch")
+from bmi_dhydro.kernels.resident import Share
+from bmi_dhydro.resident_exchange import _copy, _Recorded, _runs
 
-from bmi_dhydro.kernels.resident import Share  # noqa: E402
-from bmi_dhydro.resident_exchange import _copy, _Recorded, _runs  # noqa: E402
+from .test_device import started
 
 
 def test_a_graph_is_captured_in_the_second_call_and_replayed_from_then_on(monkeypatch):
@@ -40,6 +41,18 @@ def test_a_graph_is_captured_in_the_second_call_and_replayed_from_then_on(monkey
         step()
         assert done == ["step"] * count
     assert step._graph.calls == ["step"]
+
+
+@pytest.mark.usefixtures("gpus")
+@pytest.mark.parametrize("moves", [False, True])
+def test_what_differs_from_step_to_step_is_not_captured(many_host_example, dynamic_model, moves):
+    """A graph repeats itself; the memory of dynamic parameters knows the hour of the day."""
+    if moves:
+        text = many_host_example.read_text().replace("model: default", f"model: {dynamic_model} #")
+        many_host_example.write_text(text)
+    (part,) = started(many_host_example, "cuda").component.exchange._parts
+    for function in (part.receive, part.advance, part.step):
+        assert isinstance(function, _Recorded) != moves
 
 
 @pytest.mark.parametrize(("members", "first", "last"), [(1, 0, 7), (1, 2, 5), (3, 0, 7), (3, 2, 5)])
