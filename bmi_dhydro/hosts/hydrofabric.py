@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,7 @@ def read_hydrofabric(path: Path, vegetation: str = "usgs") -> Hydrofabric:
     if not path.exists():
         raise CatchmentError(f"{path}: no such GeoPackage")
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             divides = _table(database, path, "divides", ("divide_id", "areasqkm"))
             columns = [name for source in _SOURCES.values() for name in source.columns]
             needed = ("divide_id", *columns, _VEGETATION, _ELEVATION, *_CENTROID)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -53,7 +54,7 @@ def write_hydrofabric(path: Path, catchments: Catchments) -> None:
     columns["mean.elevation"] = catchments.elevation * 100.0  # cm
     columns["mean.slope"] = np.full(len(catchments), 85.0)  # degrees, 90 is flat
     columns["centroid_x"], columns["centroid_y"] = np.asarray(x), np.asarray(y)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute(
             "CREATE TABLE gpkg_spatial_ref_sys (srs_name TEXT, srs_id INTEGER PRIMARY KEY, "
             "organization TEXT, organization_coordsys_id INTEGER, definition TEXT)"

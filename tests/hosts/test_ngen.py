@@ -5,6 +5,7 @@ import json
 import shutil
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -274,7 +275,7 @@ def test_attributes_of_the_hydrofabric(inputs):
 def changed(inputs, tmp_path, *statements):
     path = tmp_path / "changed.gpkg"
     shutil.copy(inputs / "hydrofabric.gpkg", path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         for statement in statements:
             database.execute(statement)
     database.close()
