@@ -14,6 +14,7 @@ from ..catchments import Catchments
 from ..errors import ResultsError
 from ..files import replaced
 from ..io.netcdf import netcdf4
+from ..io.stations import define_members, define_stations
 from ..variables import OUTPUTS, RUNOFF_FLUX
 from .cycle import Forecast
 
@@ -82,14 +83,11 @@ def _write(
             "notes": "; ".join(forecast.notes),
         }
     )
-    steps, members, count = forecast.flow.shape
-    for name, size in (
-        ("time", steps),
-        ("member", members),
-        ("quantile", len(shares)),
-        ("station", count),
-    ):
-        data.createDimension(name, size)
+    steps, members, _ = forecast.flow.shape
+    data.createDimension("time", steps)
+    data.createDimension("quantile", len(shares))
+    define_members(data, members)
+    define_stations(data, catchments)
     start = int(forecast.time.astype("datetime64[s]").astype(int))
     leads = np.arange(steps) * step_seconds
     _variable(
@@ -113,29 +111,7 @@ def _write(
         leads,
         {"standard_name": "forecast_period", "long_name": "to the start of the step", "units": "s"},
     )
-    _variable(
-        data,
-        "member",
-        ("member",),
-        np.arange(members, dtype=np.int32),
-        {"standard_name": "realization", "units": "1"},
-    )
     _variable(data, "quantile", ("quantile",), np.array(shares), {"units": "1"})
-    ids = data.createVariable("station_id", str, ("station",))
-    ids.setncatts({"cf_role": "timeseries_id", "long_name": "catchment"})
-    ids[:] = catchments.ids.astype(object)
-    for name, units, values in (
-        ("latitude", "degrees_north", catchments.latitude),
-        ("longitude", "degrees_east", catchments.longitude),
-    ):
-        _variable(data, name, ("station",), values, {"standard_name": name, "units": units})
-    _variable(
-        data,
-        "area",
-        ("station",),
-        catchments.area,
-        {"long_name": "catchment area", "units": "km2"},
-    )
     rate = forecast.flow * (3600.0 / step_seconds)
     of_members = quantiles(rate, shares)
     flux = next(item for item in OUTPUTS if item.name == RUNOFF_FLUX)

@@ -11,6 +11,7 @@ from ..catchments import GEOGRAPHY, Catchments
 from ..files import replaced
 from ..synthetic import Weather
 from .netcdf import netcdf4
+from .stations import define_stations
 
 
 def columns(catchments: Catchments) -> dict[str, NDArray]:
@@ -59,11 +60,8 @@ def write_weather(path: Path, catchments: Catchments, weather: Weather) -> None:
     with replaced(path) as temporary, netcdf4().Dataset(temporary, "w") as data:
         data.setncatts({"Conventions": "CF-1.10", "featureType": "timeSeries"})
         data.title = "Made-up weather"
-        data.createDimension("station", len(catchments))
+        define_stations(data, catchments)
         data.createDimension("time", steps)
-        station = data.createVariable("station_id", str, ("station",))
-        station.cf_role = "timeseries_id"
-        station[:] = catchments.ids.astype(object)
         time = data.createVariable("time", "f8", ("time",))
         time.units = f"seconds since {str(weather.start).replace('T', ' ')}"
         time.standard_name = "time"

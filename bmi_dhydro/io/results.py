@@ -17,6 +17,7 @@ from ..catchments import Catchments
 from ..errors import ResultsError
 from ..files import replaced
 from .netcdf import netcdf4
+from .stations import define_members, define_stations
 
 # Steps kept in memory before they are written.
 _BUFFER_BYTES = 16 * 2**20
@@ -95,23 +96,9 @@ class ResultsWriter:
                 **attributes,
             }
         )
-        data.createDimension("station", len(catchments))
+        define_stations(data, catchments)
         data.createDimension("time", None)
         data.createDimension("bounds", 2)
-        station = data.createVariable("station_id", str, ("station",))
-        station.cf_role = "timeseries_id"
-        station.long_name = "catchment"
-        station[:] = catchments.ids.astype(object)
-        for name, units, values in (
-            ("latitude", "degrees_north", catchments.latitude),
-            ("longitude", "degrees_east", catchments.longitude),
-        ):
-            variable = data.createVariable(name, "f8", ("station",))
-            variable.setncatts({"standard_name": name, "units": units})
-            variable[:] = values
-        area = data.createVariable("area", "f8", ("station",))
-        area.setncatts({"long_name": "catchment area", "units": "km2"})
-        area[:] = catchments.area
         time = data.createVariable("time", "f8", ("time",), chunksizes=(1024,))
         time.setncatts(
             {
@@ -132,10 +119,7 @@ class ResultsWriter:
             ],
         )
         if self._members > 1:
-            data.createDimension("member", self._members)
-            number = data.createVariable("member", "i4", ("member",))
-            number.setncatts({"standard_name": "realization", "long_name": "ensemble member"})
-            number[:] = np.arange(self._members)
+            define_members(data, self._members)
             axes.insert(1, "member")
             chunk = [max(1, chunk[0] // self._members), self._members, chunk[1]]
         for name, units, long_name in variables:
