@@ -17,7 +17,7 @@ from bmi_dhydro.variables import INPUTS, OUTPUTS
 RAIN, TEMPERATURE, EVAPORATION = (item.name for item in INPUTS[:3])
 RUNOFF = OUTPUTS[1].name  # mm h-1
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-CATCHMENTS, HOURS = 100, 240
+CATCHMENTS, HOURS = 60, 240
 # What leaves the reservoir in an hour, as a share of what is in it.
 OUTFLOW = 0.02
 
