@@ -493,10 +493,10 @@ class BmiDhydro(Bmi):
     def get_value_dlpack(self, name: str) -> Any:
         """Return the values of a variable where they are, for other libraries to take by DLPack.
 
-        No part of BMI. On one GPU inputs and outputs do not pass the host: `torch.from_dlpack(...)`
-        or `cupy.from_dlpack(...)` of the result has them there, current after each `update` where
-        the host sets the weather, else until the next. Everything else is a copy in the host's
-        memory.
+        No part of BMI. On one GPU outputs do not pass the host: `torch.from_dlpack(...)` or
+        `cupy.from_dlpack(...)` of the result has them there, current after each `update` where the
+        host sets the weather, else until the next. Inputs are the host's; everything else is a
+        copy in its memory.
 
         Parameters
         ----------

@@ -330,8 +330,7 @@ class Component:
 
         names = config.output.variables or [*(item.name for item in OUTPUTS), *_WRITTEN_FORCINGS]
         columns = self.described(names)
-        self._written = [self.series[name] for name in names]
-        self.keep([self.place(name) for name in names])
+        self._written = list(self.kept(names).values())
         assert config.output.file is not None
         assert self.start is not None
         self._results = ResultsWriter(
@@ -354,7 +353,7 @@ class Component:
 
     @property
     def series(self) -> dict[str, NDArray]:
-        """All that can be written, by name: arrays of shape (traces,), always current."""
+        """All that can be written, by name: arrays of shape (traces,), current if kept."""
         model = self.model
         rows: dict[str, NDArray] = dict(zip(model.outputs, self.rows, strict=True))
         rows.update(zip(model.process.forcing_names, self._forcing[0], strict=True))
@@ -490,6 +489,12 @@ class Component:
         """Keep some values current after each update, where only those are; see `place`."""
         self.exchange.keep(places)
         self._show()
+
+    def kept(self, names: Sequence[str]) -> dict[str, NDArray]:
+        """Return some of `series`, and keep them current after each update from now on."""
+        self.keep([self.place(name) for name in names])
+        series = self.series
+        return {name: series[name] for name in names}
 
     def bring(self, place: int) -> None:
         """Make values current, where only those that are kept are; see `place`."""

@@ -242,7 +242,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
             config.step_seconds,
             {"title": "Band of networks trained from several seeds", **first.provenance},
         )
-        series = [component.series for component in components]
+        series = [component.kept(names) for component in components]
         with progress("simulating", first.steps) as advance:
             for _ in range(first.steps):
                 for component in components:

@@ -202,6 +202,22 @@ def test_weather_of_a_file(file_example, device):
         close(gpu.component.water_balance()[key], cpu.component.water_balance()[key])
 
 
+@pytest.mark.parametrize("example", ["many_host_example", "file_example"])
+def test_series_that_are_kept(example, request):
+    """Outputs, rows of the model and forcing, as results and bands take them."""
+    config = request.getfixturevalue(example)
+    if example == "file_example":
+        config.write_text(shortened(config, 0, 5))
+    models = pair(config)
+    names = (RUNOFF, "melt", "precipitation")
+    cpu, gpu = (model.component.kept(names) for model in models)
+    for step in range(5):
+        for model in models:
+            driven(model, step) if model.get_input_item_count() else model.update()
+        for name in names:
+            close(gpu[name], cpu[name])
+
+
 def run(config, device, name, first, last, more=""):
     """Run days of the example, from and to; return the results."""
     text = shortened(config, first, last).replace("results.nc", name)
