@@ -11,7 +11,7 @@ from ..conftest import random_routing, random_setup
 
 pytestmark = pytest.mark.usefixtures("gpus")
 
-WEATHER, PARAMETERS, STATES = random_setup(5, 4, 60)
+WEATHER, PARAMETERS, STATES = random_setup(5, 4, 40)
 
 
 def made(kernel="gpu", step_seconds=86400, dtype=np.float64, **options):
