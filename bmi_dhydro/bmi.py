@@ -471,7 +471,7 @@ class BmiDhydro(Bmi):
             return component.model.pending[component.part]
         if variable.kind == "output":
             self._bring(variable)
-        if variable.index in self._set_on_device and variable.kind == "input":
+        if variable.kind == "input":
             self._back_to_host(variable.index)
         assert variable.values is not None
         return variable.values

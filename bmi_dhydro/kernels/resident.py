@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -271,12 +272,12 @@ class GpuKernel:
         devices: Sequence[torch.device],
         moving: MovingFactory | None = None,
     ) -> None:
-        self._process, self._outputs, self._dynamic = process, tuple(outputs), tuple(dynamic)
-        self._parts = parts
+        self._make_resident = partial(Resident, process, outputs, dynamic, parts)
         self._devices = tuple(devices)
         self._make_moving = moving
         self.residents: list[Resident] = []
-        self._wanted = list(range(len(self._outputs)))
+        self._count = len(outputs)
+        self._wanted = list(range(self._count))
         self._has_parameters = self._has_state = False
         self._ahead = False
 
@@ -320,17 +321,7 @@ class GpuKernel:
             share = Share(slice(first, last), catchments, traces // catchments)
             make = self._make_moving
             moving = None if make is None else make(device, share.traces())
-            self.residents.append(
-                Resident(
-                    self._process,
-                    self._outputs,
-                    self._dynamic,
-                    self._parts,
-                    device,
-                    share,
-                    moving,
-                )
-            )
+            self.residents.append(self._make_resident(device, share, moving))
 
     def moved(self) -> None:
         """Say that the residents have done some steps."""
@@ -353,7 +344,7 @@ class GpuKernel:
         steps = len(forcing)
         for resident in self.load(parameters, state, ring):
             weather = resident.weather(forcing)
-            shape = (steps, len(self._outputs), weather.shape[2])
+            shape = (steps, self._count, weather.shape[2])
             resident.advance(weather, weather.new_empty(shape))
         self.moved()
         self.bring(self._wanted, outputs)

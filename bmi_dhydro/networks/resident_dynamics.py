@@ -38,7 +38,7 @@ class ResidentDynamics:
     Parameters
     ----------
     dynamics : Dynamics
-        The host's side: what is loaded from, and brought up to.
+        The host's side: what is loaded from, before the first step too, and brought up to.
     traces : array of int
     days : float
         Length of a part of a step, whose parameters are wanted.
@@ -62,8 +62,6 @@ class ResidentDynamics:
         self._forcings = dynamics.layout.process.forcings
         self._weights = {name: self._down(value) for name, value in dynamics.weights.items()}
         self._of_weather = self._weights["lstm.input"][: len(self._forcings)]
-        self.load_parameters()
-        self.load_state()
 
     def _down(self, values: NDArray) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=self._device)

@@ -104,7 +104,7 @@ def ended(weights: NDArray, precision: DTypeLike) -> NDArray:
     """
     to_come = np.cumsum(weights[:, ::-1], axis=1)[:, ::-1]
     over = to_come < 0.5 * np.finfo(precision).eps
-    last = np.minimum(np.argmax(over, axis=1), weights.shape[1] - 1) - 1
+    last = np.argmax(over, axis=1) - 1
     catchments = np.flatnonzero(over.any(axis=1))
     result = np.where(over, 0.0, weights)
     result[catchments, last[catchments]] = to_come[catchments, last[catchments]]
