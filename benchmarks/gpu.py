@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray
+from step import random_model
 from table import Report, median_seconds
 
 from bmi_dhydro import BmiDhydro, checkpoint
 from bmi_dhydro.kernels import gpu, reference
 from bmi_dhydro.kernels.program import fused, trace
 from bmi_dhydro.kernels.resident import Resident
-from bmi_dhydro.model import Model
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.variables import DEFAULT_INPUTS, OUTPUTS, inputs_for
 
@@ -178,20 +178,7 @@ def process(report: Report, catchments: int, bandwidth: float, arithmetic: float
 
 def cpu_kernel(report: Report, catchments: int = 10_000) -> None:
     """The CPU kernel on this machine, for comparison."""
-    random = np.random.default_rng(0)
-    model = Model(
-        HBV,
-        np.stack(
-            [random.uniform(p.lower, p.upper, (catchments, COMPONENTS)) for p in HBV.parameters]
-        ),
-        np.stack(
-            [random.uniform(p.lower, p.upper, catchments) for p in unit_hydrograph.PARAMETERS]
-        ),
-        np.full(catchments, 10.0),
-        step_seconds=3600,
-        dtype=np.float32,
-        outputs=("discharge",),
-    )
+    model = random_model(catchments, "cpu", ("discharge",), 3600)
     forcing = np.ones((BLOCK, 3, catchments), np.float32)
     took = median_seconds(lambda: model.run(forcing), 5)
     rate = catchments * COMPONENTS * BLOCK / took
