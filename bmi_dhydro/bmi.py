@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .attributes import ATTRIBUTES
 from .errors import ConfigError, ForcingError, OrderError, VariableError, nearest
 from .hosts.ngen import PREFIX, Protocols
+from .time_units import TimeUnits
 from .variables import DEFAULT_INPUTS, MEMBER, OUTPUTS, ROUTING_PENDING, inputs_for
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ class BmiDhydro(Bmi):
         self._set_on_device: set[int] = set()
         self._input_names = tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
         self._protocols = Protocols(self._ready)
-        self._time_step = 0.0
+        self._time_step = self._start_time = 0.0
+        self._time_units = "s"
         self._shared = _SHARED
 
     # ---- life cycle -----------------------------------------------------------------------
@@ -140,11 +142,20 @@ class BmiDhydro(Bmi):
     def _start(self, component: Component | FleetMember) -> None:
         self._component = component
         self._finalized = False
-        self._time_step = float(component.model.step_seconds)
+        self._set_clock(component)
         self._update = component.update
         self._input_names = tuple(item.name for item in component.input_items)
         self._never_set = set(self._input_names)
         self._find_arrays(component)
+
+    def _set_clock(self, component: Component | FleetMember) -> None:
+        """Find the time step and the start in the unit that the configuration names."""
+        units = TimeUnits.parse(component.config.time.units, "time.units")
+        if units.needs_start and component.start is None:
+            raise ConfigError(f"time.units: {units.text!r} needs time.start")
+        self._time_step = component.model.step_seconds / units.seconds
+        self._start_time = units.at_start(component.start)
+        self._time_units = units.described(component.start)
 
     def _find_arrays(self, component: Component | FleetMember) -> None:
         """Find the arrays that names stand for."""
@@ -244,8 +255,8 @@ class BmiDhydro(Bmi):
         whole = round(steps)
         if abs(steps - whole) > _TOLERANCE * max(1, whole):
             raise ValueError(
-                f"time {time:g} is {steps:.6g} steps of {self._time_step:g} s ahead; only whole "
-                "steps can be done: ask for a multiple, or set time.step"
+                f"time {time:g} is {steps:.6g} steps of {self._time_step:g} {self._time_units} "
+                "ahead; only whole steps can be done: ask for a multiple, or set time.step"
             )
         if component.steps is not None and component.done + whole > component.steps:
             raise ForcingError(
@@ -331,24 +342,21 @@ class BmiDhydro(Bmi):
         component = self._component
         if component is None:
             component = self._ready()
-        return component.done * self._time_step
+        return self._start_time + component.done * self._time_step
 
     def get_start_time(self) -> float:
         self._ready()
-        return 0.0
+        return self._start_time
 
     def get_end_time(self) -> float:
         steps = self._ready().steps
-        return sys.float_info.max if steps is None else steps * self._time_step
+        if steps is None:
+            return sys.float_info.max
+        return self._start_time + steps * self._time_step
 
     def get_time_units(self) -> str:
-        component = self._ready()
-        units = component.config.time.units
-        if "<start>" not in units:
-            return units
-        if component.start is None:
-            raise ConfigError("time.units: '<start>' needs time.start")
-        return units.replace("<start>", str(component.start).replace("T", " "))
+        self._ready()
+        return self._time_units
 
     def get_time_step(self) -> float:
         self._ready()
@@ -390,6 +398,11 @@ class BmiDhydro(Bmi):
             variable = self._variable(name)
         if variable.kind == ROUTING_PENDING:
             raise VariableError(f"{name} has no fixed place in memory; use get_value")
+        if _moves_with_member(component, variable):
+            raise VariableError(
+                f"{name} has no fixed place in memory where the interface shows one member at a "
+                "time; use get_value and set_value, or set ensemble.view: all"
+            )
         if variable.kind == "state":
             component.pin()
         if variable.kind == "input":
@@ -456,6 +469,12 @@ class BmiDhydro(Bmi):
         """Set the values of a variable at some flat indices."""
         values = np.array(self._current(name)).reshape(-1)
         values[inds] = src
+        if self._variable(name).kind == "parameter":
+            # Only the catchments that are named get a parameter of the host's.
+            width = values.size // len(self._ready().catchments)
+            rows = np.unique(np.arange(values.size)[inds] // width)
+            self._set_other(name, values, rows)
+            return
         self.set_value(name, values)
 
     def _current(self, name: str) -> NDArray:
@@ -565,7 +584,8 @@ class BmiDhydro(Bmi):
             f"{item.highest:g} {item.units}, nothing was set"
         )
 
-    def _set_other(self, name: str, src: NDArray) -> None:
+    def _set_other(self, name: str, src: NDArray, rows: slice | NDArray = slice(None)) -> None:
+        """Set what is no input of each step; of parameters those of some catchments."""
         variable = self._variable(name)
         if variable.kind == PROTOCOL:
             self._protocols.write(name, src)
@@ -595,10 +615,10 @@ class BmiDhydro(Bmi):
             return
         if (values < 0).any() and variable.kind != "parameter":
             raise ValueError(f"{name} is a store and cannot be {values.min():g}; nothing was set")
-        component.changing()
         if variable.kind == "parameter":
-            component.model.set_parameter(name, values.reshape(shape))
+            component.set_parameter(name, values.reshape(shape)[rows], rows)
             return
+        component.changing()
         before = component.model.stored()
         if variable.kind == ROUTING_PENDING:
             pending = component.model.pending
@@ -763,6 +783,14 @@ def _all_members(component: Component | FleetMember) -> bool:
     return component.model.members > 1 and component.shown is component.outputs
 
 
+def _moves_with_member(component: Component | FleetMember, variable: _Variable) -> bool:
+    """Return whether the values of a variable are elsewhere when another member is shown."""
+    if component.shown is component.outputs:
+        return False
+    own_inputs = component.inputs.shape[1] == component.model.traces
+    return variable.kind == "state" or (variable.kind == "input" and own_inputs)
+
+
 def _inputs_shown(component: Component | FleetMember, row: int) -> NDArray:
     """Return what a host sets of an input: of all members, or of the one that is shown."""
     values = component.inputs[row]
@@ -786,7 +814,7 @@ def _published(component: Component | FleetMember) -> dict[str, _Variable]:
             )
     for row, name in enumerate(model.outputs):
         if name not in model.process.state_names:
-            values = component.rows[row][component.part]
+            values = component.shown_rows[row]
             place = len(OUTPUTS) + row
             table[name] = _Variable("output", "mm", of_traces, values, model.dtype.name, place)
     return table
@@ -812,12 +840,13 @@ def _variables(component: Component) -> dict[str, _Variable]:
     for name, values in model.parameters.items():
         grid = _CELL_GRID if values.ndim == 2 else _CATCHMENT_GRID
         table[name] = _Variable("parameter", units[name], grid, values, values.dtype.name)
-    for name in component.attribute_names:
+    parameters = component.parameters
+    for name in parameters.attribute_names:
         table[name] = _Variable(
             "attribute",
             ATTRIBUTES[name].units,
             _CATCHMENT_GRID,
-            component.attribute(name),
+            parameters.attribute(name),
             "float64",
         )
     return table

@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .attributes import ATTRIBUTES, CLIMATE
 from .errors import CatchmentError, listed, nearest
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +79,11 @@ class Catchments:
         CatchmentError
             If one is not there; names `source`.
         """
+        if not ids:
+            raise CatchmentError(f"{source}: no catchment is selected; name some, or leave it out")
+        values, counts = np.unique(np.array(ids, dtype=str), return_counts=True)
+        if (counts > 1).any():
+            raise CatchmentError(f"{source}: {listed(values[counts > 1])} is selected twice")
         absent = [name for name in ids if name not in self._rows]
         if absent:
             raise CatchmentError(f"{source}: has no catchment {listed(absent)}")
@@ -132,10 +141,9 @@ class Catchments:
                 raise CatchmentError(f"{source}: column {name!r} is not numeric: {error}") from None
         absent = np.full(ids.size, np.nan)
         area = numbers["area"]
-        if not (area > 0).all():
-            raise CatchmentError(
-                f"{source}: area must be positive, in km2: {listed(ids[~(area > 0)])}"
-            )
+        wrong = ~((area > 0) & np.isfinite(area))
+        if wrong.any():
+            raise CatchmentError(f"{source}: area must be positive, in km2: {listed(ids[wrong])}")
         latitude = numbers.get("latitude", absent)
         if (np.abs(latitude) > 90).any():
             wrong = ids[np.abs(latitude) > 90]
@@ -186,14 +194,38 @@ def read_table(path: Path, ids: Sequence[str] | None = None) -> Catchments:
     CatchmentError
         If the file is missing or malformed, or lacks a catchment.
     """
-    if not path.exists():
-        raise CatchmentError(f"{path}: no such catchment table")
-    status = path.stat()
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CatchmentError(f"{path}: no such catchment table ({reason})") from None
     table = _read(path, status.st_mtime_ns, status.st_size)
     # Copies, since the table is shared and what is made of it may be changed.
     if ids is None:
         return table.subset(np.arange(len(table)))
     return table.chosen(ids, str(path))
+
+
+def _columns_of(data: xarray.Dataset, path: Path) -> pandas.DataFrame:
+    """Return the variables of a NetCDF file that have one value for each catchment."""
+    import pandas
+
+    from .io.netcdf import identifier
+
+    key = identifier(data.variables)
+    if key is None or data[key].ndim != 1:
+        raise CatchmentError(
+            f"{path}: no variable names the catchments; call it 'id', or give one "
+            "cf_role = 'timeseries_id'"
+        )
+    own = data[key].dims
+    columns = {
+        str(name): variable.values
+        for name, variable in data.variables.items()
+        if variable.dims == own
+    }
+    columns["id"] = columns.pop(key)
+    return pandas.DataFrame(columns)
 
 
 @lru_cache(maxsize=4)
@@ -211,13 +243,12 @@ def _read(path: Path, modified: int, size: int) -> Catchments:
         elif kind == ".nc":
             from .io.netcdf import loaded
 
-            data = loaded(path)
-            frame = data.to_dataframe().reset_index()[list(data.variables)]
+            frame = _columns_of(loaded(path), path)
         else:
             raise CatchmentError(
                 f"{path}: a catchment table is a .csv, .parquet or .nc file, not {kind!r}"
             )
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # readers of damaged tables raise many kinds
         if isinstance(error, CatchmentError):
             raise
         raise CatchmentError(f"{path}: cannot be read as a table: {error}") from None

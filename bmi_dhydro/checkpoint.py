@@ -13,17 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .array_file import ArrayFormat
 from .attributes import ATTRIBUTES
 from .errors import CatchmentError, CheckpointError, listed
-from .files import replaced
+from .learned_evapotranspiration import LearnedEvapotranspiration
 from .networks.dynamics import Dynamics
 from .networks.ensemble import member
 from .networks.normalisation import Normalisation
 from .networks.parameter_network import NetworkLayout, parameters
+from .networks.similarity import TrainingCatchments
 from .physics import PROCESSES, with_learned_curves
 
-FORMAT = "bmi_dhydro trained model"
-FORMAT_VERSION = 1
+FORMAT = ArrayFormat(
+    "bmi_dhydro trained model", "a trained model", 2, 2, CheckpointError, CheckpointError
+)
+
+# Name of the attributes of the catchments of training, among the weights in a file.
+_TRAINING = "training.attributes"
 
 # Trained models that come with the package, by the names that configurations give them.
 _FOLDER = Path(__file__).parent / "checkpoints"
@@ -32,12 +38,12 @@ SHIPPED = {
     "dynamic": _FOLDER / "hbv_mopex_dynamic.safetensors",
 }
 
-# An attribute further than this beyond the range of training, in units of that range, is reported.
-FAR_OUTSIDE = 0.25
+# An attribute further than this beyond the range of training, in units of that range, is reported:
+# where it is near, all attributes together say more; see `TrainingCatchments`.
+OUTSIDE = 0.15
 
-# Catchments whose parameters are computed at a time. Always so many: the order in which a matrix
-# product adds depends on its size, and a catchment has the same parameters alone and among others.
-_CHUNK = 64
+# Catchments whose parameters are computed at a time, so that they stay in the processor's cache.
+_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,18 @@ class TrainedModel:
     about : dict
         For people: `name`, `version`, `licence`, `training` (data, period, catchments,
         potential evapotranspiration), `skill`.
+    evapotranspiration : LearnedEvapotranspiration
+        With which potential evapotranspiration it learned.
+    catchments : TrainingCatchments or None
+        Of training; None where they are not known, as in older files.
     """
 
     layout: NetworkLayout
     weights: Mapping[str, NDArray]
     normalisation: Normalisation
     about: Mapping[str, Any] = field(default_factory=dict)
+    evapotranspiration: LearnedEvapotranspiration = field(default_factory=LearnedEvapotranspiration)
+    catchments: TrainingCatchments | None = None
 
     @cached_property
     def _weights(self) -> dict[str, NDArray]:
@@ -91,20 +103,20 @@ class TrainedModel:
         count = inputs.shape[0]
         process = np.empty((len(self.layout.process.parameters), count, self.layout.components))
         routing = np.empty((3, count))
-        chunk = np.zeros((_CHUNK, inputs.shape[1]))
         for first in range(0, count, _CHUNK):
-            size = min(_CHUNK, count - first)
-            part = slice(first, first + size)
-            chunk[:size] = inputs[part]
-            given, delays = parameters(self.layout, self._weights, chunk)
-            process[:, part] = np.stack(given)[:, :size]
-            routing[:, part] = np.stack(delays)[:, :size]
+            part = slice(first, min(first + _CHUNK, count))
+            # A matrix product for each catchment: in one of several rows, the order in which a row
+            # is added up may depend on where it stands, and a catchment has the same parameters
+            # alone and among others.
+            given, delays = parameters(self.layout, self._weights, inputs[part, None])
+            process[:, part] = np.stack(given)[:, :, 0]
+            routing[:, part] = np.stack(delays)[:, :, 0]
         return process, routing
 
     def member(self, number: int) -> TrainedModel:
         """Return one of the networks that make up the model, 0 to `layout.members` - 1."""
         layout, weights = member(self.layout, self.weights, number)
-        return TrainedModel(layout, weights, self.normalisation, self.about)
+        return replace(self, layout=layout, weights=weights)
 
     def dynamics(
         self, attributes: Mapping[str, NDArray], steps_per_day: int = 1
@@ -126,7 +138,8 @@ class TrainedModel:
         Returns
         -------
         list of str
-            A sentence for each attribute that is far outside the range of training.
+            Sentences on catchments that are unlike those of training, and on attributes outside
+            their range.
 
         Raises
         ------
@@ -145,7 +158,16 @@ class TrainedModel:
             unknown = ids[~np.isfinite(np.asarray(attributes[name], dtype=float))]
             if unknown.size:
                 raise CatchmentError(f"attribute {name!r} has no value for {listed(unknown)}")
+        distance = self.distance(attributes)
+        unlike = distance > 1.0
         warnings = []
+        if unlike.any():
+            warnings.append(
+                f"{int(unlike.sum())} of {len(ids)} catchments are unlike any that the model was "
+                f"trained on, by their attributes together: {listed(ids[unlike])} (up to "
+                f"{distance[unlike].max():.1f} times as far from the nearest one as is usual "
+                "there); their parameters are extrapolated"
+            )
         table = zip(
             self.normalisation.names,
             self.normalisation.lowest,
@@ -154,15 +176,35 @@ class TrainedModel:
         )
         for name, lowest, highest in table:
             values = np.asarray(attributes[name], dtype=float)
-            margin = FAR_OUTSIDE * (highest - lowest)
+            margin = OUTSIDE * (highest - lowest)
             outside = (values < lowest - margin) | (values > highest + margin)
             if outside.any():
+                beyond = np.maximum(lowest - values, values - highest)
+                worst = values[int(np.argmax(beyond))]
                 warnings.append(
-                    f"attribute {name!r} is far outside the range of training, {lowest:.4g} to "
-                    f"{highest:.4g} {ATTRIBUTES[name].units}, for {listed(ids[outside])}; the "
-                    "parameters there are extrapolated"
+                    f"attribute {name!r} is outside the range of training, {lowest:.4g} to "
+                    f"{highest:.4g} {ATTRIBUTES[name].units}, for {listed(ids[outside])} (as far "
+                    f"as {worst:.4g}); the parameters there are extrapolated"
                 )
         return warnings
+
+    def distance(self, attributes: Mapping[str, NDArray]) -> NDArray:
+        """Return how unlike the catchments of training others are.
+
+        Parameters
+        ----------
+        attributes : mapping of array, shape (catchments,)
+            With all that the network needs.
+
+        Returns
+        -------
+        array, shape (catchments,)
+            See `TrainingCatchments.distance`; NaN where those are not known.
+        """
+        inputs = self.normalisation(attributes)
+        if self.catchments is None:
+            return np.full(len(inputs), np.nan)
+        return self.catchments.distance(inputs)
 
     def _structure(self) -> dict[str, Any]:
         process = self.layout.process
@@ -200,17 +242,16 @@ class TrainedModel:
 
     def save(self, path: Path) -> None:
         """Write the model to a `.safetensors` file, whole or not at all."""
-        from safetensors.numpy import save_file
-
-        description = {**self._structure(), "about": dict(self.about)}
-        metadata = {
-            "format": FORMAT,
-            "format_version": str(FORMAT_VERSION),
-            "description": json.dumps(description),
+        description = {
+            **self._structure(),
+            "potential_evapotranspiration": self.evapotranspiration.description(),
+            "about": dict(self.about),
         }
-        with replaced(Path(path)) as temporary:
-            save_file(dict(self.weights), temporary, metadata)
-            temporary.chmod(0o644)
+        arrays = dict(self.weights)
+        if self.catchments is not None:
+            arrays[_TRAINING] = self.catchments.table
+            description["usual_distance"] = self.catchments.limit
+        FORMAT.save(Path(path), arrays, {"description": json.dumps(description)})
 
 
 def load(model: str | Path = "default") -> TrainedModel:
@@ -235,36 +276,21 @@ def load(model: str | Path = "default") -> TrainedModel:
     file = SHIPPED[model] if isinstance(model, str) and model in SHIPPED else Path(model)
     try:
         status = file.stat()
-    except OSError as error:
-        raise CheckpointError(f"{file}: no such trained model ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{file}: no such trained model ({reason})") from None
     return _load(file.resolve(), status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=8)
 def _load(path: Path, modified: int, size: int) -> TrainedModel:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path}: not a whole .safetensors file ({error}); copy or train it again"
-        ) from None
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path}: a .safetensors file, but not a trained model of bmi_dhydro (its metadata "
-            f"lack format = {FORMAT!r})"
-        )
-    if metadata.get("format_version") != str(FORMAT_VERSION):
-        raise CheckpointError(
-            f"{path}: format version {metadata.get('format_version')}, but this version of "
-            f"bmi_dhydro reads {FORMAT_VERSION}; install the version that wrote it"
-        )
+    weights, metadata = FORMAT.read(path)
+    FORMAT.check_finite(weights, str(path))
     try:
         return _described(path, json.loads(metadata["description"]), weights)
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise CheckpointError(f"{path}: damaged description ({error!r})") from None
 
 
@@ -290,12 +316,11 @@ def _described(
         replace(ours, **{key: item[key] for key in ("lower", "upper", "scale")})
         for ours, item in zip(process.parameters, description["parameters"], strict=True)
     )
-    table = description["attributes"]
+    rows = description["attributes"]
     columns = [
-        np.array([item[key] for item in table])
-        for key in ("mean", "deviation", "lowest", "highest")
+        np.array([item[key] for item in rows]) for key in ("mean", "deviation", "lowest", "highest")
     ]
-    names = tuple(item["name"] for item in table)
+    names = tuple(item["name"] for item in rows)
     layout = NetworkLayout(
         replace(process, parameters=bounded),
         int(description["components"]),
@@ -303,4 +328,12 @@ def _described(
         tuple(description.get("dynamic", ())),
         int(description.get("members", 1)),
     )
-    return TrainedModel(layout, weights, Normalisation(names, *columns), description["about"])
+    table = weights.pop(_TRAINING, None)
+    return TrainedModel(
+        layout,
+        weights,
+        Normalisation(names, *columns),
+        description["about"],
+        LearnedEvapotranspiration.described(description, description["about"]),
+        None if table is None else TrainingCatchments(table, float(description["usual_distance"])),
+    )

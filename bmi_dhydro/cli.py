@@ -114,6 +114,7 @@ def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str
     """
     from . import checkpoint
     from .config import read_config
+    from .distribution import here
     from .distribution import workers as started
     from .errors import ConfigError
     from .simulation import run_band, run_config, run_divided
@@ -121,7 +122,7 @@ def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str
     if band and (workers > 1 or scheduler):
         raise ConfigError("--band: runs in one process; leave out --workers and --scheduler")
     with started(workers, scheduler) as (mapper, count):
-        if count > 1:
+        if mapper is not here:
             catchments, steps, seconds = run_divided(config, out, mapper, count)
         else:
             component, seconds = run_band(config, out) if band else run_config(config, out)
@@ -151,7 +152,7 @@ def train(config: Path, stop_after: int | None) -> None:
     that the configuration names, with a log and curves. Call it again after a break, and it goes
     on with the same result. docs/training.md explains every key.
     """
-    from .simulation import progress
+    from .progress_bar import progress
     from .training.run import TrainingRun
 
     run = TrainingRun(config)
@@ -205,7 +206,7 @@ def calibrate(
     parameter_file in a configuration, and runs use it.
     """
     from .config import read_config
-    from .simulation import progress
+    from .progress_bar import progress
     from .training.calibration import CalibrationSettings
     from .training.calibration import calibrate as descend
 
@@ -242,27 +243,70 @@ _SHOWN = (
     help="Folder for scores.csv and pictures.",
 )
 @click.option("--variable", help="Name of observed flow, where it is not recognised.")
-@click.option("--warm-up", default=0, show_default=True, help="Days at the start not to count.")
+@click.option("--result-variable", help="Name of flow in RESULTS, where it is not recognised.")
+@click.option(
+    "--warm-up",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Days at the start not to count.",
+)
+@click.option("--start", help="First day that counts, ISO 8601; that of the results, unless given.")
+@click.option("--end", help="Day at which to stop (not included); that of the results.")
+@click.option("--step", default="1d", show_default=True, help="Compare means of 1d, 1h, ...")
 @explained
-def evaluate(results: Path, observed: Path, out: Path, variable: str | None, warm_up: int) -> None:
+def evaluate(
+    results: Path,
+    observed: Path,
+    out: Path,
+    variable: str | None,
+    result_variable: str | None,
+    warm_up: int,
+    start: str | None,
+    end: str | None,
+    step: str,
+) -> None:
     """Compare RESULTS with OBSERVED flow, both NetCDF: NSE, KGE and its parts, bias.
 
     Also written: hydrographs of the best, the median and the worst catchment, and quantities that
     no training saw: baseflow index, annual trend, runoff ratio against aridity, the year of the
     snowpack.
 
-    Flow may be a depth per step, a rate, or a volume with catchment areas; days without an
-    observation do not count.
+    Flow may be a depth per step, a rate, or a volume with catchment areas; steps without an
+    observation do not count, nor do catchments without any. Of an ensemble the mean of its members
+    is compared.
     """
     from rich.console import Console
     from rich.table import Table
 
+    from .errors import ResultsError, listed
     from .evaluation.report import compare, write_report
-    from .evaluation.series import read_flow
+    from .evaluation.series import is_simulated, members_in, read_flow
     from .evaluation.water_balance import water_balance
+    from .settings import parse_date, parse_step
 
-    comparison = compare(read_flow(results), read_flow(observed, variable), warm_up)
+    if is_simulated(observed) and not is_simulated(results):
+        raise ResultsError(
+            f"{observed} has results of a run and {results} has not: give RESULTS first, then "
+            "OBSERVED"
+        )
+    comparison = compare(
+        read_flow(results, result_variable),
+        read_flow(observed, variable),
+        warm_up,
+        parse_date(start, "--start") if start else None,
+        parse_date(end, "--end") if end else None,
+        parse_step(step),
+    )
     scores = comparison.scores
+    if comparison.without_flow:
+        click.echo(
+            f"left out, no observation: {listed(comparison.without_flow)} "
+            f"({len(comparison.without_flow)} catchments)"
+        )
+    members = members_in(results)
+    if members > 1:
+        click.echo(f"the mean of {members} members is compared")
     table = Table(title=f"{len(scores)} catchments", title_justify="left")
     for heading in ("", "lower quarter", "median", "upper quarter"):
         table.add_column(heading, justify="right" if heading else "left")
@@ -336,8 +380,8 @@ def ngen(
 
     The layout is that of NextGen in a Box; docs/nextgen.md explains every key.
     """
-    from .config import parse_date
     from .hosts.run_package import PackageOptions, write_run_package
+    from .settings import parse_date
 
     options = PackageOptions(
         model,

@@ -13,8 +13,8 @@ def _time(text: str, option: str, step_seconds: int):  # type: ignore[no-untyped
     """Read a time, which must fall on a step; `now` is the start of the present one, in UTC."""
     import numpy as np
 
-    from .config import parse_date
     from .errors import ConfigError
+    from .settings import parse_date
 
     if text == "now":
         now = np.datetime64("now", "s")
@@ -45,6 +45,7 @@ def forecast(
     it goes on where the last call ended, also where that was killed. One that is there already is
     not made again. docs/forecast.md explains every key.
     """
+    from .distribution import here
     from .distribution import workers as started
     from .errors import ConfigError
     from .forecast.chain import Chain, compute_here
@@ -59,7 +60,7 @@ def forecast(
         raise ConfigError("--at: is missing; give a time, or now")
     time = _time(at, "--at", chain.config.step_seconds)
     with started(workers, scheduler) as (mapper, count):
-        compute = compute_here if count == 1 else in_parts(mapper, count)
+        compute = compute_here if mapper is here else in_parts(mapper, count)
         path = chain.run(time, compute)
     click.echo(f"{path}")
 
@@ -116,12 +117,12 @@ def hindcast(
     from rich.console import Console
     from rich.table import Table
 
-    from .config import parse_duration
     from .distribution import workers as started
     from .forecast import hindcast as hindcasts
     from .forecast.chain import complete_catchments
     from .forecast.config import read_forecast_config
-    from .simulation import progress
+    from .progress_bar import progress
+    from .settings import parse_duration
 
     chain = read_forecast_config(config)
     step = chain.step_seconds
@@ -133,7 +134,7 @@ def hindcast(
     )
     catchments = complete_catchments(chain, times[0])
     with started(workers, scheduler) as (mapper, count):
-        total = hindcasts.tasks(chain, len(catchments), len(times), count)
+        total = hindcasts.tasks(chain, len(catchments), len(times), mapper, count)
         with progress("forecasting", total) as advance:
             result = hindcasts.hindcast(chain, catchments, times, mapper, count, advance)
     medians = hindcasts.summary(hindcasts.scores(result))

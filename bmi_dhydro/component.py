@@ -7,7 +7,6 @@ and the weather, and knows nothing of BMI beyond the table of exchange items.
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,20 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import checkpoint, state
-from .attributes import ATTRIBUTES
+from .catchment_parameters import CatchmentParameters
 from .catchments import Catchments, climate_to_compute, read_table
-from .config import Config, parse_date
-from .configured_model import ExtrapolationWarning, build_model
-from .errors import CatchmentError, ConfigError, ForcingError, listed, nearest
+from .config import Config
+from .configured_model import build_model, check_run_memory
+from .errors import ConfigError, ForcingError, nearest
+from .evapotranspiration_choice import EvapotranspirationChoice
 from .exchange import HostExchange
 from .history import History
 from .io.weather_source import WeatherSource, longest_block
 from .kernels.exchange import exchange
 from .physics import unit_hydrograph
+from .progress_bar import Bar, no_progress
 from .saved_states import SavedStates, restore
+from .settings import parse_date
 from .variables import OUTPUTS, Input, factor, inputs_for
 from .water_account import WaterAccount
-from .weather import Preparation
+from .weather import FROM_FORCING, Preparation
 
 if TYPE_CHECKING:
     from .io.results import ResultsWriter
@@ -73,12 +75,16 @@ class Component:
     config : Config
     trained : TrainedModel, optional
         That of the configuration, unless given.
+    bar : callable
+        Makes a progress bar, for a spin-up.
 
     Attributes
     ----------
     catchments : Catchments
     trained : TrainedModel
     model : Model
+    parameters : CatchmentParameters
+        Where the model's parameters come from.
     inputs : array, shape (inputs, catchments or traces)
         What the host sets, in the units of `input_items`; empty where weather is read.
     input_items : tuple of Input
@@ -87,8 +93,9 @@ class Component:
         traces.
     rows : array, shape (model outputs, traces)
         All outputs of the model, in its units.
-    shown : array, shape (outputs, shown traces)
-        Of `outputs` what the interface shows: all, or one member.
+    shown, shown_rows : array, shape (outputs or model outputs, shown traces)
+        Of `outputs` and `rows` what the interface shows: all, or one member. Where it is one, they
+        are arrays of their own, so that who holds them sees the member that is chosen.
     part : slice
         Which traces those are.
     exchange : HostExchange
@@ -111,7 +118,12 @@ class Component:
         If anything named in the configuration is missing or does not fit.
     """
 
-    def __init__(self, config: Config, trained: checkpoint.TrainedModel | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        trained: checkpoint.TrainedModel | None = None,
+        bar: Bar = no_progress,
+    ) -> None:
         self.config = config
         self.trained = trained or checkpoint.load(config.model)
         self._source: WeatherSource | None = None
@@ -122,16 +134,20 @@ class Component:
         self._ahead: ResidentAhead | None = None
         self._account: WaterAccount
         try:
-            self._build(config)
+            self._build(config, bar)
         except BaseException:
             self.abandon()
             raise
 
-    def _build(self, config: Config) -> None:
+    def _build(self, config: Config, bar: Bar) -> None:
         self.catchments = self.read_catchments(config)
+        check_run_memory(config, self.trained, len(self.catchments))
         self.start = parse_date(config.time.start, "time.start") if config.time.start else None
         end = parse_date(config.time.end, "time.end") if config.time.end else None
         self.steps: int | None = None
+        evapotranspiration = EvapotranspirationChoice(
+            self.trained.evapotranspiration, config.forcing.evapotranspiration_mismatch
+        )
         if config.forcing.file is not None:
             self._source = WeatherSource(
                 Path(config.forcing.file),
@@ -141,6 +157,7 @@ class Component:
                 config.step_seconds,
                 self.start,
                 end,
+                evapotranspiration,
             )
             self.start, self.steps = self._source.start, self._source.steps
             self.preparation = self._source.preparation
@@ -148,20 +165,13 @@ class Component:
         else:
             if self.start is not None and end is not None:
                 self.steps = int((end - self.start).astype(int)) // config.step_seconds
-            wanted = config.forcing.potential_evapotranspiration
             own = config.ensemble is not None and config.ensemble.inputs == "own"
             # Catchments that a host's weather is for.
             self._columns = np.tile(np.arange(len(self.catchments)), config.members if own else 1)
-            self.preparation = Preparation(
-                "forcing" if wanted == "auto" else wanted,
-                self.catchments.ids[self._columns],
-                self.catchments.latitude[self._columns],
-                self.catchments.longitude[self._columns],
-                self.start,
-                config.step_seconds,
-            )
+            self.preparation = self._prepared_for_host(config, evapotranspiration)
         self._complete_climate(config)
-        self.model = build_model(config, self.trained, self.catchments)
+        self.model, given = build_model(config, self.trained, self.catchments)
+        self.parameters = CatchmentParameters(self.trained, self.catchments, self.model, given)
         before: NDArray | None = None
         if config.initial_state is not None:
             before = restore(
@@ -178,7 +188,15 @@ class Component:
         if config.spin_up is not None:
             from .spin_up import spin_up
 
-            cycles = spin_up(self, config.spin_up)
+            assert self._source is not None
+            cycles = spin_up(
+                self.model,
+                self._source,
+                self.catchments.ids,
+                self.trained.fingerprint,
+                config.spin_up,
+                bar,
+            )
             self.account = WaterAccount(self.model.stored())
             _log.info("spin-up: %d repetitions", cycles)
         if config.output.file is not None:
@@ -200,6 +218,37 @@ class Component:
             return Catchments.from_columns(columns, "catchments.inline")
         assert chosen.table is not None
         return read_table(Path(chosen.table), chosen.select)
+
+    def _prepared_for_host(self, config: Config, choice: EvapotranspirationChoice) -> Preparation:
+        """Return what turns the weather that a host sets into forcing."""
+        wanted = config.forcing.potential_evapotranspiration
+        method = FROM_FORCING if wanted == "auto" else wanted
+        latitude = self.catchments.latitude[self._columns]
+        factors = None
+        if method == FROM_FORCING:
+            if choice.mismatch == "rescale":
+                raise ConfigError(
+                    "forcing.evapotranspiration_mismatch: rescale: the method of a host's "
+                    "potential evapotranspiration is not known; let it be computed here, or accept"
+                )
+            if choice.learned.methods:
+                _log.info(
+                    "the model learned with potential evapotranspiration of %s; the host's is "
+                    "taken as it is",
+                    " or ".join(choice.learned.methods),
+                )
+        elif not choice.fits(method):
+            key = "forcing.potential_evapotranspiration"
+            factors = choice.factors(method, latitude, None, key)
+        return Preparation(
+            method,
+            self.catchments.ids[self._columns],
+            latitude,
+            self.catchments.longitude[self._columns],
+            self.start,
+            config.step_seconds,
+            factors,
+        )
 
     def _complete_climate(self, config: Config) -> None:
         """Compute climate attributes of the weather, where the table does not give them."""
@@ -236,9 +285,11 @@ class Component:
         self.rows = zeros((len(self.model.outputs), count), self.model.dtype)
         self._step_rows = self.rows[None]
         self.outputs = zeros((len(OUTPUTS), count))
-        self.part, self.shown = slice(None), self.outputs
+        self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         if config.ensemble is not None and config.ensemble.view == "one":
-            self.shown = np.zeros((len(OUTPUTS), len(self.catchments)))
+            size = len(self.catchments)
+            self.shown = np.zeros((len(OUTPUTS), size))
+            self.shown_rows = np.zeros((len(self.rows), size), self.model.dtype)
             self.select(0)
         self._sources = np.array([self.model.outputs.index(item.source) for item in OUTPUTS])
         self._factors = np.empty((len(OUTPUTS), count))
@@ -341,14 +392,32 @@ class Component:
             config.step_seconds,
             {"title": "Simulated water balance of catchments", **self.provenance},
             self.model.members,
+            {
+                "distance_to_training": (
+                    self.trained.distance(self.catchments.attributes),
+                    "1",
+                    "how unlike the catchments of training: Mahalanobis distance of the attributes "
+                    "to the nearest of them, over that within which 95 % of them have another; "
+                    "parameters are extrapolated above 1",
+                )
+            },
         )
 
     @property
     def provenance(self) -> dict[str, str]:
         """What results say of where they come from."""
+        method = (
+            self.preparation.method if self._source is None else self._source.evapotranspiration
+        )
         return {
             "trained_model": str(self.trained.about.get("name", "")),
             "trained_model_fingerprint": self.trained.fingerprint,
+            "potential_evapotranspiration": (method or "of an unknown method")
+            + (", rescaled" if self.preparation.factors is not None else ""),
+            "potential_evapotranspiration_of_training": " or ".join(
+                self.trained.evapotranspiration.methods
+            )
+            or "unknown",
         }
 
     @property
@@ -505,6 +574,7 @@ class Component:
         """Show what is shown of the outputs."""
         if self.shown is not self.outputs:
             self.shown[...] = self.outputs[:, self.part]
+            self.shown_rows[...] = self.rows[:, self.part]
 
     def _bring_all(self) -> None:
         """Make outputs and rows current."""
@@ -547,7 +617,7 @@ class Component:
             )
         count = len(self.catchments)
         self.part = slice(member * count, (member + 1) * count)
-        self.shown[...] = self.outputs[:, self.part]
+        self._show()
 
     def _impossible(self, row: int, column: int) -> ForcingError:
         item = self.input_items[row]
@@ -659,7 +729,7 @@ class Component:
         self.keep_all()
         outputs[...], rows[...] = self.outputs, self.rows
         self.outputs = self.shown = outputs
-        self.rows = rows
+        self.rows = self.shown_rows = rows
         self._step_rows = rows[None]
 
     @property
@@ -732,56 +802,27 @@ class Component:
 
     # ---- changing -------------------------------------------------------------------------
 
-    def attribute(self, name: str) -> NDArray:
-        """Return an attribute of the catchments: shape (catchments,)."""
-        if name == "area":
-            return self.catchments.area
-        return self.catchments.attributes[name]
-
-    @property
-    def attribute_names(self) -> tuple[str, ...]:
-        """Attributes that decide the parameters of a catchment, and its area."""
-        return (*self.trained.layout.attributes, "area")
-
     def set_attribute(self, name: str, values: NDArray) -> None:
-        """Change an attribute; the network gives the catchments that it changes for new parameters.
-
-        Parameters
-        ----------
-        name : str
-            Among `attribute_names`.
-        values : array, shape (catchments,)
-
-        Raises
-        ------
-        CatchmentError
-            If a value is not finite, or an area not positive.
-        """
+        """Change an attribute of the catchments; see `CatchmentParameters.set_attribute`."""
         values = np.asarray(values, dtype=float)
-        wrong = ~np.isfinite(values) | ((name == "area") & ~(values > 0))
-        if wrong.any():
-            raise CatchmentError(
-                f"attribute {name!r} cannot be {values[wrong][0]:g} {ATTRIBUTES[name].units} for "
-                f"{listed(self.catchments.ids[wrong])}"
-            )
-        current = self.attribute(name)
-        changed = np.flatnonzero(current != values)
-        if not changed.size:
+        if not self.parameters.differing(name, values).size:
             return
         self.changing()
-        current[changed] = values[changed]
+        self.parameters.set_attribute(name, values)
         if name == "area":
-            self.model.area[changed] = values[changed]
             self._set_factors()
-        attributes = {key: array[changed] for key, array in self.catchments.attributes.items()}
-        for warning in self.trained.check(self.catchments.ids[changed], attributes):
-            warnings.warn(warning, ExtrapolationWarning, stacklevel=4)
-        self.model.set_parameters(*self.trained.parameters(attributes), changed)
-        if self.model.dynamics is not None:
-            inputs = self.trained.normalisation(attributes)
-            for member in range(self.model.members):
-                traces = changed + member * len(self.catchments)
-                self.model.dynamics.set_inputs(traces, inputs)
+
+    def take_catchment(self, other: Component, row: int, place: int) -> None:
+        """Give the catchment at `place` all that a host has given one at `row` of another run."""
+        self.parameters.take(other.parameters, row, place)
+        self._set_factors()
+
+    def set_parameter(
+        self, name: str, values: NDArray, rows: slice | NDArray = slice(None)
+    ) -> None:
+        """Give some catchments a parameter; see `CatchmentParameters.set_parameter`."""
+        self.changing()
+        self.parameters.set_parameter(name, values, rows)
 
     # ---- ending ---------------------------------------------------------------------------
 

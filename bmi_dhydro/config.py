@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_type_hints, overload
+from typing import Literal
 
 import msgspec
-import numpy as np
-import yaml
 
 from .checkpoint import SHIPPED
 from .errors import ConfigError, nearest
+from .settings import (
+    Count,
+    CountOrZero,
+    NotNegative,
+    Positive,
+    Section,
+    Seed,
+    parse_date,
+    parse_duration,
+    parse_step,
+    read_section,
+    resolved,
+)
+from .time_units import TimeUnits
 from .weather import PET, PRECIPITATION, TEMPERATURE
-
-
-class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """A part of a configuration; unknown keys are refused."""
 
 
 class CatchmentsConfig(Section, frozen=True):
@@ -40,7 +49,7 @@ class ForcingConfig(Section, frozen=True):
     file: str | None = None
     """NetCDF file with a catchment and a time dimension; leave out where the host supplies
     weather."""
-    variables: dict[str, str] = {}
+    variables: dict[str, str] = msgspec.field(default_factory=dict)
     """Names in the file by quantity (precipitation, temperature, temperature_minimum,
     temperature_maximum, potential_evapotranspiration, shortwave_radiation, longwave_radiation,
     specific_humidity, air_pressure, wind_x, wind_y), where they are not recognised."""
@@ -49,7 +58,14 @@ class ForcingConfig(Section, frozen=True):
     ] = "auto"
     """From the file or host, or computed. `auto` takes it from the file if it is there, else
     Hargreaves if there are temperature extremes, else Penman-Monteith (FAO 56) or Priestley-Taylor
-    if there are radiation and what else they need, else Oudin; with a host, from the host."""
+    if there are radiation and what else they need, else Oudin; but the method that the model
+    learned with, where the file is said to be of another one or has none; with a host, from the
+    host. Extremes of a day may come from steps of up to three hours."""
+    evapotranspiration_mismatch: Literal["refuse", "rescale", "accept"] = "refuse"
+    """What to do where potential evapotranspiration is of another method than the model learned
+    with, which biases flow: end with an error, multiply it by a factor for each month that brings
+    it to the method of training (found in the weather file where that suffices for both, else as
+    in the catchments of training), or take it as it is, with a warning."""
 
 
 class ObservedConfig(Section, frozen=True):
@@ -73,8 +89,9 @@ class TimeConfig(Section, frozen=True):
     step: str = "1d"
     """Length of a step: 1d, 6h, 1h, 15min, ...; must divide a day."""
     units: str = "s"
-    """Time unit that the interface reports; `s`, or `seconds since <start>` where a host wants
-    a calendar."""
+    """Time unit of the interface: `s`, `min`, `h` or `d`; where a host wants a calendar, since the
+    start (`seconds since <start>`) or since a time (`hours since 1990-01-01`): then the start of
+    the run is not 0."""
 
 
 class OutputConfig(Section, frozen=True):
@@ -90,12 +107,14 @@ class OutputConfig(Section, frozen=True):
 class SpinUpConfig(Section, frozen=True):
     """Filling the stores before the run."""
 
-    years: int = 1
+    years: Count = 1
     """How many of the first years of the run to repeat."""
-    tolerance: float = 1.0
+    tolerance: Positive = 1.0
     """Repeat until the water in all stores changes by less than this in a repetition, in mm."""
-    most: int = 50
-    """Repetitions after which to go on all the same, with a warning."""
+    most: Count = 50
+    """Repetitions after which to go on all the same, with a warning. Only catchments that have not
+    settled are repeated; snow that grows by the same amount each time, a glacier to be, is put
+    where all repetitions would bring it."""
 
 
 class SaveStateConfig(Section, frozen=True):
@@ -105,7 +124,7 @@ class SaveStateConfig(Section, frozen=True):
     """NetCDF file; `{time}` in it is replaced by the time of the state."""
     every: str | None = None
     """Time between two saves, counted from the start: 1d, 6h, ...; only the end, unless given."""
-    keep: int = 0
+    keep: CountOrZero = 0
     """How many of the last states of this run to keep; 0 keeps all."""
 
     @property
@@ -114,13 +133,18 @@ class SaveStateConfig(Section, frozen=True):
         return 0 if self.every is None else parse_duration(self.every, "save_state.every")
 
 
+# Standard deviations beyond which noise is none any more: of the logarithm of an amount of water,
+# and of a temperature, in degC.
+LARGEST_LOGARITHM, LARGEST_SPREAD = 10.0, 30.0
+
+
 class NoiseConfig(Section, frozen=True):
     """Noise on a quantity."""
 
-    spread: float
+    spread: NotNegative
     """Standard deviation: of the logarithm of a factor whose mean is 1, for amounts of water; of
     what is added, in degC, for temperature."""
-    hours: float = 24.0
+    hours: NotNegative = 24.0
     """Correlation time: after it, the correlation of the noise with itself is 0.32, after twice as
     long 0."""
 
@@ -128,13 +152,13 @@ class NoiseConfig(Section, frozen=True):
 class EnsembleConfig(Section, frozen=True):
     """Members of an ensemble, computed together."""
 
-    members: int
+    members: Count
     """How many."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the noise; the same seed gives the same noise, however a run is cut."""
-    weather: dict[str, NoiseConfig] = {}
+    weather: dict[str, NoiseConfig] = msgspec.field(default_factory=dict)
     """Noise on `precipitation`, `temperature` (added) and `potential_evapotranspiration`."""
-    states: dict[str, NoiseConfig] = {}
+    states: dict[str, NoiseConfig] = msgspec.field(default_factory=dict)
     """Noise on stores (`soil_moisture`, `lower_zone`, ...) at the beginning of each day; what it
     adds or takes is booked."""
     inputs: Literal["shared", "own"] = "shared"
@@ -162,7 +186,7 @@ class Config(Section, frozen=True):
     """Where states and parameters are: `cpu`; `cuda` (of several GPUs that of the process' rank on
     its machine), `cuda:n`, `cuda:n,m` or `cuda:all` (several that share the catchments); or `auto`,
     what was measured to be faster here. A GPU takes the gpu kernel, and needs triton."""
-    threads: int | None = None
+    threads: Count | None = None
     """Threads of the cpu kernel; all processors of the process, unless given."""
     dtype: Literal["float64", "float32"] = "float64"
     """Precision of state and parameters; float32 is about twice as fast."""
@@ -188,12 +212,12 @@ class Config(Section, frozen=True):
     """State file to write when the run ends, or what to save more often."""
     output: OutputConfig = OutputConfig()
     """What to write."""
-    history: int = 0
+    history: CountOrZero = 0
     """Steps that are remembered, for derivatives with respect to the past (`BmiDhydro.vjp`)."""
     parameter_file: str | None = None
     """Parameters that replace those of the network, for the catchments that the file has; written
     by `bmi-dhydro calibrate`."""
-    parameters: dict[str, float | list[float]] = {}
+    parameters: dict[str, float | list[float]] = msgspec.field(default_factory=dict)
     """Values that replace those of the network, by parameter name: one for all, or one for each
     component."""
 
@@ -215,96 +239,6 @@ class Config(Section, frozen=True):
         return parse_step(self.time.step)
 
 
-_STEP = re.compile(r"(\d*)\s*(d|day|days|h|hour|hours|min|minute|minutes|s|second|seconds)")
-_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-
-
-def parse_step(text: str) -> int:
-    """Return the seconds of a step such as `1d`, `6h`, `15min`.
-
-    Raises
-    ------
-    ConfigError
-        If it is no length of time or does not divide a day.
-    """
-    seconds = parse_duration(text, "time.step")
-    if 86400 % seconds:
-        raise ConfigError(f"time.step: {text!r} does not divide a day")
-    return seconds
-
-
-def parse_duration(text: str, key: str) -> int:
-    """Return the seconds of a length of time such as `1d`, `6h`, `15min`.
-
-    Raises
-    ------
-    ConfigError
-        If it is none; names `key`.
-    """
-    match = _STEP.fullmatch(text.strip())
-    seconds = int(match[1] or 1) * _SECONDS[match[2][0]] if match else 0
-    if not seconds:
-        raise ConfigError(f"{key}: {text!r} is no length of time; write 1d, 6h, 1h, 15min, ...")
-    return seconds
-
-
-def parse_date(text: str, key: str) -> np.datetime64:
-    """Return an ISO 8601 date or time in UTC.
-
-    Raises
-    ------
-    ConfigError
-        If it is none; names `key`.
-    """
-    try:
-        date = np.datetime64(text.strip().removesuffix("Z"), "s")
-    except ValueError:
-        raise ConfigError(
-            f"{key}: {text!r} is no date; write 1990-10-01 or 1990-10-01T06:00"
-        ) from None
-    if np.isnat(date):
-        raise ConfigError(f"{key}: {text!r} is no date")
-    return date
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Leaves dates as text, so that they are read in one place."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-_Kind = TypeVar("_Kind", bound=Section)
-
-
-def read_section(file: Path, kind: type[_Kind]) -> _Kind:
-    """Read a YAML file as a section; paths in it stay as they are.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing, no YAML, or has unknown, missing or impossible keys.
-    """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not text"
-        raise ConfigError(f"{file}: cannot read the configuration ({reason})") from None
-    try:
-        document = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {error}") from None
-    if not isinstance(document, dict):
-        raise ConfigError(f"{file}: a configuration is a mapping of keys, such as 'catchments:'")
-    try:
-        return msgspec.convert(document, kind)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{file}: {_explained(str(error), kind)}") from None
-
-
 def read_config(path: str | Path) -> Config:
     """Read a configuration; relative paths in it are relative to its folder.
 
@@ -322,35 +256,13 @@ def read_config(path: str | Path) -> Config:
         If the file is missing, no YAML, or has unknown, missing or impossible keys.
     """
     file = Path(path)
-    config = _resolved(read_section(file, Config), file.parent)
+    config = read_section(file, Config)
     try:
+        config = _resolved(config, file.parent)
         _check(config)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
     return config
-
-
-def _explained(message: str, kind: type) -> str:
-    """Add the nearest known key to msgspec's message about an unknown one."""
-    match = re.match(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", message)
-    if not match:
-        return message.replace("`$.", "`").replace("`$`", "the top level")
-    key, where = match[1], match[2] or ""
-    section: Any = kind
-    for part in filter(None, where.split(".")):
-        section = get_type_hints(section)[part]
-        section = next((a for a in get_args(section) if hasattr(a, "__struct_fields__")), section)
-    known = section.__struct_fields__
-    return f"unknown key {'.'.join(filter(None, (where, key)))!r}; {nearest(key, known)}"
-
-
-@overload
-def resolved(path: str, folder: Path) -> str: ...
-@overload
-def resolved(path: None, folder: Path) -> None: ...
-def resolved(path: str | None, folder: Path) -> str | None:
-    """Return a path of a configuration in `folder` as an absolute one."""
-    return None if path is None else str((folder / path).resolve())
 
 
 def _resolved(config: Config, folder: Path) -> Config:
@@ -381,9 +293,6 @@ def _check_spin_up(config: Config, wanted: SpinUpConfig) -> None:
         raise ConfigError("spin_up: needs forcing.file; a host can restore a state instead")
     if config.initial_state is not None:
         raise ConfigError("spin_up: give either it or initial_state")
-    for key in ("years", "tolerance", "most"):
-        if getattr(wanted, key) <= 0:
-            raise ConfigError(f"spin_up.{key}: {getattr(wanted, key)} is not more than zero")
 
 
 def _check_save(wanted: SaveStateConfig, step_seconds: int) -> None:
@@ -419,18 +328,22 @@ def check_ensemble(wanted: EnsembleConfig) -> None:
     ------
     ConfigError
     """
-    if wanted.members < 1:
-        raise ConfigError(f"ensemble.members: {wanted.members} is less than one")
-    if not 0 <= wanted.seed < 2**63:
-        raise ConfigError(f"ensemble.seed: {wanted.seed} is not between 0 and 2**63")
     known = (PRECIPITATION, TEMPERATURE, PET)
     for name in wanted.weather:
         if name not in known:
             raise ConfigError(f"ensemble.weather: {name!r} is unknown; {nearest(name, known)}")
     for key in ("weather", "states"):
         for name, noise in getattr(wanted, key).items():
-            if not (noise.spread >= 0 and noise.hours >= 0):
-                raise ConfigError(f"ensemble.{key}.{name}: spread and hours are not negative")
+            if name == TEMPERATURE and noise.spread > LARGEST_SPREAD:
+                raise ConfigError(
+                    f"ensemble.weather.{name}.spread: {noise.spread:g} degC is no noise any more; "
+                    f"{LARGEST_SPREAD:g} is the most that is taken"
+                )
+            if name != TEMPERATURE and noise.spread > LARGEST_LOGARITHM:
+                raise ConfigError(
+                    f"ensemble.{key}.{name}.spread: {noise.spread:g} is the standard deviation of "
+                    f"a logarithm; {LARGEST_LOGARITHM:g} is the most that is taken"
+                )
 
 
 def _check_fleet(config: Config) -> None:
@@ -473,18 +386,24 @@ def _check(config: Config) -> None:
         if config.ensemble.inputs == "own" and config.forcing.file is not None:
             raise ConfigError("ensemble.inputs: own: goes with a host's weather, not forcing.file")
     check_device(config.device)
+    if config.kernel == "reference" and config.device not in ("cpu", "auto"):
+        raise ConfigError(
+            f"kernel: reference runs on the CPU, and the device is {config.device!r}; leave one of "
+            "them out"
+        )
     if config.save_state_section is not None:
         _check_save(config.save_state_section, config.step_seconds)
     if config.spin_up is not None:
         _check_spin_up(config, config.spin_up)
     if config.carry_over and config.initial_state is None:
         raise ConfigError("carry_over: goes with initial_state")
-    if config.history < 0:
-        raise ConfigError(f"history: {config.history} is less than zero")
-    if config.threads is not None and config.threads < 1:
-        raise ConfigError(f"threads: {config.threads} is less than one")
-    start = config.time.start and parse_date(config.time.start, "time.start")
-    end = config.time.end and parse_date(config.time.end, "time.end")
+    time = config.time
+    start = None if time.start is None else parse_date(time.start, "time.start")
+    end = None if time.end is None else parse_date(time.end, "time.end")
+    TimeUnits.parse(time.units, "time.units")
+    for name, value in config.parameters.items():
+        if not all(map(math.isfinite, value if isinstance(value, list) else [value])):
+            raise ConfigError(f"parameters.{name}: {value} is not finite")
     if start is not None and end is not None and end <= start:
         raise ConfigError(f"time.end: {end} is not after time.start, {start}")
     if config.output.file is not None and config.time.start is None and not config.forcing.file:

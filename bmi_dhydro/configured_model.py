@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import checkpoint, parameter_file
-from .catchments import Catchments
+from .catchments import Catchments, read_table
 from .config import Config
-from .errors import ConfigError, nearest
+from .errors import CheckpointError, ConfigError, listed, nearest
+from .io.weather_source import longest_block
+from .machine import check_memory
 from .model import SECONDS_PER_DAY, Model
+from .physics import unit_hydrograph
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +31,7 @@ def build_model(
     trained: checkpoint.TrainedModel,
     catchments: Catchments,
     outputs: Sequence[str] | None = None,
-) -> Model:
+) -> tuple[Model, dict[str, NDArray]]:
     """Return the model of a configuration, with nearly empty stores.
 
     Parameters
@@ -39,16 +43,26 @@ def build_model(
     outputs : sequence of str, optional
         What steps return; everything, unless given.
 
+    Returns
+    -------
+    model : Model
+    given : dict of array of bool, shape (catchments,)
+        Which catchments have a parameter, by its name, from elsewhere than the network.
+
     Raises
     ------
     CatchmentError
         If an attribute is missing.
+    CheckpointError
+        If the parameter file does not fit, or has none of the catchments of the table.
     ConfigError
-        If a parameter of the configuration is unknown or impossible.
+        If a parameter of the configuration is unknown or impossible, or the run needs more memory
+        than there is.
     """
     attributes = catchments.attributes
     for warning in trained.check(catchments.ids, attributes):
         warnings.warn(warning, ExtrapolationWarning, stacklevel=6)
+    check_run_memory(config, trained, len(catchments), outputs)
     process, routing = trained.parameters(attributes)
     device = _device(config, trained, len(catchments) * config.members)
     model = Model(
@@ -69,10 +83,11 @@ def build_model(
         ),
         members=config.members,
     )
+    given = {name: np.zeros(len(catchments), bool) for name in model.parameters}
     if config.parameter_file is not None:
-        path = Path(config.parameter_file)
-        count = parameter_file.apply(path, model, catchments.ids)
-        _log.info("%d of %d catchments have parameters of %s", count, len(catchments), path)
+        rows = _apply_file(Path(config.parameter_file), config, model, catchments)
+        for known in given.values():
+            known[rows] = True
     for name, value in config.parameters.items():
         if name not in model.parameters:
             raise ConfigError(f"parameters: {name!r} is unknown; {nearest(name, model.parameters)}")
@@ -80,7 +95,79 @@ def build_model(
             model.set_parameter(name, value)
         except ValueError as error:
             raise ConfigError(f"parameters.{name}: {error}") from None
-    return model
+        given[name][:] = True
+    return model, given
+
+
+def check_run_memory(
+    config: Config,
+    trained: checkpoint.TrainedModel,
+    catchments: int,
+    outputs: Sequence[str] | None = None,
+) -> None:
+    """Refuse a run that does not fit into the memory of this machine, before it is built.
+
+    Parameters
+    ----------
+    config : Config
+    trained : TrainedModel
+    catchments : int
+    outputs : sequence of str, optional
+        As for `build_model`.
+
+    Raises
+    ------
+    ConfigError
+        With what it needs, in GB.
+    """
+    process, components = trained.layout.process, trained.layout.components
+    itemsize = 4 if config.dtype == "float32" else 8
+    traces = catchments * config.members
+    days = config.step_seconds / SECONDS_PER_DAY
+    lags = unit_hydrograph.lags(days / process.parts(days)) if config.routing != "none" else 1
+    rows = 3 + (len(process.output_names) + 2 if outputs is None else len(outputs))
+    # The state and a copy of it, flows on their way, and a block of weather and outputs.
+    of_trace = 2 * (len(process.states) * components + lags) + rows * (
+        longest_block(traces, rows) + 2
+    )
+    of_catchment = 3 * len(process.parameters) * components + lags
+    bytes_needed = itemsize * (traces * of_trace + catchments * of_catchment)
+    if trained.layout.dynamic:
+        units = trained.weights["lstm.hidden"].shape[0]
+        bytes_needed += 8 * traces * (8 * units + 2 * len(trained.layout.dynamic) * components)
+    if config.history:
+        snapshots = config.history // 16 + 2
+        bytes_needed += (
+            itemsize
+            * traces
+            * (snapshots * (len(process.states) * components + lags) + 6 * config.history)
+        )
+    what = f"{catchments} catchments"
+    if config.members > 1:
+        what += f" x {config.members} members (ensemble.members)"
+    if config.history:
+        what += f" with a history of {config.history} steps (history)"
+    check_memory(bytes_needed, what)
+
+
+def _apply_file(path: Path, config: Config, model: Model, catchments: Catchments) -> NDArray:
+    """Take parameters of a file; return the rows of the catchments that it has.
+
+    A part of a run, or one divide of many, may have none of them, as long as its table has some.
+    """
+    rows = parameter_file.apply(path, model, catchments.ids)
+    _log.info("%d of %d catchments have parameters of %s", rows.size, len(catchments), path)
+    if not rows.size:
+        known = catchments.ids
+        if config.catchments.table is not None:
+            known = read_table(Path(config.catchments.table)).ids
+        places = parameter_file.read(path).places
+        if not any(name in places for name in known.tolist()):
+            raise CheckpointError(
+                f"{path}: has parameters of {listed(places)}, but of none of the catchments "
+                f"{listed(known)}"
+            )
+    return rows
 
 
 def _device(config: Config, trained: checkpoint.TrainedModel, traces: int) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .bmi import BmiDhydro
 from .evaluation.plots import hydrographs
 from .example import write_example
-from .simulation import progress
+from .progress_bar import progress
 from .synthetic import CLIMATES
 from .variables import RUNOFF_FLUX
 

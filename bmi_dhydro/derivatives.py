@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ from .differentiable import (
     torch_parameters,
 )
 from .errors import OrderError, VariableError, nearest
+from .kernels.autograd import run_process
 from .kernels.binding import bind
 from .kernels.reference import TORCH_PRIMITIVES
 from .physics import unit_hydrograph
@@ -115,6 +117,7 @@ def vjp(
         leaves.block,
         model.step_seconds / 86400.0,
         model.routed,
+        partial(run_process, threads=model.threads),
     )
     objective = torch.zeros((), dtype=leaves.block.forcing.dtype)
     for name, seed in seeds.items():
@@ -192,16 +195,30 @@ def _through_network(
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Let parameters depend on attributes, their values staying as they are.
 
-    A host may have changed parameters; the network's own differ from them by a constant then.
+    Those that a host, a parameter file or the configuration has given do not depend on them.
     """
     trained = component.trained
     weights = {name: torch.as_tensor(value).double() for name, value in trained.weights.items()}
     from_network = torch_parameters(trained.layout, weights, inputs)
 
-    def joined(own: list[Tensor], given: list[Tensor]) -> list[Tensor]:
-        return [a + (b - b.detach()) for a, b in zip(own, given, strict=True)]
+    table = component.parameters.given
 
-    return joined(process, from_network[0]), joined(routing, from_network[1])
+    def joined(own: list[Tensor], network: list[Tensor], names: Sequence[str]) -> list[Tensor]:
+        # What was given from elsewhere stays when attributes change.
+        free = [torch.as_tensor(~table[name]) for name in names]
+        shaped = (
+            values[:, None] if a.ndim == 2 else values for values, a in zip(free, own, strict=True)
+        )
+        return [
+            a + torch.where(follows, b - b.detach(), 0.0)
+            for a, b, follows in zip(own, network, shaped, strict=True)
+        ]
+
+    routing_names = [item.name for item in unit_hydrograph.PARAMETERS]
+    return (
+        joined(process, from_network[0], component.model.process.parameter_names),
+        joined(routing, from_network[1], routing_names),
+    )
 
 
 def _forcing(component: Component, inputs: Mapping[str, Tensor], forcing: NDArray) -> Tensor:
@@ -223,5 +240,8 @@ def _forcing(component: Component, inputs: Mapping[str, Tensor], forcing: NDArra
         rows["potential_evapotranspiration"] = bind(chosen.function, TORCH_PRIMITIVES)(
             *(rows[name] for name in chosen.quantities), *map(torch.as_tensor, time)
         )
+        scale = component.preparation.scale(component.done - steps, steps)
+        if scale is not None:
+            rows["potential_evapotranspiration"] *= torch.as_tensor(scale)
     order = ("precipitation", "temperature", "potential_evapotranspiration")
     return torch.stack([rows[name] for name in order], dim=1)

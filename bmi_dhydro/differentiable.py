@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -358,7 +359,8 @@ def block_gradients(
     if model.dynamics is not None:
         memory = model.dynamics.memory()
         block.dynamic = remembered_dynamics(model.dynamics, memory, own, block.forcing)
-    result = run(process, list(seeds), block, model.step_seconds / 86400.0, model.routed)
+    days, kernel = model.step_seconds / 86400.0, partial(run_process, threads=model.threads)
+    result = run(process, list(seeds), block, days, model.routed, kernel)
     objective = sum(
         (
             (result.outputs[name] * torch.as_tensor(np.asarray(seed, dtype=float))).sum()

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError
+from .machine import processors
 
 # Calls a function once for each item, anywhere, and returns the results in order; and is told of
 # each that is done.
@@ -153,6 +154,5 @@ def _client(distributed: Any, count: int, scheduler: str | None) -> Iterator[Any
 
 def _environment(count: int) -> dict[str, str]:
     """Return the environment of workers of this machine: they share its processors."""
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    each = str(max(1, (available or 1) // count))
+    each = str(max(1, processors() // count))
     return {"OMP_NUM_THREADS": each, "NUMBA_NUM_THREADS": each, "MKL_NUM_THREADS": each}

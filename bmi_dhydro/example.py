@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from .catchments import Catchments
 from .climate import climate_indices, day_of_year
-from .config import parse_step
 from .errors import ConfigError
 from .io.export import columns, write_catchments, write_weather
+from .settings import parse_step
 from .synthetic import Weather, make_catchments, make_weather
 from .weather import Preparation
 

@@ -1,11 +1,13 @@
-"""Write files whole or not at all."""
+"""Write files whole or not at all, and know whether one is still what was written."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextmanager
@@ -31,3 +33,47 @@ def replaced(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+# Ends a file that has a digest: the digest of all before this line. HDF5 says where it ends, and in
+# a table it is a comment, so that other programs read such files too.
+_MARK = b"\n# sha256 of all before this: "
+_TRAILER = len(_MARK) + 64
+
+# Bytes that are read at a time.
+_PIECE = 2**20
+
+
+def append_digest(path: Path) -> None:
+    """Add a digest of a file's content to its end."""
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        digest = _digest(file, size)
+        file.seek(size)
+        file.write(_MARK + digest)
+
+
+def digest_holds(path: Path) -> bool | None:
+    """Return whether a file is what it was when its digest was added; None where it has none."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size < _TRAILER:
+            return None
+        file.seek(size - _TRAILER)
+        trailer = file.read()
+        if not trailer.startswith(_MARK):
+            return None
+        return trailer[len(_MARK) :] == _digest(file, size - _TRAILER)
+
+
+def _digest(file: BinaryIO, size: int) -> bytes:
+    """Return the SHA-256 digest of the first `size` bytes of a file, in hexadecimal digits."""
+    file.seek(0)
+    result = hashlib.sha256()
+    while size > 0:
+        piece = file.read(min(size, _PIECE))
+        if not piece:
+            break
+        result.update(piece)
+        size -= len(piece)
+    return result.hexdigest().encode()

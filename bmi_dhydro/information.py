@@ -30,14 +30,28 @@ def describe_model(name: str) -> None:
             f"trained on {training.get('data')}, {training.get('catchments')} catchments, "
             f"{' to '.join(training.get('period', []))}, potential evapotranspiration: "
             f"{training.get('potential_evapotranspiration')}"
+            + (f", weather: {training['forcing']}" if "forcing" in training else "")
         )
     for where, scores in skill.items():
         if isinstance(scores, dict):
+            medians = [
+                f"{label} {scores[key]}"
+                for label, key in (("NSE", "median_nse"), ("KGE", "median_kge"))
+                if key in scores
+            ]
             console.print(
                 f"skill {where.replace('_', ' ')}, {' to '.join(skill.get('period', []))}: median "
-                f"NSE {scores['median_nse']}, KGE {scores['median_kge']}, "
-                f"{scores['catchments']} catchments"
+                f"{', '.join(medians)}, {scores.get('catchments')} catchments"
             )
+    learned = model.evapotranspiration
+    if learned.methods:
+        rescaled = f"; rescaled from {', '.join(learned.monthly)}" if learned.monthly else ""
+        console.print(
+            f"learned with potential evapotranspiration of {' or '.join(learned.methods)}"
+            f"{rescaled} (forcing.evapotranspiration_mismatch)"
+        )
+    if "memory" in about:
+        console.print(str(about["memory"]))
     table = Table(title="attributes it needs", title_justify="left")
     for heading in ("attribute", "units", "in training", "meaning"):
         table.add_column(heading)

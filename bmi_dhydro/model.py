@@ -94,6 +94,7 @@ class Model:
         self.dtype = np.dtype(dtype)
         self.routed = routed
         self._threads = threads
+        self._kernel_name, self._device = kernel, device
         self.area = np.array(area, dtype=float)
         self._daily = np.array(parameters, dtype=self.dtype)
         self._routing = np.array(routing, dtype=float)
@@ -143,6 +144,40 @@ class Model:
         self._state[:] = initial[:, None, None]
         self._single = np.empty((1, len(self.outputs), traces), dtype=self.dtype)
 
+    def subset(self, catchments: NDArray, outputs: Sequence[str] | None = None) -> Model:
+        """Return a model of some catchments, one member each, that goes on from here.
+
+        Parameters
+        ----------
+        catchments : array of int
+        outputs : sequence of str, optional
+            What its steps return; the same, unless given.
+        """
+        daily, routing = self._daily[:, catchments], self._routing[:, catchments]
+        part = Model(
+            self.process,
+            daily,
+            routing,
+            self.area[catchments],
+            self.step_seconds,
+            self._kernel_name,
+            self.dtype,
+            self._threads,
+            self.outputs if outputs is None else outputs,
+            self.routed,
+            None if self.dynamics is None else self.dynamics.subset(catchments),
+            self._device,
+        )
+        part.steps = self.steps
+        memory = self.memory()
+        part.remember(
+            {
+                name: values[:, catchments] if name == "state" else values[catchments]
+                for name, values in memory.items()
+            }
+        )
+        return part
+
     def _moving_factory(self) -> MovingFactory:
         """Return what makes dynamic parameters on a device."""
         from .networks.resident_dynamics import ResidentDynamics
@@ -152,6 +187,11 @@ class Model:
             return ResidentDynamics(self.dynamics, traces, self._part_days, self.dtype, device)
 
         return make
+
+    @property
+    def threads(self) -> int | None:
+        """Threads of the cpu kernel, where they were given."""
+        return self._threads
 
     @property
     def resident(self) -> bool:
@@ -272,6 +312,11 @@ class Model:
         """Change all daily parameters of some catchments; shapes as for the constructor."""
         self._daily[:, catchments] = parameters
         self._routing[:, catchments] = routing
+        self._rescale(catchments)
+
+    def set_area(self, values: ArrayLike, catchments: slice | NDArray = slice(None)) -> None:
+        """Change the area of some catchments, in km2: it acts on their unit hydrographs."""
+        self.area[catchments] = values
         self._rescale(catchments)
 
     def _rescale(self, catchments: slice | NDArray) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,32 +15,12 @@ from .component import Component
 from .config import Config, OutputConfig, read_config
 from .distribution import Mapper, divided
 from .errors import ConfigError, ResultsError
+from .progress_bar import progress
 from .state import SavedState
 from .variables import RUNOFF_FLUX
 
 # What a band shows: quantiles of the members, and how results call them.
 QUANTILES = {0.05: "q05", 0.5: "q50", 0.95: "q95"}
-
-
-@contextmanager
-def progress(title: str, total: int) -> Iterator[Any]:
-    """Show a bar on a terminal, and nothing in a pipe.
-
-    Yields
-    ------
-    callable
-        To be called after each step, with what to show beside the title, if anything.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda beside="": bar.update(
-            task, advance=1, description=f"{title}  {beside}" if beside else None
-        )
 
 
 def _complete(path: Path, out: Path | None) -> Config:
@@ -83,7 +60,7 @@ def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
     ConfigError
         If there is no weather file or nothing to write.
     """
-    component = Component(_complete(path, out))
+    component = Component(_complete(path, out), bar=progress)
     assert component.steps is not None
     begin = time.perf_counter()
     try:

@@ -5,43 +5,74 @@ from __future__ import annotations
 import hashlib
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from . import __version__
+from .config import SpinUpConfig
 from .errors import ConfigError, StateError, listed
 from .io import state_file
+from .io.weather_source import WeatherSource, longest_block
 from .kernels.cache import cache_folder
-
-if TYPE_CHECKING:
-    from .component import Component
-    from .config import SpinUpConfig
+from .model import Model
+from .networks.dynamics import Dynamics
+from .progress_bar import Bar, no_progress
 
 _log = logging.getLogger(__name__)
 
+# Stores whose changes in two repetitions differ by less than this share of them grow evenly: snow
+# of which some never melts.
+_EVENLY = 1e-3
 
-def spin_up(component: Component, settings: SpinUpConfig) -> int:
-    """Bring a component's stores into balance with its weather; the clock stays at the start.
+# Parameters of two memories that differ by more than this share of their range are different.
+_SAME = 0.01
+
+# What another memory starts from: units that are all but full.
+_FULL_HIDDEN, _FULL_CELL = 0.9, 3.0
+
+
+def spin_up(
+    model: Model,
+    source: WeatherSource,
+    ids: NDArray,
+    fingerprint: str,
+    settings: SpinUpConfig,
+    bar: Bar = no_progress,
+) -> int:
+    """Bring a model's stores into balance with its weather; the clock stays at the start.
+
+    A catchment is repeated until its own stores have settled, whatever the others do: so it starts
+    from the same state alone, among others and as a part of a divided run. Where a store grows by
+    the same amount each time, as snow does of which some never melts, it is put where all
+    repetitions would bring it, and its catchment is named in a warning.
 
     Parameters
     ----------
-    component : Component
-        With weather in a file, before its first step.
+    model : Model
+        Before its first step.
+    source : WeatherSource
+        Of the same catchments.
+    ids : array of str, shape (catchments,)
+    fingerprint : str
+        Of the trained model.
     settings : SpinUpConfig
+    bar : callable
+        Makes a progress bar.
 
     Returns
     -------
     int
-        How often the years were repeated; 0 if the result of an earlier run was found.
+        How often the years were repeated for those catchments that took longest; 0 if the result
+        of an earlier run was found.
 
     Raises
     ------
     ConfigError
         If the run is shorter than the years to repeat.
     """
-    steps = _steps(component, settings.years)
-    kept = cache_folder() / "spin_up" / f"{_key(component, settings)}.nc"
-    model, ids = component.model, component.catchments.ids
+    steps = _steps(source, settings.years, model.step_seconds)
+    kept = cache_folder() / "spin_up" / f"{_key(model, source, fingerprint, settings)}.nc"
     if kept.exists():
         try:
             state_file.restore(kept, model, kept.stem, ids)
@@ -49,38 +80,166 @@ def spin_up(component: Component, settings: SpinUpConfig) -> int:
             return 0
         except StateError as error:
             _log.warning("the kept spin-up is made again: %s", error)
-    change = np.full(model.traces, np.inf)
-    cycles = 0
-    while cycles < settings.most and (change > settings.tolerance).any():
-        before = model.stored()
-        for first in range(0, steps, component.block_steps):
-            count = min(component.block_steps, steps - first)
-            model.run(component.source.read(first, count))
-        change = np.abs(model.stored() - before)
-        cycles += 1
-    pending = model.pending
-    model.steps = 0
-    model.pending = pending
-    moving = (change > settings.tolerance).reshape(model.members, -1).any(axis=0)
-    if moving.any():
-        _log.warning(
-            "spin-up: after %d times %d year(s) the stores of %s still change by up to %.3g mm",
-            cycles,
-            settings.years,
-            listed(ids[moving]),
-            change.max(),
+    filling = _Filling(model, source, ids, settings, steps)
+    with bar("spin-up", settings.most) as advance:
+        while filling.cycles < settings.most and filling.active.size:
+            filling.repeat()
+            advance(f"{filling.active.size} of {len(ids)} catchments left")
+    filling.finish()
+    _keep(kept, model, ids)
+    return filling.cycles
+
+
+class _Filling:
+    """Repetitions of the first years, for the catchments that have not settled."""
+
+    def __init__(
+        self,
+        model: Model,
+        source: WeatherSource,
+        ids: NDArray,
+        settings: SpinUpConfig,
+        steps: int,
+    ) -> None:
+        self._model, self._source, self._ids = model, source, ids
+        self._settings, self._steps = settings, steps
+        self.cycles = 0
+        # Catchments that are still repeated.
+        self.active = np.arange(model.catchments)
+        # Members have the same weather here, so that one stands for all.
+        self._work = model.subset(self.active)
+        self._final = self._work.memory()
+        self._change = np.full(model.catchments, np.inf)
+        self._growth: NDArray = np.zeros((len(model.process.states), *self._work.state.shape[1:]))
+        self._growing = np.zeros(model.catchments)
+
+    def repeat(self) -> None:
+        """Do the years once more, and let go of the catchments that have settled."""
+        work, before = self._work, self._work.state.astype(float)
+        pending = work.pending.sum(axis=1, dtype=float)
+        read = self._source.reader(self.active)
+        length = longest_block(self.active.size, 3 + len(work.outputs))
+        for first in range(0, self._steps, length):
+            work.run(read(first, min(length, self._steps - first)))
+        self.cycles += 1
+        growth = work.state.astype(float) - before
+        flown = work.pending.sum(axis=1, dtype=float) - pending
+        change = growth.sum(axis=0).mean(axis=1) + flown
+        # Where a store changes as in the repetition before, it will not settle.
+        evenly = np.abs(growth - self._growth) <= _EVENLY * np.abs(growth)
+        uneven = np.where(evenly, 0.0, growth).sum(axis=0).mean(axis=1) + flown
+        tolerance = self._settings.tolerance
+        settled = np.abs(change) <= tolerance
+        growing = ~settled & (self.cycles > 2) & (np.abs(uneven) <= tolerance)
+        self._change[self.active] = np.abs(change)
+        if growing.any():
+            remaining = self._settings.most - self.cycles
+            added = np.where(evenly, growth, 0.0)[:, growing] * remaining
+            # No store is emptied further than it can be.
+            work.state[:, growing] = np.maximum(work.state[:, growing] + added, 0.0)
+            self._growing[self.active[growing]] = change[growing]
+        self._growth = growth
+        self._let_go(settled | growing)
+
+    def _let_go(self, done: NDArray) -> None:
+        """Keep the memory of catchments, and go on with the others."""
+        if not done.any():
+            return
+        memory = self._work.memory()
+        rows = self.active[done]
+        for name, values in memory.items():
+            if name == "state":
+                self._final[name][:, rows] = values[:, done]
+            else:
+                self._final[name][rows] = values[done]
+        left = np.flatnonzero(~done)
+        self.active = self.active[left]
+        self._growth = self._growth[:, left]
+        if left.size:
+            self._work = self._work.subset(left)
+
+    def finish(self) -> None:
+        """Give the model what all catchments have come to, and say which have not settled."""
+        tolerance = self._settings.tolerance
+        moving = self.active
+        if moving.size:
+            _log.warning(
+                "spin-up: after %d times %d year(s) the stores of %s still change by up to %.3g mm",
+                self.cycles,
+                self._settings.years,
+                listed(self._ids[moving]),
+                self._change[moving].max(),
+            )
+            self._let_go(np.ones(moving.size, bool))
+        glaciers = np.flatnonzero(np.abs(self._growing) > tolerance)
+        if glaciers.size:
+            _log.warning(
+                "spin-up: the stores of %d catchments grow by the same amount each time, %s (by up "
+                "to %.0f mm): snow of which some never melts, a glacier to be. They are put where "
+                "%d repetitions would bring them; flow that they will give depends on that number",
+                glaciers.size,
+                listed(self._ids[glaciers]),
+                np.abs(self._growing[glaciers]).max(),
+                self._settings.most,
+            )
+        model = self._model
+        members = model.members
+        model.remember(
+            {
+                name: np.tile(values, (1, members, 1))
+                if name == "state"
+                else np.concatenate([values] * members)
+                for name, values in self._final.items()
+            }
         )
-    _keep(kept, component)
-    return cycles
+        if model.dynamics is not None:
+            self._compare_memories(model.dynamics)
+
+    def _compare_memories(self, dynamics: Dynamics) -> None:
+        """Say where the memory of the weather depends on what it was before the first year."""
+        every = np.arange(self._model.catchments)
+        ours, other = dynamics.subset(every), dynamics.subset(every)
+        ours.remember({name: self._final[name] for name in ours.memory()})
+        other.hidden[...], other.cell[...] = _FULL_HIDDEN, _FULL_CELL
+        for memory in (ours, other):
+            for item in memory.layout.dynamic:
+                memory.set_centres(item, self._model.parameters[item], every)
+        read = self._source.reader(every)
+        length = longest_block(every.size, ours.centres.shape[0] * ours.layout.components + 4)
+        apart = np.zeros(every.size)
+        for cycle in range(self.cycles + 1):
+            for first in range(0, self._steps, length):
+                forcing = read(first, min(length, self._steps - first))
+                values = other.advance(forcing)
+                if cycle == self.cycles:
+                    apart += (
+                        np.abs(values - ours.advance(forcing)).sum(axis=0).max(axis=1).mean(axis=1)
+                    )
+        widths = [
+            item.upper - item.lower
+            for item in self._model.process.parameters
+            if item.name in ours.layout.dynamic
+        ]
+        different = np.flatnonzero(apart / self._steps > _SAME * min(widths))
+        if different.size:
+            _log.warning(
+                "spin-up: the memory of the weather of %d catchments, %s, still depends on what it "
+                "started from, after %d times %d year(s): runs that begin otherwise may differ "
+                "there for good",
+                different.size,
+                listed(self._ids[different]),
+                self.cycles,
+                self._settings.years,
+            )
 
 
-def _steps(component: Component, years: int) -> int:
-    start = component.source.start
+def _steps(source: WeatherSource, years: int, step_seconds: int) -> int:
+    start = source.start
     day = start.astype("datetime64[D]")
     month = day.astype("datetime64[M]")
     later = (month + np.timedelta64(12 * years, "M")).astype("datetime64[D]") + (day - month)
-    steps = int((later - day).astype(int)) * 86400 // component.model.step_seconds
-    if steps > component.source.steps:
+    steps = int((later - day).astype(int)) * 86400 // step_seconds
+    if steps > source.steps:
         raise ConfigError(
             f"spin_up.years: the run from {start} is shorter than {years} year(s); repeat fewer, "
             "or start earlier"
@@ -88,37 +247,39 @@ def _steps(component: Component, years: int) -> int:
     return steps
 
 
-def _key(component: Component, settings: SpinUpConfig) -> str:
+def _key(model: Model, source: WeatherSource, fingerprint: str, settings: SpinUpConfig) -> str:
     """Return a digest of all that the result depends on."""
-    model, source = component.model, component.source
-    status = source.path.stat()
-    digest = hashlib.sha256(component.trained.fingerprint.encode())
+    code = model.process.step.__code__
+    numbers = [value for value in code.co_consts if isinstance(value, float)]
+    digest = hashlib.sha256(code.co_code + repr(numbers).encode())
     digest.update(
         repr(
             (
+                __version__,
+                state_file.FORMAT_VERSION,
+                fingerprint,
                 settings,
-                source.path,
-                status.st_mtime_ns,
-                status.st_size,
-                source.start,
-                source.pet_method,
+                source.identity(),
                 model.step_seconds,
                 model.dtype.name,
                 model.routed,
-                component.catchments.ids.tolist(),
+                model.resident,
                 model.members,
             )
         ).encode()
     )
-    for values in (*model.parameters.values(), model.area):
+    arrays = [*model.parameters.values(), model.area, *model.memory().values()]
+    if model.dynamics is not None:
+        arrays.append(model.dynamics.inputs)
+    for values in arrays:
         digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()[:24]
 
 
-def _keep(path: Path, component: Component) -> None:
+def _keep(path: Path, model: Model, ids: NDArray) -> None:
     """Keep the result for later runs, where that is possible."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        state_file.save(path, component.model, path.stem, component.catchments.ids)
+        state_file.save(path, model, path.stem, ids)
     except (OSError, StateError) as error:
         _log.info("the spin-up is not kept: %s", error)

@@ -13,14 +13,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from .array_file import ArrayFormat
 from .errors import DamagedStateError, StateError, listed
 from .model import Model
 
 FORMAT = "bmi_dhydro state"
-PAYLOAD_VERSION = 1
+
+# Payloads of version 1 have a digest of their arrays alone.
+PAYLOAD = ArrayFormat(FORMAT, "a state", 2, 2, StateError, DamagedStateError)
 
 # Before the names of what is saved beside the state, in a payload.
 _MORE = "more."
+
+# What rounding may take from an empty store, in mm.
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,24 @@ class SavedState:
     time: np.datetime64 | None = None
     parts: int = 1
     members: int = 1
+
+    def check(self, source: str) -> None:
+        """Refuse a state that no model can have left, whatever it is called in errors.
+
+        Raises
+        ------
+        DamagedStateError
+            If stores or flows are not finite or below zero, or there is no step of that length.
+        """
+        if self.step_seconds < 1 or self.steps < 0 or self.parts < 1 or self.members < 1:
+            raise DamagedStateError(f"{source}: not a whole state (its steps cannot be)")
+        # The weather of a day that has not begun is not a number.
+        PAYLOAD.check_finite({**self.arrays, **self.more}, source, ("day_window",))
+        for name in ("state", "pending"):
+            if name not in self.arrays:
+                raise DamagedStateError(f"{source}: not a whole state ({name!r} is missing)")
+            if (self.arrays[name] < -_ROUNDING).any():
+                raise DamagedStateError(f"{source}: has stores below zero ({name})")
 
     def of(self, ids: NDArray) -> SavedState:
         """Return the state of some of the catchments, in this order.
@@ -258,14 +282,10 @@ def to_bytes(
     more : mapping of array, shape (rows, traces), optional
         What a host wants back beside the state.
     """
-    from safetensors.numpy import save
-
     saved = capture(model, fingerprint, ids)
     arrays = dict(saved.arrays)
-    arrays.update((_MORE + name, np.ascontiguousarray(v)) for name, v in (more or {}).items())
+    arrays.update((_MORE + name, values) for name, values in (more or {}).items())
     metadata = {
-        "format": FORMAT,
-        "format_version": str(PAYLOAD_VERSION),
         "fingerprint": fingerprint,
         "process": saved.process,
         "step_seconds": str(saved.step_seconds),
@@ -273,9 +293,8 @@ def to_bytes(
         "parts": str(saved.parts),
         "members": str(saved.members),
         "ids": json.dumps(ids.tolist()),
-        "digest": digest(arrays),
     }
-    return save(arrays, metadata)
+    return PAYLOAD.pack(arrays, metadata)
 
 
 def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedState:
@@ -292,39 +311,33 @@ def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedSt
     Raises
     ------
     StateError
-        If it is damaged or foreign.
+        If it is damaged or foreign, or has values that are not finite.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
+    arrays, metadata = PAYLOAD.unpack(payload, source)
     try:
-        size = int.from_bytes(payload[:8], "little")
-        metadata = json.loads(payload[8 : 8 + size])["__metadata__"]
-        arrays = load(payload)
-        found = metadata["format"], metadata["format_version"]
-        whole = metadata["digest"] == digest(arrays)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DamagedStateError(f"{source}: not a whole state ({error!r})") from None
-    if not whole:
-        raise DamagedStateError(f"{source}: is damaged, its values are not those that were saved")
-    if found != (FORMAT, str(PAYLOAD_VERSION)):
-        raise StateError(
-            f"{source}: is {found[0]!r} version {found[1]}, expected {FORMAT!r} version "
-            f"{PAYLOAD_VERSION}"
+        if metadata["format_version"] == "1" and metadata["digest"] != digest(arrays):
+            raise DamagedStateError(
+                f"{source}: is damaged, its values are not those that were saved"
+            )
+        saved = SavedState(
+            metadata["fingerprint"],
+            metadata["process"],
+            state_names,
+            int(metadata["step_seconds"]),
+            int(metadata["steps"]),
+            np.array(json.loads(metadata["ids"])),
+            {name: values for name, values in arrays.items() if not name.startswith(_MORE)},
+            {name.removeprefix(_MORE): v for name, v in arrays.items() if name.startswith(_MORE)},
+            # Older payloads do not say so.
+            parts=int(metadata.get("parts", 1)),
+            members=int(metadata.get("members", 1)),
         )
-    return SavedState(
-        metadata["fingerprint"],
-        metadata["process"],
-        state_names,
-        int(metadata["step_seconds"]),
-        int(metadata["steps"]),
-        np.array(json.loads(metadata["ids"])),
-        {name: values for name, values in arrays.items() if not name.startswith(_MORE)},
-        {name.removeprefix(_MORE): v for name, v in arrays.items() if name.startswith(_MORE)},
-        # Older payloads do not say so.
-        parts=int(metadata.get("parts", 1)),
-        members=int(metadata.get("members", 1)),
-    )
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, StateError):
+            raise
+        raise DamagedStateError(f"{source}: not a whole state ({error!r})") from None
+    saved.check(source)
+    return saved
 
 
 def from_bytes(

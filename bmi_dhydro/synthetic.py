@@ -31,10 +31,12 @@ class Climate:
         Mean and half the seasonal range, degC.
     wet_chance, wet_persistence : float
         Chance of rain after a dry and after a wet day.
-    rain : float
-        Mean on wet days, mm.
+    rain, rain_shape : float
+        Mean on wet days, mm, and shape of the gamma distribution.
     rain_seasonality : float
         Relative change of the chance of rain: positive for wet summers.
+    half_range : float
+        Half the range of temperature of a dry day, degC.
     soil : tuple of float
         Porosity, wilting point, Clapp-Hornberger b, log10 saturated conductivity (m s-1).
     forest_fraction : float
@@ -48,19 +50,40 @@ class Climate:
     wet_chance: float
     wet_persistence: float
     rain: float
+    rain_shape: float
     rain_seasonality: float
+    half_range: float
     soil: tuple[float, float, float, float]
     forest_fraction: float
 
 
+# Each is like a catchment that the shipped models were trained on, in its soil and in the climate
+# indices of its weather.
 CLIMATES = (
-    Climate("humid", 36.0, -83.0, 13.0, 11.0, 0.30, 0.52, 9.0, 0.1, (0.44, 0.08, 6.5, -5.5), 0.75),
-    Climate("snowy", 44.5, -73.0, 6.0, 14.0, 0.34, 0.50, 6.5, 0.1, (0.43, 0.06, 5.2, -5.3), 0.80),
-    Climate("dry", 34.0, -98.0, 16.5, 11.5, 0.16, 0.35, 8.0, 0.3, (0.45, 0.10, 7.2, -5.7), 0.10),
     Climate(
-        "wet winters", 44.0, -122.5, 10.0, 7.0, 0.34, 0.66, 8.0, -0.7, (0.45, 0.09, 6.8, -5.6), 0.85
+        *("humid", 37.5, -83.7, 14.7, 10.7, 0.366, 0.585, 7.3, 0.84, 0.0, 8.4),
+        (0.475, 0.176, 5.33, -5.67),
+        1.0,
+    ),
+    Climate(
+        *("snowy", 42.0, -75.8, 8.8, 12.5, 0.426, 0.571, 5.5, 0.60, 0.07, 8.4),
+        (0.472, 0.173, 5.32, -5.67),
+        1.0,
+    ),
+    Climate(
+        *("dry", 36.3, -96.0, 16.3, 13.5, 0.254, 0.422, 7.6, 0.47, 0.46, 7.7),
+        (0.454, 0.148, 5.43, -5.39),
+        0.03,
+    ),
+    Climate(
+        *("wet winters", 47.5, -121.8, 9.6, 7.4, 0.342, 0.749, 10.6, 0.71, -0.40, 6.4),
+        (0.435, 0.106, 4.80, -5.16),
+        0.98,
     ),
 )
+
+# Share of wet days after a wet one on which it rains as much as then.
+_LASTING = 0.15
 
 _SUMMER = 196.0  # day of the year around which the northern summer is centred
 
@@ -103,20 +126,20 @@ def make_catchments(count: int, seed: int = 0) -> Catchments:
     random = np.random.default_rng([seed, 1])
     climates = [CLIMATES[k % len(CLIMATES)] for k in range(count)]
     soil = np.array([climate.soil for climate in climates])
-    soil = soil * random.uniform(0.95, 1.05, soil.shape)
+    soil = soil * random.uniform(0.99, 1.01, soil.shape)
     forest = np.array([climate.forest_fraction for climate in climates])
     return Catchments.from_columns(
         {
             "id": [f"cat-{k + 1}" for k in range(count)],
             "area": np.exp(random.uniform(np.log(100.0), np.log(3000.0), count)).round(1),
-            "latitude": [c.latitude for c in climates] + random.uniform(-1.5, 1.5, count),
-            "longitude": [c.longitude for c in climates] + random.uniform(-2.5, 2.5, count),
+            "latitude": [c.latitude for c in climates] + random.uniform(-0.5, 0.5, count),
+            "longitude": [c.longitude for c in climates] + random.uniform(-1.0, 1.0, count),
             "elevation": random.uniform(50.0, 900.0, count).round(),
             "soil_porosity": soil[:, 0],
             "wilting_point": soil[:, 1],
             "clapp_hornberger_b": soil[:, 2],
             "log10_saturated_conductivity": soil[:, 3],
-            "forest_fraction": np.clip(forest * random.uniform(0.8, 1.15, count), 0.0, 1.0),
+            "forest_fraction": forest * random.uniform(0.97, 1.0, count),
         },
         "made-up catchments",
     )
@@ -158,15 +181,20 @@ def make_weather(
     dates = first + np.arange(days)
     calendar_day = day_of_year(dates)
     season = np.cos(2.0 * np.pi * (calendar_day - _SUMMER) / 365.25)
-    wetter = random.uniform(0.9, 1.1, count)
+    wetter = random.uniform(0.95, 1.05, count)
     wet = np.zeros((days, count), dtype=bool)
     before = np.zeros(count, dtype=bool)
     for day in range(days):
         chance = np.where(before, of("wet_persistence"), of("wet_chance"))
         chance = chance * (1.0 + of("rain_seasonality") * season[day])
         before = wet[day] = random.random(count) < chance
-    shape = 0.75
+    shape = of("rain_shape")
     amount = random.gamma(shape, of("rain") * wetter / shape, (days, count))
+    # Storms last: some days have what the day before had.
+    lasting = random.random((days, count)) < _LASTING
+    for day in range(1, days):
+        lasts = lasting[day] & wet[day] & wet[day - 1]
+        amount[day] = np.where(lasts, amount[day - 1], amount[day])
     rain = np.where(wet, amount, 0.0)
     anomaly = np.zeros((days, count))
     shock = random.normal(0.0, 1.0, (days, count))
@@ -178,7 +206,8 @@ def make_weather(
         + 2.5 * anomaly
         - 1.5 * wet
     )
-    half_range = np.where(wet, 3.5, 6.0) * random.uniform(0.8, 1.2, (days, count))
+    half_range = np.where(wet, 0.6, 1.0) * of("half_range")
+    half_range = half_range * random.uniform(0.8, 1.2, (days, count))
     steps = 86400 // step_seconds
     hours = (np.arange(steps) + 0.5) * 24.0 / steps
     cycle = np.cos(2.0 * np.pi * (hours - 15.0) / 24.0) if steps > 1 else np.zeros(1)

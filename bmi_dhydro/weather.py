@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,30 @@ PET_METHODS: dict[str, PetMethod] = {
 }
 
 
+# The "method" of taking what the file or the host gives.
+FROM_FORCING = "forcing"
+
+
+def computable_pet(available: Collection[str], latitude_known: bool) -> list[str]:
+    """Return the methods that weather suffices for, in the order of `PET_METHODS`.
+
+    Parameters
+    ----------
+    available : collection of str
+        Quantities that the weather has.
+    latitude_known : bool
+    """
+    known = set(available)
+    if set(TEMPERATURE_EXTREMES) <= known:
+        # Mean temperature can be made of the extremes.
+        known.add(TEMPERATURE)
+    return [
+        name
+        for name, method in PET_METHODS.items()
+        if set(method.quantities) <= known and (latitude_known or not method.needs_sun)
+    ]
+
+
 def choose_pet(available: Sequence[str], latitude_known: bool) -> str:
     """Return how potential evapotranspiration is best come by.
 
@@ -109,12 +133,10 @@ def choose_pet(available: Sequence[str], latitude_known: bool) -> str:
         If there is no way.
     """
     if PET in available:
-        return "forcing"
-    # Mean temperature can be made of the extremes.
-    known = {*available, TEMPERATURE}
-    for name, method in PET_METHODS.items():
-        if set(method.quantities) <= known and (latitude_known or not method.needs_sun):
-            return name
+        return FROM_FORCING
+    computable = computable_pet(available, latitude_known)
+    if computable:
+        return computable[0]
     raise ForcingError(
         "there is no potential evapotranspiration in the forcing, nor radiation and pressure to "
         "compute it from; from temperature it needs the latitude of the catchments: add a column "
@@ -124,7 +146,7 @@ def choose_pet(available: Sequence[str], latitude_known: bool) -> str:
 
 def quantities_for(method: str) -> tuple[str, ...]:
     """Return the quantities of weather that a run needs: `method` as for `Preparation`."""
-    if method == "forcing":
+    if method == FROM_FORCING:
         return PRECIPITATION, TEMPERATURE, PET
     return (PRECIPITATION, *PET_METHODS[method].quantities)
 
@@ -142,11 +164,13 @@ class Preparation:
     start : datetime64 or None
         Start of the first step, in UTC; needed to compute potential evapotranspiration.
     step_seconds : int
+    factors : array, shape (12, catchments), optional
+        What potential evapotranspiration is multiplied with, by the month in which a step starts.
 
     Raises
     ------
     ForcingError
-        If potential evapotranspiration cannot be computed.
+        If potential evapotranspiration cannot be computed, or the date is unknown and needed.
     """
 
     def __init__(
@@ -157,12 +181,18 @@ class Preparation:
         longitude: NDArray,
         start: np.datetime64 | None,
         step_seconds: int,
+        factors: NDArray | None = None,
     ) -> None:
         self.method = method
         self.step_seconds = step_seconds
+        self.factors = factors
         self._start = start
         self.quantities = quantities_for(method)
-        if method == "forcing":
+        if factors is not None and start is None:
+            raise ForcingError(
+                "rescaling potential evapotranspiration needs the date: set time.start"
+            )
+        if method == FROM_FORCING:
             return
         chosen = PET_METHODS[method]
         self._needs_sun = chosen.needs_sun
@@ -202,6 +232,25 @@ class Preparation:
         if self._needs_sun:
             arguments[rows + 1], arguments[rows + 2] = self._clock(step)
         self._run(arguments, result)
+        if self.factors is not None:
+            result *= self.factors[self._month(step)]
+
+    def _month(self, step: int) -> int:
+        """Return the month in which a step starts, 0 to 11."""
+        assert self._start is not None
+        time = self._start + np.timedelta64(step * self.step_seconds, "s")
+        return int(time.astype("datetime64[M]").astype(int) % 12)
+
+    def scale(self, first: int, count: int) -> NDArray | None:
+        """Return what potential evapotranspiration is multiplied with in some steps, if anything.
+
+        Returns
+        -------
+        array, shape (count, catchments), or None
+        """
+        if self.factors is None:
+            return None
+        return np.stack([self.factors[self._month(first + k)] for k in range(count)])
 
     def _clock(self, step: int) -> tuple[int, NDArray | float]:
         """Return the day of the year and the solar time at which a step begins."""
@@ -251,7 +300,10 @@ class Preparation:
         -------
         array, shape (steps, 3, catchments)
         """
-        if self.method == "forcing":
+        if self.method == FROM_FORCING:
+            scale = self.scale(first, len(weather))
+            if scale is not None:
+                weather[:, 2] *= scale
             return weather
         forcing = np.empty((weather.shape[0], 3, weather.shape[2]))
         forcing[:, :2] = weather[:, :2]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 from bmi_dhydro import config
 from bmi_dhydro.attributes import ATTRIBUTES
@@ -84,11 +85,28 @@ def variables_page() -> str:
             "Read-only, in mm (per step), means over the components.\n",
             _rows(("name", "meaning"), fluxes),
             "### Attributes\n",
-            "Setting one re-runs the network for the catchments that it changes, and replaces "
-            "their parameters. `area` acts on the routing delay and on discharge alone.\n",
+            "Setting one re-runs the network for the catchments that it changes. Parameters that "
+            "the configuration, a parameter file or a host has given stay as they are. `area` acts "
+            "on the routing delay and on discharge alone, and changes no parameter.\n",
             _rows(("name", "units", "meaning"), attributes),
         ]
     )
+
+
+def _spelled(alias: object, name: str) -> str:
+    """Return what a type with a name of its own is: the words, or the numbers, that it takes."""
+    if get_origin(alias) is Literal:
+        return f"one of {list(get_args(alias))}"
+    if get_origin(alias) is not Annotated:
+        return name
+    kind, bounds = get_args(alias)
+    texts = {"ge": "from {:g}", "gt": "above {:g}", "le": "to {:g}", "lt": "below {:g}"}
+    limits = [
+        text.format(getattr(bounds, key))
+        for key, text in texts.items()
+        if getattr(bounds, key) is not None
+    ]
+    return f"{kind.__name__} {' '.join(limits)}"
 
 
 def _fields(section: type) -> list[tuple[str, str, str, str]]:
@@ -99,10 +117,11 @@ def _fields(section: type) -> list[tuple[str, str, str, str]]:
     for field, text in zip(tree.body[1:], tree.body[2:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
             kind = ast.unparse(field.annotation).replace("|", "or").replace("Literal", "one of ")
-            alias = getattr(sys.modules[section.__module__], kind, None)
-            if get_origin(alias) is Literal:
-                kind = f"one of {list(get_args(alias))}"
+            module = sys.modules[section.__module__]
+            for word in set(re.findall(r"\w+", kind)):
+                kind = re.sub(rf"\b{word}\b", _spelled(getattr(module, word, None), word), kind)
             default = "required" if field.value is None else ast.unparse(field.value)
+            default = default.replace("msgspec.field(default_factory=dict)", "{}")
             assert isinstance(text.value, ast.Constant)
             meaning = " ".join(str(text.value.value).split())
             rows.append((ast.unparse(field.target), kind, default, meaning))

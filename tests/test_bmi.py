@@ -155,7 +155,7 @@ def test_many_catchments_equal_single_ones(many, host_example):
     single = BmiDhydro()
     single.initialize(str(host_example))
     # The first of the six is another made-up catchment of the same climate: give it its attributes.
-    for name in many.component.attribute_names:
+    for name in many.component.parameters.attribute_names:
         single.set_value(name, many.get_value(name, np.empty(6))[:1])
     random = np.random.default_rng(0)
     for row in together:
@@ -397,7 +397,9 @@ def test_state_goes_through_files(host_example, tmp_path):
 @pytest.mark.parametrize("method", ["oudin", "hamon", "hargreaves"])
 def test_evapotranspiration_can_be_computed(host_example, method):
     bmi = BmiDhydro()
-    bmi.initialize(changed(host_example, forcing=f"{{potential_evapotranspiration: {method}}}"))
+    more = "" if method == "hargreaves" else ", evapotranspiration_mismatch: rescale"
+    forcing = f"{{potential_evapotranspiration: {method}{more}}}"
+    bmi.initialize(changed(host_example, forcing=forcing))
     names = bmi.get_input_var_names()
     assert PET not in names
     assert len(names) == (4 if method == "hargreaves" else 2)

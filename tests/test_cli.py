@@ -113,4 +113,4 @@ def test_errors_are_one_line(tmp_path):
     assert text.startswith("Error: ")
     assert text.count("\n") == 1
     (tmp_path / "a.safetensors").write_text("x")
-    assert "not a whole .safetensors file" in call("info", tmp_path / "a.safetensors", code=1)
+    assert "not a whole trained model" in call("info", tmp_path / "a.safetensors", code=1)

@@ -197,8 +197,13 @@ def test_catchments_unlike_those_of_training_are_named(file_example):
     frame = pandas.read_csv(path)
     frame.loc[3, "mean_temperature"] = 40.0
     frame.to_csv(path, index=False)
-    with pytest.warns(ExtrapolationWarning, match="'mean_temperature' .* for cat-4;"):
+    with pytest.warns(ExtrapolationWarning) as caught:
         Component(read_config(file_example)).abandon()
+    together, alone = (str(item.message) for item in caught)
+    assert "1 of 5 catchments are unlike any that the model was trained on" in together
+    assert "attributes together: cat-4 (up to" in together
+    assert "'mean_temperature' is outside the range of training" in alone
+    assert "for cat-4 (as far as 40);" in alone
 
 
 def test_unknown_catchments_and_variables_are_refused(file_example):

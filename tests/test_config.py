@@ -1,7 +1,8 @@
 import pytest
 
-from bmi_dhydro.config import parse_date, parse_step, read_config
+from bmi_dhydro.config import read_config
 from bmi_dhydro.errors import ConfigError
+from bmi_dhydro.settings import parse_date, parse_step
 
 GOOD = """
 catchments:
@@ -40,7 +41,7 @@ def test_paths_are_relative_to_the_file(tmp_path):
         (GOOD.replace("start:", "begin:"), "unknown key 'time.begin'; known: start, end, step"),
         (GOOD + "kernel: fpga\n", "Invalid enum value 'fpga' - at `kernel`"),
         (GOOD + "threads: many\n", "Expected `int | null`, got `str` - at `threads`"),
-        (GOOD + "threads: 0\n", "threads: 0 is less than one"),
+        (GOOD + "threads: 0\n", "Expected `int` >= 1 - at `threads`"),
         (GOOD.replace("1h", "7h"), "time.step: '7h' does not divide a day"),
         (GOOD.replace("1h", "soon"), "time.step: 'soon' is no length of time"),
         (GOOD.replace("1990-10-01\n", "autumn\n"), "time.start: 'autumn' is no date"),

@@ -122,7 +122,10 @@ def test_attributes_go_through_the_network(path):
 
 
 def test_computed_evapotranspiration_is_part_of_the_derivative(many_host_example):
-    path = with_history(many_host_example, "forcing: {potential_evapotranspiration: oudin}\n")
+    path = with_history(
+        many_host_example,
+        "forcing: {potential_evapotranspiration: oudin, evapotranspiration_mismatch: rescale}\n",
+    )
     _, result = gradients(path, [TEMPERATURE, RAIN])
     found = 0
     for step in range(0, STEPS, 4):

@@ -334,7 +334,7 @@ def test_members_that_differ_by_their_inputs_alone(many_host_example):
 
 def test_evapotranspiration_that_is_computed(many_host_example):
     text = many_host_example.read_text()
-    more = "forcing: {potential_evapotranspiration: hamon}\n"
+    more = "forcing: {potential_evapotranspiration: hamon, evapotranspiration_mismatch: rescale}\n"
     many_host_example.write_text(text)
     cpu, gpu = pair(many_host_example, "cuda", more)
     for step in range(3):

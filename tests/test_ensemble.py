@@ -249,21 +249,34 @@ def test_noise_on_a_hosts_weather(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "match"),
     [
-        ("members: 4", "members: 0", "ensemble.members: 0 is less than one"),
+        ("members: 4", "members: 0", "Expected `int` >= 1 - at `ensemble.members`"),
         ("precipitation: {", "rain: {", "ensemble.weather: 'rain' is unknown"),
         (
             "soil_moisture: {",
             "soil: {",
             "ensemble.states: 'soil' is unknown; known: .*soil_moisture",
         ),
-        ("spread: 0.4", "spread: -0.4", "ensemble.weather.precipitation: spread"),
-        ("seed: 7", "seed: -7", "ensemble.seed"),
+        (
+            "spread: 0.4",
+            "spread: -0.4",
+            r"Expected `float` >= 0.0 - at `ensemble.weather.\*.spread`",
+        ),
+        ("spread: 0.4", "spread: .nan", r"`float` >= 0.0 - at `ensemble.weather.\*.spread`"),
+        ("spread: 0.4", "spread: 11", "logarithm; 10 is the most"),
+        ("spread: 0.4", "spred: 0.4", r"'ensemble.weather.\*.spred'; did you mean 'spread'"),
+        ("seed: 7", "seed: -7", "Expected `int` >= 0 - at `ensemble.seed`"),
         ("seed: 7", "inputs: own", "ensemble.inputs: own: goes with a host's weather"),
     ],
 )
 def test_bad_input(config, old, new, match):
     with pytest.raises(ConfigError, match=match):
         Component(read_config(changed(config, old, new)))
+
+
+def test_what_does_not_fit_the_memory_is_refused_before_it_is_allocated(config, monkeypatch):
+    monkeypatch.setattr("bmi_dhydro.machine.memory", lambda: 2e9)
+    with pytest.raises(ConfigError, match=r"members\) need .* GB of memory, but .* has 2 GB"):
+        Component(read_config(changed(config, "members: 4", "members: 900000")))
 
 
 def test_an_ensemble_does_not_go_with_history(config):

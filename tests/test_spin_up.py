@@ -1,8 +1,16 @@
+import dataclasses
+from contextlib import contextmanager
+
+import netCDF4
 import numpy as np
+import pandas
 import pytest
 
-from bmi_dhydro import BmiDhydro
+from bmi_dhydro import BmiDhydro, checkpoint
+from bmi_dhydro.component import Component
+from bmi_dhydro.config import read_config
 from bmi_dhydro.errors import ConfigError
+from bmi_dhydro.model import Model
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +80,7 @@ def test_what_does_not_settle_is_said_so(file_example, caplog):
     ("extra", "message"),
     [
         ("spin_up: {years: 2}", r"spin_up.years: the run from 2000-10-01.* is shorter than 2 year"),
-        ("spin_up: {years: 0}", "spin_up.years: 0 is not more than zero"),
+        ("spin_up: {years: 0}", "Expected `int` >= 1 - at `spin_up.years`"),
         ("spin_up: {}\ninitial_state: s.nc", "give either it or initial_state"),
     ],
 )
@@ -84,3 +92,124 @@ def test_bad_configurations(file_example, extra, message):
 def test_a_host_cannot_be_repeated(host_example):
     with pytest.raises(ConfigError, match="spin_up: needs forcing.file"):
         opened(host_example, "spin_up: {}\n")
+
+
+def rewritten(path, old, new):
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_another_precipitation_does_not_get_the_old_stores(file_example, own_cache):
+    with netCDF4.Dataset(file_example.parent / "weather.nc", "a") as data:
+        half = data.createVariable("half", "f4", ("station", "time"))
+        half.units = "mm h-1"
+        half[:] = 0.5 * data["precipitation"][:]
+    settings = "spin_up: {tolerance: 0.5}\n"
+    wet = opened(file_example, settings).component.model.stored()
+    rewritten(
+        file_example,
+        "  file: weather.nc ",
+        "  variables: {precipitation: half}\n  file: weather.nc ",
+    )
+    dry = opened(file_example, settings).component.model.stored()
+    assert (dry < 0.8 * wet).all()
+    assert len(list((own_cache / "spin_up").iterdir())) == 2
+    # Latitude decides evapotranspiration.
+    table = file_example.parent / "catchments.csv"
+    frame = pandas.read_csv(table)
+    frame["latitude"] += 0.5
+    frame.to_csv(table, index=False)
+    opened(file_example, settings)
+    assert len(list((own_cache / "spin_up").iterdir())) == 3
+
+
+@pytest.mark.parametrize("more", ["", "dtype: float32\n", "model: dynamic\n"])
+def test_a_catchment_starts_from_the_same_alone_and_among_others(file_example, more):
+    rewritten(file_example, "model: default", "# model")
+    more += "" if "model" in more else "model: default\n"
+    settings = more + "spin_up: {tolerance: 0.05}\n"
+    whole = opened(file_example, settings).component.model
+    rewritten(file_example, "table:", "select: [cat-4, cat-2]\n  table:")
+    part = opened(file_example, settings).component.model
+    memory = whole.memory()
+    for name, values in part.memory().items():
+        expected = memory[name][:, [3, 1]] if name == "state" else memory[name][[3, 1]]
+        assert np.array_equal(values, expected), name
+
+
+def test_members_start_from_the_same(file_example):
+    plain = opened(file_example, "spin_up: {tolerance: 0.5}\n").component.model.memory()
+    more = "ensemble: {members: 3, weather: {precipitation: {spread: 0.4}}}\n"
+    members = opened(file_example, more + "spin_up: {tolerance: 0.5}\n").component.model.memory()
+    assert np.array_equal(members["state"], np.tile(plain["state"], (1, 3, 1)))
+    assert np.array_equal(members["pending"], np.tile(plain["pending"], (3, 1)))
+
+
+def test_only_those_that_have_not_settled_are_repeated(file_example, monkeypatch):
+    sizes = []
+    run = Model.run
+
+    def counted(self, forcing, results=None):
+        sizes.append(self.catchments)
+        return run(self, forcing, results)
+
+    monkeypatch.setattr(Model, "run", counted)
+    opened(file_example, "spin_up: {tolerance: 0.01}\n")
+    assert sizes[0] == 5
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < 5
+
+
+@pytest.mark.filterwarnings("ignore::bmi_dhydro.configured_model.ExtrapolationWarning")
+def test_snow_that_never_melts_is_put_where_all_repetitions_would_bring_it(file_example, caplog):
+    with netCDF4.Dataset(file_example.parent / "weather.nc", "a") as data:
+        for name in ("temperature", "temperature_minimum", "temperature_maximum"):
+            data[name][2] = data[name][2] - 45.0
+    settings = "spin_up: {tolerance: 0.5, most: %d}\n"
+    few = opened(file_example, settings % 8).component
+    many = opened(file_example, settings % 40).component
+    assert "snow of which some never melts" in caplog.text
+    assert "cat-3" in caplog.text
+    yearly = few.source.read(0, 365)[:, 0, 2].sum()
+    snow = [c.model.state[0, 2].mean() + c.model.state[1, 2].mean() for c in (few, many)]
+    # Nothing melts at 30 degrees of frost, so that a year's precipitation is added each time.
+    np.testing.assert_allclose(snow, [8 * yearly, 40 * yearly], rtol=0.02)
+    for k in (0, 1, 3, 4):
+        assert np.array_equal(few.model.state[:, k], many.model.state[:, k])
+
+
+def test_a_memory_that_keeps_its_start_is_said_so(file_example, tmp_path, caplog):
+    """Weights that hold on to whatever the memory was before."""
+    trained = checkpoint.load("dynamic")
+    weights = {name: np.array(value) for name, value in trained.weights.items()}
+    units = weights["lstm.hidden"].shape[0]
+    weights["lstm.input"][:], weights["lstm.hidden"][:] = 0.0, 0.0
+    # Gates stand in the order input, forget, candidate, output.
+    weights["lstm.bias"][:] = np.repeat([-25.0, 25.0, 0.0, 25.0], units)
+    path = tmp_path / "stubborn.safetensors"
+    dataclasses.replace(trained, weights=weights).save(path)
+    rewritten(file_example, "model: default", "# model")
+    opened(file_example, f"model: {path}\nspin_up: {{tolerance: 0.5}}\n")
+    assert "the memory of the weather of 5 catchments" in caplog.text
+    caplog.clear()
+    opened(file_example, "model: dynamic\nspin_up: {tolerance: 0.5}\n")
+    assert "memory of the weather" not in caplog.text
+
+
+def test_a_bar_shows_how_many_are_left(file_example):
+    shown = []
+
+    @contextmanager
+    def bar(title, total):
+        shown.append((title, total))
+        yield shown.append
+
+    text = file_example.read_text().partition("output:")[0]
+    path = file_example.with_name("bar.yaml")
+    path.write_text(text + "spin_up: {tolerance: 0.5, most: 7}\n")
+    Component(read_config(path), bar=bar).abandon()
+    assert shown[0] == ("spin-up", 7)
+    assert shown[1].endswith(" of 5 catchments left")
+    assert shown[-1] == "0 of 5 catchments left"

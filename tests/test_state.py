@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(tmp_path):
         r"has pending \(4, 31\), state \(5, 4, 8\); the model has .* state \(5, 4, 3\)",
         model=make(components=3),
     )
-    refused("version 9", payload.replace(b'"format_version":"1"', b'"format_version":"9"'))
+    refused("version 9", payload.replace(b'"format_version":"2"', b'"format_version":"9"'))
     assert np.array_equal(model.state, before)
     with pytest.raises(StateError, match="cannot be read"):
         state_file.restore(tmp_path / "none", model, "f", IDS)

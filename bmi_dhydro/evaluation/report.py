@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from ..errors import ResultsError, listed
 from ..files import replaced
 from . import metrics, plots
+from .series import averaged
 from .water_balance import WaterBalance
 
 if TYPE_CHECKING:
     import pandas
     import xarray
 
-# Days that hydrographs show.
-_HYDROGRAPH_DAYS = 730
+_DAY = 86400
+
+# Days that hydrographs show, and steps where they are shorter.
+_HYDROGRAPH_DAYS, _HYDROGRAPH_STEPS = 730, 2160
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,31 @@ class Comparison:
         `relative_bias`, `bias_high`, `bias_low`, baseflow index and annual trend (percent per
         decade) of both flows, `days`, `latitude`, `longitude`.
     dates : array of datetime64, shape (days,)
-    simulated, observed : array, shape (days, catchments)
+    simulated, observed : array, shape (steps, catchments)
         In mm d-1.
+    seconds : int
+        Length of the steps.
+    without_flow : tuple of str
+        Catchments that have no observation on a step that is simulated; they have no scores.
     """
 
     scores: pandas.DataFrame
     dates: NDArray
     simulated: NDArray
     observed: NDArray
+    seconds: int = _DAY
+    without_flow: tuple[str, ...] = ()
 
 
 def compare(
-    simulated: xarray.DataArray, observed: xarray.DataArray, warm_up_days: int = 0
+    simulated: xarray.DataArray,
+    observed: xarray.DataArray,
+    warm_up_days: int = 0,
+    start: np.datetime64 | None = None,
+    end: np.datetime64 | None = None,
+    seconds: int = _DAY,
 ) -> Comparison:
-    """Score daily means of simulated flow where there is observed flow.
+    """Score means of simulated flow where there is observed flow.
 
     Parameters
     ----------
@@ -54,11 +68,15 @@ def compare(
         Of `series.read_flow`.
     warm_up_days : int
         Days at the start of the simulation that do not count.
+    start, end : datetime64, optional
+        Of the period that counts, `end` not included; all, unless given.
+    seconds : int
+        Length of the steps that are compared; a day, unless given.
 
     Raises
     ------
     ResultsError
-        If they share no catchment, or no day.
+        If they share no catchment, or no step, or one is in longer steps.
     """
     import pandas
 
@@ -68,24 +86,36 @@ def compare(
             f"results are of {listed(simulated['station'].values)}, observations of "
             f"{listed(observed['station'].values)}: no catchment is in both"
         )
-    daily = [
-        flow.sel(station=common).resample(time="1D").mean(skipna=False)
-        for flow in (simulated, observed)
+    pair = [
+        averaged(what, flow.sel(station=common), seconds)
+        for what, flow in (("results", simulated), ("observations", observed))
     ]
-    first = daily[0]["time"].values[0] + np.timedelta64(warm_up_days, "D")
-    times = np.intersect1d(daily[0]["time"].values, daily[1]["time"].values)
+    first = pair[0]["time"].values[0] + np.timedelta64(warm_up_days, "D")
+    times = np.intersect1d(pair[0]["time"].values, pair[1]["time"].values)
     times = times[times >= first]
+    if start is not None:
+        times = times[times >= start]
+    if end is not None:
+        times = times[times < end]
     if not times.size:
+        covered = [flow["time"].values[[0, -1]].astype("datetime64[m]") for flow in pair]
+        wanted = "" if start is None and end is None else f" between {start} and {end}"
         raise ResultsError(
-            f"results cover {daily[0]['time'].values[0]} to {daily[0]['time'].values[-1]}, "
-            f"observations {daily[1]['time'].values[0]} to {daily[1]['time'].values[-1]}: no day "
-            "is in both"
+            f"results cover {covered[0][0]} to {covered[0][1]}, observations {covered[1][0]} to "
+            f"{covered[1][1]}: no step is in both{wanted}, after {warm_up_days} days of warm-up"
         )
-    ours, theirs = (flow.sel(time=times).values for flow in daily)
+    both = [flow.sel(time=times).values for flow in pair]
+    known = (np.isfinite(both[0]) & np.isfinite(both[1])).any(axis=0)
+    if not known.any():
+        raise ResultsError("no catchment has an observation on a step that is simulated")
+    without_flow = tuple(name for name, there in zip(common, known, strict=True) if not there)
+    common = [name for name, there in zip(common, known, strict=True) if there]
+    ours, theirs = (values[:, known] for values in both)
     correlation, variability, bias = metrics.kge_parts(ours, theirs)
     high, low = metrics.bias_of_extremes(ours, theirs)
-    same_days = np.where(np.isfinite(theirs), ours, np.nan)
-    years = pandas.DatetimeIndex(times).year.to_numpy()
+    days, our_days, their_days = _daily(times, ours, theirs, seconds)
+    same_days = np.where(np.isfinite(their_days), our_days, np.nan)
+    years = pandas.DatetimeIndex(days).year.to_numpy()
     frame = pandas.DataFrame(
         {
             "nse": metrics.nse(ours, theirs),
@@ -96,11 +126,11 @@ def compare(
             "relative_bias": bias - 1.0,
             "bias_high": high,
             "bias_low": low,
-            "baseflow_index_observed": metrics.baseflow_index(theirs),
+            "baseflow_index_observed": metrics.baseflow_index(their_days),
             "baseflow_index_simulated": metrics.baseflow_index(same_days),
-            "trend_observed": metrics.annual_trend(theirs, years),
+            "trend_observed": metrics.annual_trend(their_days, years),
             "trend_simulated": metrics.annual_trend(same_days, years),
-            "days": np.isfinite(theirs).sum(axis=0),
+            "days": np.isfinite(theirs).sum(axis=0) * (seconds / _DAY),
         },
         index=pandas.Index(common, name="catchment"),
     )
@@ -108,7 +138,22 @@ def compare(
         source = simulated if name in simulated.coords else observed
         if name in source.coords:
             frame[name] = source.sel(station=common)[name].values
-    return Comparison(frame, times, ours, theirs)
+    return Comparison(frame, times, ours, theirs, seconds, without_flow)
+
+
+def _daily(
+    times: NDArray, ours: NDArray, theirs: NDArray, seconds: int
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Return days, and daily means of both flows, for what is only known of days."""
+    if seconds == _DAY:
+        return times, ours, theirs
+    import xarray
+
+    pair = [
+        averaged("flow", xarray.DataArray(flow, {"time": times}, ("time", "station")), _DAY)
+        for flow in (ours, theirs)
+    ]
+    return pair[0]["time"].values, pair[0].values, pair[1].values
 
 
 def write_report(
@@ -188,7 +233,8 @@ def _draw_hydrographs(path: Path, comparison: Comparison, ranked: NDArray) -> No
     """Draw the last two observed years of the best, the median and the worst catchment."""
     known = np.isfinite(comparison.observed[:, ranked]).any(axis=1)
     last = int(np.flatnonzero(known)[-1]) + 1
-    shown = slice(max(0, last - _HYDROGRAPH_DAYS), last)
+    steps = _HYDROGRAPH_DAYS if comparison.seconds == _DAY else _HYDROGRAPH_STEPS
+    shown = slice(max(0, last - steps), last)
     panels = []
     for label, place in (("best", 0), ("median", ranked.size // 2), ("worst", ranked.size - 1)):
         k = ranked[place]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ResultsError, UnitsError, listed
-from ..io.netcdf import Reader, loaded
+from ..io.netcdf import READ_ERRORS, Reader, identifier, loaded
 from ..units import conversion, dimension
 from ..variables import RUNOFF_FLUX
 
 if TYPE_CHECKING:
     import xarray
+
+_log = logging.getLogger(__name__)
 
 _FLOW_NAMES = (
     RUNOFF_FLUX,
@@ -33,7 +36,8 @@ _FLOW_NAMES = (
 # Depths that are water in a store, not water that passes in a step.
 STORES = ("snowpack__liquid-equivalent_depth", "snow_water_equivalent", "swe", "SWE")
 
-_ID_NAMES = ("station_id", "ids", "basin", "catchment", "gauge_id", "station", "id")
+# Dimension of the members of an ensemble in results.
+MEMBER = "member"
 
 
 def read_flow(path: Path, variable: str | None = None) -> xarray.DataArray:
@@ -43,7 +47,9 @@ def read_flow(path: Path, variable: str | None = None) -> xarray.DataArray:
     ----------
     path : Path
         NetCDF file with a catchment and a time dimension, in either order. Flow is a depth per
-        step, a rate, or a volume per time with a variable `area` (km2).
+        step, a rate, or a volume per time with a variable `area` (km2). Of an ensemble the mean of
+        the members is taken. What is below zero (-999 stands for a gap in many files) or not finite
+        is a gap.
     variable : str, optional
         Name of the flow; recognised, unless given.
 
@@ -64,7 +70,45 @@ def read_flow(path: Path, variable: str | None = None) -> xarray.DataArray:
         raise ResultsError(
             f"{path}: there is no flow {variable or ''} (it has {_all(path)}); name it"
         )
-    return _series(path, data, name)
+    return _without_gaps(path, _series(path, data, name))
+
+
+def members_in(path: Path) -> int:
+    """Return how many members the results in a file have; 1 where they are no ensemble."""
+    reader = _opened(path)
+    try:
+        dimensions = reader.data.dimensions
+        return len(dimensions[MEMBER]) if MEMBER in dimensions else 1
+    finally:
+        reader.close()
+
+
+def is_simulated(path: Path) -> bool:
+    """Return whether a file has results of this package."""
+    reader = _opened(path)
+    try:
+        return "trained_model_fingerprint" in reader.data.ncattrs()
+    finally:
+        reader.close()
+
+
+def _without_gaps(path: Path, flow: xarray.DataArray) -> xarray.DataArray:
+    """Turn flow that cannot be into NaN, and say so."""
+    values = flow.values
+    wrong = (values < 0.0) | np.isinf(values)
+    if wrong.any():
+        step, column = np.argwhere(wrong)[0]
+        _log.warning(
+            "%s: %d values of flow are negative or not finite and left out, the first (%g mm d-1) "
+            "of %s at %s",
+            path,
+            int(wrong.sum()),
+            values[step, column],
+            flow["station"].values[column],
+            flow["time"].values[step].astype("datetime64[s]"),
+        )
+        flow = flow.where(~wrong)
+    return flow
 
 
 def read_flow_of(ids: NDArray, path: Path, variable: str | None = None) -> xarray.DataArray:
@@ -110,8 +154,15 @@ def read_other(path: Path, names: Sequence[str]) -> xarray.DataArray | None:
     return None if name is None else _series(path, data, name)
 
 
+def _opened(path: Path) -> Reader:
+    try:
+        return Reader(path)
+    except READ_ERRORS as error:
+        raise ResultsError(f"{path}: not a readable NetCDF file ({error})") from None
+
+
 def _all(path: Path) -> str:
-    reader = Reader(path)
+    reader = _opened(path)
     try:
         return ", ".join(reader.data.variables)
     finally:
@@ -121,22 +172,36 @@ def _all(path: Path) -> str:
 def _loaded(path: Path, names: Sequence[str]) -> xarray.Dataset:
     try:
         return loaded(path, names)
-    except (OSError, ValueError) as error:
+    except READ_ERRORS as error:
         raise ResultsError(f"{path}: not a readable NetCDF file ({error})") from None
 
 
 def _series(path: Path, data: xarray.Dataset, name: str) -> xarray.DataArray:
     import xarray
 
-    identifier = next((key for key in _ID_NAMES if key in data.variables), None)
-    if identifier is None:
-        raise ResultsError(f"{path}: no variable names the catchments; call it station_id")
-    station = str(data[identifier].dims[0])
-    values = data[name].transpose("time", station).load()
+    key = identifier(data.variables)
+    if key is None or data[key].ndim != 1:
+        raise ResultsError(
+            f"{path}: no variable names the catchments; give one cf_role = 'timeseries_id', or "
+            "call it station_id"
+        )
+    station = str(data[key].dims[0])
+    values = data[name]
+    if MEMBER in values.dims and station != MEMBER:
+        values = values.mean(MEMBER, keep_attrs=True)
+    if set(values.dims) != {"time", station}:
+        raise ResultsError(
+            f"{path}: {name} has dimensions {', '.join(map(str, values.dims))}; expected time and "
+            f"{station}"
+        )
+    values = values.transpose("time", station).load()
     result = xarray.DataArray(
         _converted(path, values, data),
         dims=("time", "station"),
-        coords={"time": data["time"].values, "station": data[identifier].values.astype(str)},
+        coords={
+            "time": _times(path, data),
+            "station": np.char.strip(data[key].values.astype(str)),
+        },
     )
     for target, candidates in (
         ("latitude", ("latitude", "lat", "gauge_lat")),
@@ -146,6 +211,54 @@ def _series(path: Path, data: xarray.Dataset, name: str) -> xarray.DataArray:
         if found is not None:
             result = result.assign_coords({target: ("station", data[found].values)})
     return result
+
+
+def _times(path: Path, data: xarray.Dataset) -> NDArray:
+    """Return the times of a file, which must increase."""
+    times = data["time"].values if "time" in data.variables else np.empty(0)
+    if times.ndim != 1 or times.size == 0 or times.dtype.kind != "M":
+        raise ResultsError(
+            f"{path}: has no times that can be read; give a variable 'time' with units such as "
+            "'days since 1990-01-01', of the real calendar"
+        )
+    if np.isnat(times).any():
+        raise ResultsError(f"{path}: time has missing values")
+    wrong = np.diff(times) <= np.timedelta64(0, "ns")
+    if wrong.any():
+        where = times[int(np.argmax(wrong))].astype("datetime64[s]")
+        raise ResultsError(f"{path}: time does not increase after {where}; sort the file")
+    return times
+
+
+def averaged(path: object, flow: xarray.DataArray, seconds: int) -> xarray.DataArray:
+    """Return means over steps of a length; NaN for steps that are not there as a whole.
+
+    Parameters
+    ----------
+    path : Path or str
+        What to call the series in errors.
+    flow : DataArray, dimensions (time, station)
+        Of `read_flow` or `read_other`.
+    seconds : int
+        Length of the steps, which begin at midnight.
+
+    Raises
+    ------
+    ResultsError
+        If the series is in longer steps.
+    """
+    times = flow["time"].values
+    if times.size < 2:
+        return flow.resample(time=f"{seconds}s").mean(skipna=False)
+    own = float(np.median(np.diff(times)) / np.timedelta64(1, "s"))
+    if own > seconds * 1.001:
+        raise ResultsError(
+            f"{path}: is in steps of {own:.0f} s, but is needed in steps of {seconds} s; what "
+            "happens within its steps is not known"
+        )
+    steps = flow.resample(time=f"{seconds}s")
+    # A mean of the hours that are there is not that of the day.
+    return steps.mean(skipna=False).where(steps.count() >= round(seconds / own))
 
 
 def read_daily_flow(path: Path, variable: str | None, ids: NDArray, dates: NDArray) -> NDArray:
@@ -168,19 +281,25 @@ def read_daily_flow(path: Path, variable: str | None, ids: NDArray, dates: NDArr
     ResultsError
         As `read_flow_of`.
     """
-    flow = read_flow_of(ids, path, variable).resample(time="1D").mean(skipna=False)
+    flow = averaged(path, read_flow_of(ids, path, variable), 86400)
     return flow.reindex(time=dates.astype("datetime64[ns]")).values
 
 
 def _converted(path: Path, values: Any, data: xarray.Dataset) -> Any:
     """Turn a flux into mm d-1 and a store into mm."""
     units = str(values.attrs.get("units", ""))
-    step = np.median(np.diff(data["time"].values)) / np.timedelta64(1, "D")
     try:
         kind = dimension(units)
         if kind == "depth":
             if values.name in STORES:
                 return values.values * conversion(units, "mm")[0]
+            times = _times(path, data)
+            if times.size < 2:
+                raise ResultsError(
+                    f"{path}: {values.name} is a depth of a step of unknown length; give it as a "
+                    "rate, such as mm d-1"
+                )
+            step = np.median(np.diff(times)) / np.timedelta64(1, "D")
             return values.values * (conversion(units, "mm")[0] / step)
         if kind == "rate":
             return values.values * conversion(units, "mm d-1")[0]

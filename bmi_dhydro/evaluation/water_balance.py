@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .series import STORES, read_other
+from .series import STORES, averaged, read_other
 
 if TYPE_CHECKING:
     import pandas
@@ -99,8 +99,8 @@ def water_balance(results: Path, observed: Path, comparison: Comparison) -> Wate
 
 
 def _daily(series: xarray.DataArray, comparison: Comparison) -> NDArray:
-    """Return daily means of the days and catchments of a comparison; NaN where there are none."""
-    daily = series.resample(time="1D").mean(skipna=False)
+    """Return means of the steps and catchments of a comparison; NaN where there are none."""
+    daily = averaged(series.name or "series", series, comparison.seconds)
     return daily.reindex(station=list(comparison.scores.index), time=comparison.dates).values
 
 

@@ -27,9 +27,10 @@ from .. import checkpoint
 from ..catchments import Catchments, climate_to_compute, read_table
 from ..errors import CatchmentError, ChainError, DhydroError, ResultsError, listed
 from ..evaluation import plots
-from ..files import replaced
+from ..evapotranspiration_choice import EvapotranspirationChoice
+from ..files import digest_holds, replaced
 from ..io.export import write_catchments
-from ..io.netcdf import loaded
+from ..io.netcdf import READ_ERRORS, loaded
 from ..io.weather_source import WeatherSource
 from ..state import SavedState
 from . import archive
@@ -119,6 +120,10 @@ def complete_catchments(config: ForecastConfig, time: np.datetime64) -> Catchmen
             config.step_seconds,
             None,
             time,
+            EvapotranspirationChoice(
+                trained.evapotranspiration, analysis.evapotranspiration_mismatch
+            ),
+            lasting=False,
         )
         try:
             indices = source.climate()
@@ -126,7 +131,8 @@ def complete_catchments(config: ForecastConfig, time: np.datetime64) -> Catchmen
             source.close()
         table.attributes.update({name: indices[name] for name in absent})
         _log.info("computed from the weather before %s: %s", time, ", ".join(absent))
-    trained.check(table.ids, table.attributes)
+    for warning in trained.check(table.ids, table.attributes):
+        _log.warning("%s", warning)
     return table
 
 
@@ -225,7 +231,7 @@ class Chain:
             return
         try:
             theirs = msgspec.json.decode(path.read_bytes(), type=Identity)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError) as error:
             raise ChainError(f"{path}: is not that of a chain ({error})") from None
         if config.carry_over and theirs.model != ours.model:
             _log.warning(
@@ -254,6 +260,14 @@ class Chain:
         path = self.folder / "catchments.csv"
         config = self.config
         if path.exists():
+            whole = digest_holds(path)
+            if whole is False:
+                raise ChainError(
+                    f"{path}: is damaged, its content is not what was written; copy it from a "
+                    "backup. If you have changed it on purpose, remove its last line"
+                )
+            if whole is None:
+                _log.warning("%s: has no digest, so damage would not be noticed", path)
             table, kept = _table(config), read_table(path)
             if not np.array_equal(kept.ids, table.ids):
                 raise ChainError(
@@ -263,7 +277,7 @@ class Chain:
             return kept
         table = complete_catchments(config, time)
         try:
-            write_catchments(path, table, "%.17g")
+            write_catchments(path, table, "%.17g", digest=True)
         except OSError as error:
             raise CatchmentError(f"{path}: cannot be written ({error})") from None
         return read_table(path)
@@ -300,7 +314,10 @@ class Chain:
         for time in sorted({*states, *(t for t in forecasts if t is not None)}):
             notes = ""
             if time in forecasts:
-                notes = str(loaded(forecasts[time]).attrs.get("notes", ""))
+                try:
+                    notes = str(loaded(forecasts[time]).attrs.get("notes", ""))
+                except READ_ERRORS as error:
+                    notes = f"damaged ({error}); remove it to make it again"
             result.append(Entry(time, time in states, time in forecasts, notes))
         return result
 

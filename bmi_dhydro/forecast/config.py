@@ -15,17 +15,23 @@ from ..config import (
     EnsembleConfig,
     ForcingConfig,
     ObservedConfig,
-    Section,
     TimeConfig,
     check_device,
     check_ensemble,
+)
+from ..errors import ConfigError
+from ..settings import (
+    Count,
+    Positive,
+    Section,
+    Share,
+    ShareBelowOne,
     parse_date,
     parse_duration,
     parse_step,
     read_section,
     resolved,
 )
-from ..errors import ConfigError
 
 
 class AheadConfig(Section, frozen=True):
@@ -51,30 +57,30 @@ class AssimilationConfig(Section, frozen=True):
     ensemble with noise."""
     window: str = "5d"
     """Of the variational method: how far back it goes."""
-    stores: float = 0.03
+    stores: Positive = 0.03
     """How uncertain the stores at the start of the window are: standard deviation of the logarithm
     of a factor, for each store."""
-    precipitation: float = 0.03
+    precipitation: Positive = 0.03
     """The same for the precipitation of each day."""
-    bound: float = 3.0
+    bound: Positive = 3.0
     """Most that a correction may be, in standard deviations."""
-    error: float = 0.4
+    error: Positive = 0.4
     """Standard deviation of the errors of observed flow, and of what the model cannot say however
     its stores are: as a share of it, and ..."""
-    floor: float = 0.2
+    floor: Positive = 0.2
     """... as a share of the mean observed flow; both add up, as variances."""
-    decay: float = 0.7
+    decay: ShareBelowOne = 0.7
     """What assimilation leaves unexplained of the last observation is added to the forecast, and
     shrinks to this share with each day; 0 leaves it out."""
-    drift: float = 0.5
+    drift: Share = 0.5
     """What it shrinks to: this share of the mean difference of the last month or so between
     observations and what was simulated before assimilation; 0 leaves it out."""
-    drift_days: float = 30.0
+    drift_days: Positive = 30.0
     """How fast that mean forgets."""
-    outlier: float = 5.0
+    outlier: Positive = 5.0
     """Observations that differ from the simulation by more than so many standard deviations of
     what is expected are left out, and counted."""
-    iterations: int = 5
+    iterations: Count = 5
     """Of the variational method, at most."""
 
     @property
@@ -113,7 +119,7 @@ class ForecastConfig(Section, frozen=True):
     """Observed flow: for assimilation, and to score hindcasts."""
     assimilation: AssimilationConfig | None = None
     """Correct the state by observed flow."""
-    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
+    quantiles: tuple[Share, ...] = (0.1, 0.5, 0.9)
     """Of the members, written beside them."""
     plots: tuple[str, ...] = ()
     """Catchments to draw, one picture for each forecast."""
@@ -129,7 +135,7 @@ class ForecastConfig(Section, frozen=True):
     """Precision of state and parameters."""
     device: str = "cpu"
     """Where states and parameters are, as for a run."""
-    threads: int | None = None
+    threads: Count | None = None
     """Threads of the cpu kernel; all processors of the process, unless given."""
 
     @property
@@ -198,11 +204,21 @@ def read_forecast_config(path: str | Path) -> ForecastConfig:
     """
     file = Path(path)
     config = read_section(file, ForecastConfig)
-    folder, replace = file.parent, msgspec.structs.replace
+    try:
+        config = _resolved(config, file.parent)
+        _check(config)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    return config
+
+
+def _resolved(config: ForecastConfig, folder: Path) -> ForecastConfig:
+    """Make the paths of a configuration absolute."""
+    replace = msgspec.structs.replace
     observed = config.observed
     if observed is not None:
         observed = replace(observed, file=resolved(observed.file, folder))
-    config = replace(
+    return replace(
         config,
         folder=resolved(config.folder, folder),
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
@@ -212,11 +228,6 @@ def read_forecast_config(path: str | Path) -> ForecastConfig:
         model=config.model if config.model in SHIPPED else resolved(config.model, folder),
         parameter_file=resolved(config.parameter_file, folder),
     )
-    try:
-        _check(config)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error}") from None
-    return config
 
 
 def _check(config: ForecastConfig) -> None:
@@ -231,13 +242,11 @@ def _check(config: ForecastConfig) -> None:
             f"forecast.horizon: {config.forecast.horizon!r} is no multiple of the step"
         )
     check_device(config.device)
+    _ = config.keep_seconds
     if config.has_weather_of_members and config.ensemble is None:
         raise ConfigError("forecast.file: '{member}' needs ensemble.members")
     if config.ensemble is not None:
         check_ensemble(config.ensemble)
-    for share in config.quantiles:
-        if not 0.0 <= share <= 1.0:
-            raise ConfigError(f"quantiles: {share} is not between 0 and 1")
     if config.assimilation is not None:
         _check_assimilation(config, config.assimilation)
 
@@ -248,22 +257,6 @@ def _check_assimilation(config: ForecastConfig, wanted: AssimilationConfig) -> N
     seconds = wanted.window_seconds
     if seconds % max(config.step_seconds, 86400):
         raise ConfigError(f"assimilation.window: {wanted.window!r} is no whole number of days")
-    if not 0.0 <= wanted.decay < 1.0:
-        raise ConfigError(f"assimilation.decay: {wanted.decay} is not between 0 and 1")
-    if not 0.0 <= wanted.drift <= 1.0:
-        raise ConfigError(f"assimilation.drift: {wanted.drift} is not between 0 and 1")
-    for key in (
-        "drift_days",
-        "stores",
-        "precipitation",
-        "bound",
-        "error",
-        "floor",
-        "outlier",
-        "iterations",
-    ):
-        if getattr(wanted, key) <= 0:
-            raise ConfigError(f"assimilation.{key}: {getattr(wanted, key)} is not more than zero")
     if wanted.method == "ensemble_filter":
         noise = config.ensemble is not None and (config.ensemble.weather or config.ensemble.states)
         if not noise or config.members < 3:

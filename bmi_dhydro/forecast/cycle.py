@@ -20,6 +20,7 @@ from ..catchments import Catchments
 from ..config import EnsembleConfig
 from ..configured_model import build_model
 from ..errors import ForcingError
+from ..evapotranspiration_choice import EvapotranspirationChoice
 from ..io.weather_source import WeatherSource, longest_block
 from ..model import SECONDS_PER_DAY, Model
 from ..perturbation import Perturbation
@@ -120,6 +121,9 @@ class Forecaster:
         self._step = np.timedelta64(config.step_seconds, "s")
         trained = checkpoint.load(config.model)
         self._fingerprint = trained.fingerprint
+        self._evapotranspiration = EvapotranspirationChoice(
+            trained.evapotranspiration, config.analysis.evapotranspiration_mismatch
+        )
         wanted = config.assimilation
         self._method = None if wanted is None else wanted.method
         # The variational analysis is one trajectory, from which all members of a forecast start.
@@ -145,13 +149,16 @@ class Forecaster:
             analysis.variables,
             analysis.potential_evapotranspiration,
             config.step_seconds,
+            evapotranspiration=self._evapotranspiration,
+            lasting=False,
         )
         self._beginning = capture(
             self._analysis_model, self._fingerprint, self.ids, config.start_time
         )
 
     def _model(self, trained: checkpoint.TrainedModel, ensemble: EnsembleConfig | None) -> Model:
-        return build_model(self.config.of_run(ensemble), trained, self._catchments, (DISCHARGE,))
+        config = self.config.of_run(ensemble)
+        return build_model(config, trained, self._catchments, (DISCHARGE,))[0]
 
     def _noise(self, wanted: EnsembleConfig | None) -> Perturbation | None:
         if wanted is None:
@@ -398,6 +405,8 @@ class Forecaster:
                 names,
                 self.past.pet_method,
                 self.config.step_seconds,
+                evapotranspiration=self._evapotranspiration,
+                lasting=False,
             )
             opened.callback(source.close)
             sources.append(source)

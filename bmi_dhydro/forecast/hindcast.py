@@ -120,9 +120,11 @@ def _kinds(config: ForecastConfig) -> dict[str, ForecastConfig]:
     return {FORECAST: config, OPEN_LOOP: msgspec.structs.replace(config, assimilation=None)}
 
 
-def tasks(config: ForecastConfig, catchments: int, forecasts: int, workers: int) -> int:
+def tasks(
+    config: ForecastConfig, catchments: int, forecasts: int, mapper: Mapper, workers: int
+) -> int:
     """Return how often `hindcast` will call `advance`."""
-    if workers == 1:
+    if mapper is here:
         return len(_kinds(config)) * forecasts
     return len(_kinds(config)) * len(divided(catchments, workers))
 
@@ -155,10 +157,18 @@ def hindcast(
     Raises
     ------
     ConfigError
-        If the configuration names no observed flow.
+        If the configuration names no observed flow, or the horizon is shorter than its steps.
     """
     if config.observed is None:
         raise ConfigError("observed: a hindcast needs observed flow; give observed.file")
+    observed = ObservedFlow(config.observed, catchments.ids, config.step_seconds)
+    per = observed.seconds // config.step_seconds
+    leads = config.horizon_steps // per
+    if leads < 1:
+        raise ConfigError(
+            f"forecast.horizon: {config.forecast.horizon!r} is shorter than a step of the observed "
+            f"flow, {observed.seconds} s, by which forecasts are scored; look further ahead"
+        )
     kinds = _kinds(config)
     rows = divided(len(catchments), count)
     parts = [
@@ -168,9 +178,6 @@ def hindcast(
         found = [flows(part, advance) for part in parts]
     else:
         found = mapper(flows, parts, advance)
-    observed = ObservedFlow(config.observed, catchments.ids, config.step_seconds)
-    per = observed.seconds // config.step_seconds
-    leads = config.horizon_steps // per
     to_rate = 86400.0 / observed.seconds
     flow: dict[str, NDArray] = {}
     for k, kind in enumerate(kinds):

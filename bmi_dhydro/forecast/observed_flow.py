@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..config import ObservedConfig
 from ..errors import ResultsError, listed
-from ..evaluation.series import read_flow_of
+from ..evaluation.series import averaged, read_flow_of
 from ..model import SECONDS_PER_DAY
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class ObservedFlow:
             raise ResultsError(f"{path}: observed flow is not in equal steps")
         seconds = int(lengths[0])
         if seconds < step_seconds:
-            flow = flow.resample(time=f"{step_seconds}s").mean(skipna=False)
+            flow = averaged(path, flow, step_seconds)
             seconds = step_seconds
         if seconds % step_seconds:
             raise ResultsError(
@@ -64,17 +64,6 @@ class ObservedFlow:
         rows = (times - times[0]).astype(int) // seconds
         self.values = np.full((int(rows[-1]) + 1, len(ids)), np.nan)
         self.values[rows] = flow.values * (seconds / SECONDS_PER_DAY)
-        wrong = self.values < 0.0
-        if wrong.any():
-            step, column = np.argwhere(wrong)[0]
-            _log.warning(
-                "%s: %d observations are negative and left out, the first of %s at %s",
-                path,
-                int(wrong.sum()),
-                ids[column],
-                self.start + np.timedelta64(int(step) * seconds, "s"),
-            )
-            self.values[wrong] = np.nan
         unobserved = ids[np.isnan(self.values).all(axis=0)]
         if unobserved.size:
             _log.info("%s: no observed flow of %s", path, listed(unobserved))

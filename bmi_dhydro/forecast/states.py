@@ -77,7 +77,7 @@ class StateFolder:
             if when > latest:
                 continue
             try:
-                saved = state_file.read(path, self._process.state_names)
+                saved = state_file.read_patiently(path, self._process.state_names)
             except DamagedStateError as error:
                 path.replace(path.with_name(path.name + DAMAGED))
                 _log.warning("%s; it is set aside, and an older state taken", error)

@@ -93,7 +93,7 @@ class Fleet:
         for member in members:
             if member.prepared is not None:
                 own = member.prepared.model
-                _copy_parameters(own, 0, engine.model, member.place)
+                engine.take_catchment(member.prepared, 0, member.place)
                 for name, values in own.memory().items():
                     _rows(name, memory[name])[member.place] = _rows(name, values)[0]
         engine.model.remember(memory)
@@ -149,20 +149,6 @@ def _rows(name: str, values: NDArray) -> NDArray:
     return values.transpose(1, 0, 2) if name == "state" else values
 
 
-def _copy_parameters(source: Model, row: int, target: Model, place: int) -> None:
-    """Give a catchment of one model the parameters of one of another."""
-    names = source.process.parameter_names
-    one = slice(row, row + 1)
-    target.area[place] = source.area[row]
-    target.set_parameters(
-        np.stack([source.parameters[name][one] for name in names]),
-        np.stack([v[one] for name, v in source.parameters.items() if name not in names]),
-        np.array([place]),
-    )
-    if source.dynamics is not None and target.dynamics is not None:
-        target.dynamics.set_inputs(np.array([place]), source.dynamics.inputs[one])
-
-
 class FleetMember:
     """One catchment of a fleet: what `Component` is to an instance that is alone.
 
@@ -209,7 +195,7 @@ class FleetMember:
         self.input_items: tuple[Input, ...] = ()
         self.outputs = np.zeros((len(OUTPUTS), 1))
         self.rows = np.zeros((len(sample.model.outputs), 1), sample.model.dtype)
-        self.part, self.shown = slice(None), self.outputs
+        self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         self.exchange = HostExchange()
         self._outputs, self._rows = self.outputs[:, 0], self.rows[:, 0]
         self.prepared: Component | None = None
@@ -240,7 +226,8 @@ class FleetMember:
         sample = self._fleet.sample
         model = sample.model
         states = model.process.state_names
-        return (*states, *model.parameters, *sample.attribute_names, ROUTING_PENDING)
+        attributes = sample.parameters.attribute_names
+        return (*states, *model.parameters, *attributes, ROUTING_PENDING)
 
     @property
     def shares(self) -> bool:
@@ -313,7 +300,7 @@ class FleetMember:
         assert page is not None
         assert engine is not None
         component = Component(_alone(self.config))
-        _copy_parameters(engine.model, self.place, component.model, 0)
+        component.take_catchment(engine, self.place, 0)
         one = slice(self.place, self.place + 1)
         memory = {
             name: values[:, one] if name == "state" else values[one]

@@ -112,11 +112,14 @@ class Protocols:
     # ---- mass balance ---------------------------------------------------------------------
 
     def _balance(self, name: str) -> NDArray:
-        """Return one term, as the mean over the catchments by area; the same array each time."""
+        """Return one term, as the mean over the catchments by area; the same array each time.
+
+        Of an ensemble it is that of the member which the interface shows, or the mean of all.
+        """
         component = self._component()
-        values = component.water_balance()[name]
-        share = component.catchments.area / component.catchments.area.sum()
-        self._mass[name][0] = _METRES * float(values @ share)
+        area = component.catchments.area
+        values = component.water_balance()[name][component.part].reshape(-1, area.size)
+        self._mass[name][0] = _METRES * float(values.mean(axis=0) @ (area / area.sum()))
         return self._mass[name]
 
     # ---- serialization --------------------------------------------------------------------

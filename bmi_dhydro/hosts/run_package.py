@@ -23,7 +23,7 @@ from ..files import replaced
 from ..io.export import write_catchments
 from ..io.weather_source import WeatherSource
 from ..variables import OUTPUTS, inputs_for
-from ..weather import PET, quantities_for
+from ..weather import FROM_FORCING, PET, quantities_for
 from .hydrofabric import read_hydrofabric
 
 STEP_SECONDS = 3600
@@ -122,8 +122,14 @@ def write_run_package(
     ]
     try:
         catchments = _with_climate(fabric.catchments, source, forcing, options, notes)
-        method = source.pet_method if options.multi is None else "forcing"
+        method = source.pet_method if options.multi is None else FROM_FORCING
         notes.append(f"potential evapotranspiration: {method}")
+        learned = trained.evapotranspiration.methods
+        if method != FROM_FORCING and learned and method not in learned:
+            notes.append(
+                f"the model learned with {' or '.join(learned)}, which the engine's weather does "
+                f"not suffice for: flow is biased as far as {method} differs from it"
+            )
         notes += trained.check(catchments.ids, catchments.attributes)
         start = options.start if options.start is not None else source.start
         end = start + np.timedelta64(source.steps * STEP_SECONDS, "s")
@@ -236,6 +242,9 @@ def _write_configurations(
         "forcing": {"potential_evapotranspiration": method},
         "time": {"start": str(start), "step": "1h"},
     }
+    if method != FROM_FORCING:
+        # Said in the notes of the package.
+        document["forcing"]["evapotranspiration_mismatch"] = "accept"
     if options.fleet:
         document["fleet"] = True
         document["forcing"]["file"] = "../../../forcings/forcings.nc"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..catchments import GEOGRAPHY, Catchments
-from ..files import replaced
+from ..files import append_digest, replaced
 from ..synthetic import Weather
 from .netcdf import netcdf4
 from .stations import define_stations
@@ -25,12 +25,26 @@ def columns(catchments: Catchments) -> dict[str, NDArray]:
     return table
 
 
-def write_catchments(path: Path, catchments: Catchments, number: str = "%.6g") -> None:
-    """Write a catchment table as CSV, with numbers in this format."""
+def write_catchments(
+    path: Path, catchments: Catchments, number: str = "%.6g", digest: bool = False
+) -> None:
+    """Write a catchment table as CSV.
+
+    Parameters
+    ----------
+    path : Path
+    catchments : Catchments
+    number : str
+        Format of numbers.
+    digest : bool
+        Whether the table ends with a digest, for `files.digest_holds`.
+    """
     import pandas
 
     with replaced(path) as temporary:
         pandas.DataFrame(columns(catchments)).to_csv(temporary, index=False, float_format=number)
+        if digest:
+            append_digest(temporary)
 
 
 def write_weather(path: Path, catchments: Catchments, weather: Weather) -> None:

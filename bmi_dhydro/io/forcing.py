@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ForcingError, UnitsError, listed, nearest
+from ..evapotranspiration_choice import said_method
 from ..units import conversion, dimension
 from ..weather import (
     HUMIDITY,
@@ -23,7 +24,7 @@ from ..weather import (
     TEMPERATURE_EXTREMES,
     WIND,
 )
-from .netcdf import Reader, netcdf4
+from .netcdf import READ_ERRORS, Reader, identifier, texts
 
 # Names under which data sets keep a quantity: CF standard names, then variable names.
 _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
@@ -85,8 +86,15 @@ _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     WIND[0]: ("eastward_wind", "wind_x", "UGRD_10maboveground", "U2D", "uas"),
     WIND[1]: ("northward_wind", "wind_y", "VGRD_10maboveground", "V2D", "vas"),
 }
-_ID_NAMES = ("ids", "id", "catchment", "catchment_id", "divide_id", "basin", "station", "gauge")
 _TIME_NAMES = ("time", "Time")
+_SECONDS_PER_DAY = 86400
+
+# Seconds from 1970 beyond which a time is none: three thousand years.
+_FAR_AWAY = 3000 * 366 * 86400
+
+# Longest steps of a file from which the extremes of a day can be taken.
+_LONGEST_OF_EXTREMES = 3 * 3600
+
 _CALENDARS = ("standard", "gregorian", "proleptic_gregorian")
 
 
@@ -110,9 +118,13 @@ class ForcingFile:
 
     Attributes
     ----------
-    start : datetime64[s]
-        Start of the first step in the file.
+    start, end : datetime64[s]
+        Of the period that is read; the whole file, until `begin_at` is called.
     steps : int
+        Whole model steps in the period.
+    first : datetime64[s]
+        Start of the first step in the file.
+    steps_in_file : int
         Whole model steps in the file.
     available : tuple of str
         Quantities found.
@@ -131,10 +143,20 @@ class ForcingFile:
             raise ForcingError(f"{path}: no such weather file")
         try:
             self._reader = Reader(path)
-        except OSError as error:
+        except READ_ERRORS as error:
             raise ForcingError(f"{path}: not a readable NetCDF file ({error})") from None
         self._wanted = np.asarray(ids)
         self.step_seconds = step_seconds
+        try:
+            self._describe(names)
+        except READ_ERRORS as error:
+            if isinstance(error, ForcingError):
+                raise
+            raise self._error(f"it is damaged ({error!r}); copy it again") from None
+
+    def _describe(self, names: Mapping[str, str]) -> None:
+        """Find variables, catchments, times and units."""
+        step_seconds = self.step_seconds
         self._variables = self._find_variables(names)
         self._id_dimension = self._find_catchments()
         times = self._read_times()
@@ -145,10 +167,26 @@ class ForcingFile:
                 f"{step_seconds} s; set time.step to the file's step or a multiple of it"
             )
         self._per_step = step_seconds // self._file_seconds
-        self.start: np.datetime64 = np.datetime64(int(times[0]), "s")
-        self.steps = times.size // self._per_step
+        self.first: np.datetime64 = np.datetime64(int(times[0]), "s")
+        self.steps_in_file = times.size // self._per_step
+        self.start: np.datetime64 = self.first
+        self.steps = self.steps_in_file
         self._origin = 0
+        for quantity, name in self._variables.items():
+            self._check_shape(quantity, name, times.size)
         self._conversions = {name: self._conversion(name) for name in self._variables}
+
+    def _check_shape(self, quantity: str, name: str, steps: int) -> None:
+        """Refuse a variable that is not one of catchments and times."""
+        variable = self._data[name]
+        lengths = dict(zip(variable.dimensions, variable.shape, strict=True))
+        catchments = lengths.pop(self._id_dimension, None)
+        if catchments != self._ids.size or list(lengths.values()) != [steps]:
+            raise self._error(
+                f"{name} ({quantity}) has dimensions {', '.join(variable.dimensions)} "
+                f"{variable.shape}; expected {self._id_dimension} ({self._ids.size}) and time "
+                f"({steps})"
+            )
 
     def variable(self, quantity: str) -> str | None:
         """Return the name of a quantity in the file, if it has it."""
@@ -161,6 +199,25 @@ class ForcingFile:
     @property
     def available(self) -> tuple[str, ...]:
         return tuple(self._variables)
+
+    @property
+    def derivable(self) -> tuple[str, ...]:
+        """Quantities that the file does not have, but that its hours give: extremes of a day."""
+        if TEMPERATURE in self._variables and self._file_seconds <= _LONGEST_OF_EXTREMES:
+            return tuple(name for name in TEMPERATURE_EXTREMES if name not in self._variables)
+        return ()
+
+    @property
+    def end(self) -> np.datetime64:
+        return self.start + np.timedelta64(self.steps * self.step_seconds, "s")
+
+    def said_method(self) -> str | None:
+        """Return the method of potential evapotranspiration that the file says it has, if any."""
+        name = self._variables.get(PET)
+        if name is None:
+            return None
+        attributes = {**self._data[name].__dict__, "name": name}
+        return said_method(" ".join(str(value) for value in attributes.values()))
 
     def __enter__(self) -> ForcingFile:
         return self
@@ -185,10 +242,10 @@ class ForcingFile:
         ForcingError
             If the file does not cover it, or a step does not begin at `start`.
         """
-        stop = self.start + np.timedelta64(self.steps * self.step_seconds, "s")
-        if start < self.start or (end is not None and end > stop):
-            raise self._error(f"it covers {self.start} to {stop}, not {start} to {end or stop}")
-        shift = int((start - self.start).astype(int))
+        stop = self.first + np.timedelta64(self.steps_in_file * self.step_seconds, "s")
+        if start < self.first or (end is not None and end > stop):
+            raise self._error(f"it covers {self.first} to {stop}, not {start} to {end or stop}")
+        shift = int((start - self.first).astype(int))
         if shift % self._file_seconds:
             raise self._error(f"none of its steps begins at {start}")
         self._origin = shift // self._file_seconds
@@ -199,7 +256,11 @@ class ForcingFile:
             raise self._error(f"there is no whole step between {start} and {end or stop}")
 
     def read(
-        self, quantities: Sequence[str], first: int, count: int, catchments: slice = slice(None)
+        self,
+        quantities: Sequence[str],
+        first: int,
+        count: int,
+        catchments: slice | NDArray = slice(None),
     ) -> NDArray:
         """Read a block of steps.
 
@@ -209,7 +270,7 @@ class ForcingFile:
             Among `weather.QUANTITIES`; mean temperature may be made of the extremes.
         first, count : int
             Steps, from the start of the period.
-        catchments : slice
+        catchments : slice or array of int
             Some of the wanted ones.
 
         Returns
@@ -235,26 +296,61 @@ class ForcingFile:
                     self._quantity(name, first, count, rows) for name in TEMPERATURE_EXTREMES
                 )
                 return 0.5 * (low + high)
+            if quantity in self.derivable:
+                return self._extreme_of_day(quantity, first, count, rows)
             raise self._error(
                 f"there is no variable for {quantity}; name it in forcing.variables "
                 f"(the file has {', '.join(self._data.variables)})"
             )
-        variable = self._data[self._variables[quantity]]
         begin = self._origin + first * self._per_step
-        steps = slice(begin, begin + count * self._per_step)
+        values = self._raw(quantity, begin, count * self._per_step, rows)
+        values = values.reshape(count, self._per_step, rows.size)
+        return values.sum(axis=1) if QUANTITIES[quantity].is_depth else values.mean(axis=1)
+
+    def _raw(self, quantity: str, begin: int, size: int, rows: NDArray) -> NDArray:
+        """Return checked values of some steps of the file: shape (steps, catchments)."""
+        variable = self._data[self._variables[quantity]]
+        steps = slice(begin, begin + size)
         first_row, last_row = int(rows.min()), int(rows.max()) + 1
-        if variable.dimensions[0] == self._id_dimension:
-            raw = variable[first_row:last_row, steps].T
-        else:
-            raw = variable[steps, first_row:last_row]
-        masked: Any = np.ma.asarray(raw, dtype=float)
+        try:
+            if variable.dimensions[0] == self._id_dimension:
+                raw = variable[first_row:last_row, steps].T
+            else:
+                raw = variable[steps, first_row:last_row]
+            masked: Any = np.ma.asarray(raw, dtype=float)
+        except READ_ERRORS as error:
+            raise self._error(
+                f"{self._variables[quantity]} cannot be read between "
+                f"{np.datetime64(int(self._epoch[begin]), 's')} and "
+                f"{np.datetime64(int(self._epoch[begin + size - 1]), 's')} ({error}); the file is "
+                "damaged: copy it again"
+            ) from None
         values: NDArray = np.ma.filled(masked, np.nan)[:, rows - first_row]
         scale, offset = self._conversions[quantity]
         values = values * scale + offset
         self._check(quantity, values, rows, begin)
-        if QUANTITIES[quantity].is_depth:
-            values = np.maximum(values, 0.0)
-            return values.reshape(count, self._per_step, rows.size).sum(axis=1)
+        return np.maximum(values, 0.0) if QUANTITIES[quantity].is_depth else values
+
+    def _extreme_of_day(self, quantity: str, first: int, count: int, rows: NDArray) -> NDArray:
+        """Return the lowest or highest temperature of the day (in UTC) of each step.
+
+        At the ends of the file, where a day is not whole, the nearest 24 hours stand for it.
+        """
+        per_day = _SECONDS_PER_DAY // self._file_seconds
+        begin = self._origin + first * self._per_step
+        size = count * self._per_step
+        # Steps of the file since midnight, at the first one that is wanted.
+        since = int(self._epoch[begin] % _SECONDS_PER_DAY) // self._file_seconds
+        total = self._epoch.size
+        if total < per_day:
+            raise self._error(f"{quantity}: the file has less than a day to take it from")
+        starts = begin - since + np.arange(-(-(since + size) // per_day)) * per_day
+        starts = np.clip(starts, 0, total - per_day)
+        low, high = int(starts.min()), int(starts.max()) + per_day
+        hours = self._raw(TEMPERATURE, low, high - low, rows)
+        pick = np.min if quantity == TEMPERATURE_EXTREMES[0] else np.max
+        days = np.stack([pick(hours[k - low : k - low + per_day], axis=0) for k in starts])
+        values = np.repeat(days, per_day, axis=0)[since : since + size]
         return values.reshape(count, self._per_step, rows.size).mean(axis=1)
 
     def _check(self, quantity: str, values: NDArray, rows: NDArray, begin: int) -> None:
@@ -317,24 +413,16 @@ class ForcingFile:
 
     def _find_catchments(self) -> str:
         """Find the id variable; set `_ids` and the rows of the wanted catchments."""
-        identifier = next(
-            (
-                name
-                for name, variable in self._data.variables.items()
-                if getattr(variable, "cf_role", None) == "timeseries_id"
-            ),
-            next((name for name in _ID_NAMES if name in self._data.variables), None),
-        )
-        if identifier is None:
+        name = identifier(self._data.variables)
+        if name is None:
             raise self._error(
                 "no variable names its catchments; give one cf_role = 'timeseries_id' or call it "
                 "'ids'"
             )
-        variable = self._data[identifier]
-        values: Any = variable[:]
-        if values.dtype.kind == "S" and values.ndim == 2:
-            values = netcdf4().chartostring(values)
-        self._ids = np.array([str(value).strip() for value in np.ma.getdata(values).tolist()])
+        variable = self._data[name]
+        self._ids = texts(variable)
+        if self._ids.ndim != 1 or not self._ids.size:
+            raise self._error(f"{name} names no catchments")
         self._order = np.argsort(self._ids)
         self._rows = self.rows_of(self._wanted)
         return str(variable.dimensions[0])
@@ -365,12 +453,13 @@ class ForcingFile:
         if np.ma.is_masked(values):
             raise self._error(f"{name} has missing values")
         values = np.ma.getdata(values)
+        if values.dtype.kind not in "iuf" or not np.isfinite(values.astype(float)).all():
+            raise self._error(f"{name} has values that are no times")
         if variable.ndim == 2 and not np.array_equal(variable[int(self._rows.max())], values):
             raise self._error(f"{name} differs between catchments")
         if " since " not in units:
             if units in ("s", "seconds", ""):
-                self._epoch = values.astype(np.int64)
-                return self._epoch
+                return self._in_range(name, values)
             raise self._error(f"{name} has units {units!r}; write 'days since 1990-01-01' or so")
         calendar = getattr(variable, "calendar", "standard").lower()
         if calendar not in _CALENDARS:
@@ -383,11 +472,16 @@ class ForcingFile:
         try:
             dates = cftime.num2date(values.astype(float), units, "proleptic_gregorian")
             origin = cftime.datetime(1970, 1, 1, calendar="proleptic_gregorian")
-            self._epoch = np.array(
-                [round((date - origin).total_seconds()) for date in dates], dtype=np.int64
-            )
-        except ValueError as error:
+            seconds = np.array([round((date - origin).total_seconds()) for date in dates], float)
+        except (ValueError, OverflowError) as error:
             raise self._error(f"{name} cannot be decoded: {error}") from None
+        return self._in_range(name, seconds)
+
+    def _in_range(self, name: str, seconds: NDArray) -> NDArray:
+        """Keep the epoch seconds of the file's steps, if they are times of this age."""
+        if (np.abs(seconds.astype(float)) > _FAR_AWAY).any():
+            raise self._error(f"{name} has times that are thousands of years away; is it damaged?")
+        self._epoch = seconds.astype(np.int64)
         return self._epoch
 
     def _regular_step(self, times: NDArray) -> int:

@@ -6,15 +6,68 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import xarray
+
+
+# What netCDF4, HDF5 and NumPy raise where a file is damaged.
+READ_ERRORS = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
+
+# Names under which data sets keep the ids of their catchments, where none has a `cf_role`.
+_ID_NAMES = (
+    "ids",
+    "id",
+    "station_id",
+    "catchment",
+    "catchment_id",
+    "divide_id",
+    "gauge_id",
+    "basin",
+    "station",
+    "gauge",
+)
+
+
+def identifier(variables: Mapping[Any, Any]) -> str | None:
+    """Return the name of the variable that has the ids of the catchments, if there is one.
+
+    Parameters
+    ----------
+    variables : mapping
+        Variables of netCDF4 or xarray, by name. The one with `cf_role = "timeseries_id"` is taken,
+        else one that is called `ids`, `station_id`, `divide_id`, `gauge_id`, ...
+    """
+    for name, variable in variables.items():
+        attributes = variable.attrs if hasattr(variable, "attrs") else variable.__dict__
+        if attributes.get("cf_role") == "timeseries_id":
+            return str(name)
+    return next((name for name in _ID_NAMES if name in variables), None)
+
+
+def texts(variable: Any) -> NDArray:
+    """Return the values of a variable of ids as text, whatever they are kept as."""
+    values: Any = variable[:]
+    if values.dtype.kind == "S" and values.ndim == 2:
+        values = netcdf4().chartostring(values, encoding="utf-8")
+    return np.array([str(value).strip() for value in np.ma.getdata(values).tolist()])
 
 
 @lru_cache(maxsize=1)
@@ -70,7 +123,7 @@ def loaded(path: Path, names: Sequence[str] = ()) -> xarray.Dataset:
         for name, variable in variables.items():
             dimensions, values = list(variable.dimensions), None
             if variable.dtype == "S1" and variable.ndim == 2:
-                values = netcdf4().chartostring(variable[:])
+                values = netcdf4().chartostring(variable[:], encoding="utf-8")
                 dimensions.pop()
             elif variable.ndim <= 1 or name == chosen:
                 values = variable[...]

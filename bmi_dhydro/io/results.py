@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class ResultsWriter:
         Global attributes to add.
     members : int
         Of an ensemble; where there are several, variables have an axis for them.
+    of_stations : mapping of (values, units, long_name), optional
+        What is said once of each catchment, by name.
 
     Raises
     ------
@@ -58,8 +60,10 @@ class ResultsWriter:
         step_seconds: int,
         attributes: dict[str, str],
         members: int = 1,
+        of_stations: Mapping[str, tuple[NDArray, str, str]] | None = None,
     ) -> None:
         self.path = path
+        self._of_stations = of_stations or {}
         self._members = members
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(self)}.part")
         self._step_seconds = step_seconds
@@ -97,6 +101,10 @@ class ResultsWriter:
             }
         )
         define_stations(data, catchments)
+        for name, (values, units, long_name) in self._of_stations.items():
+            variable = data.createVariable(name, "f8", ("station",))
+            variable.setncatts({"units": units, "long_name": long_name})
+            variable[:] = values
         data.createDimension("time", None)
         data.createDimension("bounds", 2)
         time = data.createVariable("time", "f8", ("time",), chunksizes=(1024,))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +12,26 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import DamagedStateError, StateError
-from ..files import replaced
+from ..files import append_digest, digest_holds, replaced
 from ..model import Model
 from ..physics import Process
 from ..state import FORMAT, SavedState, apply, capture, digest, parsed
-from .netcdf import netcdf4
+from .netcdf import READ_ERRORS, netcdf4
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 # Files of version 1 are `.safetensors`; those of NetCDF begin like this. Version 2 did not say in
-# how many parts a step is done: in one.
+# how many parts a step is done: in one. Up to version 3 a file has a digest of its arrays; then one
+# of all of it at its end, which is known before HDF5, which a damaged file can hang, opens it.
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 # Before the names of what is saved beside the model's memory.
 _MORE = "more_"
+
+_DIGEST_AT_END = 4
+
+# How long a chain waits for an older file to be read, in seconds.
+PATIENCE = 60.0
 
 _EPOCH = "seconds since 1970-01-01 00:00:00"
 
@@ -55,9 +63,11 @@ def write(path: Path, saved: SavedState, process: Process) -> None:
     """Write a state of a process model, whole or not at all; errors as `save`."""
     units = {item.name: (item.units, item.long_name) for item in process.states}
     try:
-        with replaced(path) as temporary, netcdf4().Dataset(temporary, "w") as data:
-            _write(data, saved, units)
-    except (OSError, RuntimeError) as error:
+        with replaced(path) as temporary:
+            with netcdf4().Dataset(temporary, "w") as data:
+                _write(data, saved, units)
+            append_digest(temporary)
+    except (OSError, RuntimeError, ValueError) as error:
         raise StateError(f"{path}: the state cannot be written ({error})") from None
 
 
@@ -75,12 +85,9 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
             "step_seconds": np.int32(saved.step_seconds),
             "steps": np.int64(saved.steps),
             "parts": np.int32(saved.parts),
-            "digest": digest(
-                {**saved.arrays, **{_MORE + name: v for name, v in saved.more.items()}}
-            ),
         }
     )
-    names = np.array(saved.ids, dtype="S")
+    names = np.char.encode(np.asarray(saved.ids, dtype=str), "utf-8")
     data.createDimension("catchment", len(names))
     one = saved.members == 1
     axes = ["catchment"] if one else ["member", "catchment"]
@@ -90,7 +97,7 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
     data.createDimension("characters", names.dtype.itemsize)
     identifier = data.createVariable("catchment_id", "S1", ("catchment", "characters"))
     identifier.setncatts({"cf_role": "timeseries_id", "long_name": "catchment"})
-    identifier[:] = netcdf4().stringtochar(names)
+    identifier[:] = names.view("S1").reshape(len(names), names.dtype.itemsize)
     if saved.time is not None:
         time = data.createVariable("time", "i8")
         time.setncatts(
@@ -141,19 +148,77 @@ def read(path: Path, state_names: tuple[str, ...]) -> SavedState:
     try:
         with path.open("rb") as file:
             start = file.read(len(_HDF5))
-        if start != _HDF5:
+        whole = digest_holds(path)
+        if start != _HDF5 and whole is None:
             return parsed(path.read_bytes(), state_names, str(path))
-    except OSError as error:
-        raise StateError(f"{path}: the state cannot be read ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, StateError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise StateError(f"{path}: the state cannot be read ({reason})") from None
+    if whole is False:
+        raise DamagedStateError(f"{path}: is damaged, its content is not what was written")
     try:
         with netcdf4().Dataset(path) as data:
             data.set_auto_mask(False)
-            return _read(data, path, state_names)
-    except (OSError, RuntimeError, IndexError, KeyError, AttributeError) as error:
+            saved = _read(data, path, state_names, bool(whole))
+    except READ_ERRORS as error:
+        if isinstance(error, StateError):
+            raise
         raise DamagedStateError(f"{path}: not a whole state ({error!r})") from None
+    saved.check(str(path))
+    return saved
 
 
-def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
+def read_patiently(
+    path: Path, state_names: tuple[str, ...], patience: float = PATIENCE
+) -> SavedState:
+    """Read a state file, but give up where it cannot be read in time.
+
+    A file that is damaged where no digest tells of it can let HDF5 run for ever. So one without a
+    digest at its end is first read by another process.
+
+    Parameters
+    ----------
+    path, state_names
+        As `read`.
+    patience : float
+        In seconds.
+
+    Raises
+    ------
+    StateError
+        As `read`; `DamagedStateError` where it takes too long.
+    """
+    try:
+        has_digest = digest_holds(path) is not None
+    except OSError:
+        has_digest = True  # `read` says why not
+    if not has_digest:
+        code = "import sys; from bmi_dhydro.io.state_file import scan; scan(sys.argv[1])"
+        try:
+            subprocess.run(
+                [sys.executable, "-c", code, str(path)],
+                timeout=patience,
+                check=False,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired:
+            raise DamagedStateError(
+                f"{path}: cannot be read within {patience:g} s, so it is damaged"
+            ) from None
+    return read(path, state_names)
+
+
+def scan(path: str) -> None:
+    """Read all of a NetCDF file, and forget it."""
+    with netcdf4().Dataset(path) as data:
+        for variable in data.variables.values():
+            variable[...]
+
+
+def _read(data: Any, path: Path, state_names: tuple[str, ...], whole: bool) -> SavedState:
     if getattr(data, "format", None) != FORMAT:
         raise StateError(f"{path}: a NetCDF file, but not a state of bmi_dhydro")
     version = int(data.format_version)
@@ -162,7 +227,7 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
             f"{path}: is of version {version}, written by a newer bmi_dhydro ({data.source}); this "
             f"one reads up to version {FORMAT_VERSION}: install that one"
         )
-    ids = netcdf4().chartostring(data["catchment_id"][:])
+    ids = netcdf4().chartostring(data["catchment_id"][:], encoding="utf-8")
     absent = [name for name in state_names if name not in data.variables]
     if absent:
         raise StateError(f"{path}: was saved with process {data.process}, which has no {absent[0]}")
@@ -177,7 +242,12 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...]) -> SavedState:
     arrays = {name: of_traces(name) for name in data.variables if name not in known | more}
     arrays["state"] = np.stack([of_traces(name) for name in state_names])
     beside = {name.removeprefix(_MORE): data[name][:].reshape(len(data[name]), -1) for name in more}
-    if digest({**arrays, **{_MORE + name: v for name, v in beside.items()}}) != data.digest:
+    if version >= _DIGEST_AT_END:
+        if not whole:
+            raise DamagedStateError(
+                f"{path}: is damaged, or another program has changed it: its digest is missing"
+            )
+    elif digest({**arrays, **{_MORE + name: v for name, v in beside.items()}}) != data.digest:
         raise DamagedStateError(f"{path}: is damaged, its values are not those that were saved")
     time = np.datetime64(int(data["time"][...]), "s") if "time" in data.variables else None
     return SavedState(

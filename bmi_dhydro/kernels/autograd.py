@@ -26,8 +26,10 @@ class _Block(torch.autograd.Function):
         parameters: Tensor,
         state: Tensor,
         dynamic: Tensor | None,
+        threads: int | None,
     ) -> tuple[Tensor, Tensor]:
         ctx.process, ctx.outputs, ctx.dynamic_names = process, outputs, dynamic_names
+        ctx.threads = threads
         ctx.save_for_backward(forcing, parameters, state, dynamic)
         steps, _, catchments = forcing.shape
         final = state.detach().clone(memory_format=torch.contiguous_format)
@@ -35,7 +37,7 @@ class _Block(torch.autograd.Function):
         nothing = torch.zeros((catchments, 1), dtype=state.dtype).numpy()
         ring = Ring(nothing, nothing.copy(), np.ones(catchments, np.int32))
         kernel = CpuKernel(
-            process, outputs, state.shape[2], final.numpy().dtype, dynamic=dynamic_names
+            process, outputs, state.shape[2], final.numpy().dtype, threads, dynamic_names
         )
         kernel.run(
             _array(forcing),
@@ -58,6 +60,7 @@ class _Block(torch.autograd.Function):
             _array(state),
             _array(gradient[0]),
             _array(gradient[1]),
+            ctx.threads,
             dynamic=None if dynamic is None else _array(dynamic),
             dynamic_names=ctx.dynamic_names,
         )
@@ -69,6 +72,7 @@ class _Block(torch.autograd.Function):
             torch.from_numpy(to_parameters).transpose(0, 1),
             torch.from_numpy(to_state),
             torch.from_numpy(to_dynamic[0]) if to_dynamic else None,
+            None,
         )
 
 
@@ -83,10 +87,12 @@ def run_process(
     parameters: Tensor,
     state: Tensor,
     dynamic: Mapping[str, Tensor] | None = None,
+    threads: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Run a block of steps, differentiable; as `reference.run_process`, compiled.
 
-    Where the tensors are decides whether the CPU or the GPU kernel does it.
+    Where the tensors are decides whether the CPU or the GPU kernel does it; `threads` are those of
+    the CPU, all processors unless given.
     """
     if forcing.is_cuda:
         from .gpu import run_process as run_on_gpu
@@ -94,4 +100,4 @@ def run_process(
         return run_on_gpu(process, outputs, forcing, parameters, state, dynamic)
     names = tuple(dynamic or ())
     values = torch.stack(list(dynamic.values()), dim=2) if dynamic else None
-    return _Block.apply(process, tuple(outputs), names, forcing, parameters, state, values)
+    return _Block.apply(process, tuple(outputs), names, forcing, parameters, state, values, threads)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..machine import threads_of
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 from . import HostArrays, Ring, cache
@@ -443,13 +444,6 @@ def _adjoint(
     return CompiledLoop(source, f"{process.name}_adjoint_{components}_{dtype}")
 
 
-def default_threads() -> int:
-    """Return the number of processors this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 class CpuKernel(HostArrays):
     """Runs a process model on the CPU, for a fixed choice of outputs.
 
@@ -483,7 +477,7 @@ class CpuKernel(HostArrays):
         name = np.dtype(dtype).name
         self._loop = _block(process, tuple(outputs), components, name, tuple(dynamic), parts)
         self._serial = self._loop.serial
-        self.threads = threads or default_threads()
+        self.threads = threads_of(threads)
 
     def run(
         self,
@@ -582,7 +576,7 @@ def gradients(
     loop(
         catchments,
         catchments * components * steps,
-        threads or default_threads(),
+        threads_of(threads),
         forcing,
         parameters,
         state,

@@ -19,13 +19,13 @@ from .binding import bind
 
 
 def _minimum(a: Tensor | float, b: Tensor | float) -> Tensor:
-    condition = torch.as_tensor(a < b)
-    return torch.where(condition, a, b)
+    a = torch.as_tensor(a)
+    return torch.where((a < b) | torch.isnan(a), a, b)
 
 
 def _maximum(a: Tensor | float, b: Tensor | float) -> Tensor:
-    condition = torch.as_tensor(a > b)
-    return torch.where(condition, a, b)
+    a = torch.as_tensor(a)
+    return torch.where((a > b) | torch.isnan(a), a, b)
 
 
 TORCH_PRIMITIVES = {

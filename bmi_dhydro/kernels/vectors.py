@@ -122,7 +122,9 @@ def _operation(name: str, build: Callable[..., Any], result: Any = None) -> Any:
 
 def _extreme(comparison: str) -> Callable[..., Any]:
     def build(builder: Any, a: Any, b: Any) -> Any:
-        return builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
+        picked = builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
+        # No comparison with what is not a number holds, so that `b` is picked: `a` must not vanish.
+        return builder.select(builder.fcmp_unordered("uno", a, a), a, picked)
 
     return build
 
@@ -202,9 +204,10 @@ def _log2(kind: Any) -> Callable[..., Any]:
         one = _constant(real, 1.0)
         s = builder.fdiv(builder.fsub(scaled, one), builder.fadd(scaled, one))
         series = [2.0 / math.log(2.0) / (2 * k + 1) for k in range(terms)]
-        return _call(
+        result = _call(
             builder, "fma", s, _polynomial(builder, builder.fmul(s, s), series), exponent_value
         )
+        return builder.select(builder.fcmp_unordered("uno", value, value), value, result)
 
     return build
 
@@ -217,8 +220,9 @@ def _exp2(kind: Any) -> Callable[..., Any]:
         whole = _integers(real, bits)
         highest = _constant(real, float(bias))
         lowest = _constant(real, float(1 - bias))
-        value = builder.select(builder.fcmp_ordered("<", value, highest), value, highest)
-        value = builder.select(builder.fcmp_ordered(">", value, lowest), value, lowest)
+        # Unordered comparisons hold for what is not a number, so that it stays.
+        value = builder.select(builder.fcmp_unordered("<", value, highest), value, highest)
+        value = builder.select(builder.fcmp_unordered(">", value, lowest), value, lowest)
         # Adding 1.5 * 2**mantissa rounds to an integer and leaves it in the low bits.
         magic = _constant(real, 1.5 * 2.0**mantissa)
         rounded = builder.fadd(value, magic)
@@ -237,6 +241,8 @@ def _exp2(kind: Any) -> Callable[..., Any]:
 def log2(typingctx: Any, x: Any) -> Any:
     """Base-2 logarithm of a positive normal number, to about two units in the last place.
 
+    What is not a number stays so.
+
     The exponent is read off the bits; the mantissa m in [sqrt(1/2), sqrt(2)) goes through
     log(m) = 2 artanh((m - 1) / (m + 1)).
     """
@@ -250,7 +256,10 @@ def log2(typingctx: Any, x: Any) -> Any:
 
 @intrinsic
 def exp2(typingctx: Any, x: Any) -> Any:
-    """Two to the power `x`; beyond the range of normal numbers the nearest of them."""
+    """Two to the power `x`; beyond the range of normal numbers the nearest of them.
+
+    What is not a number stays so.
+    """
     build = _exp2(_scalar(x))
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..kernels.cpu import default_threads
+from ..machine import threads_of
 from ..physics import Quantity
 from .compiled_memory import compiled_memory, packed
 from .parameter_network import (
@@ -102,6 +102,10 @@ class Dynamics:
         items = dynamic_items(layout)
         self.centres = np.zeros((len(items), catchments, layout.components))
 
+    def subset(self, catchments: NDArray) -> Dynamics:
+        """Return the memory of some catchments (array of int), empty."""
+        return Dynamics(self.layout, self.weights, self.inputs[catchments], self.window.shape[2])
+
     def set_inputs(self, catchments: NDArray, inputs: NDArray) -> None:
         """Give some catchments other attributes.
 
@@ -169,7 +173,7 @@ class Dynamics:
         run(
             traces,
             steps * self.static.size,
-            threads or default_threads(),
+            threads_of(threads),
             np.ascontiguousarray(forcing),
             known,
             self.position,

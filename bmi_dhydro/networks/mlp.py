@@ -32,11 +32,11 @@ def logits(weights: Mapping[str, Any], inputs: Any) -> Any:
     ----------
     weights : mapping
         `layer_0.weight` of shape (inputs, units), `layer_0.bias` of shape (units,), `layer_1...`.
-    inputs : array, shape (catchments, inputs)
+    inputs : array, shape (..., catchments, inputs)
 
     Returns
     -------
-    array, shape (catchments, outputs)
+    array, shape (..., catchments, outputs)
         For a sigmoid.
     """
     last = depth(weights) - 1

@@ -64,28 +64,28 @@ def parameters(
     layout : NetworkLayout
     weights : mapping
         Of `mlp.logits`, and `AREA_EXPONENT` of shape (1,).
-    inputs : array, shape (catchments, attributes)
+    inputs : array, shape (..., catchments, attributes)
         Normalised attributes.
 
     Returns
     -------
-    process : list of array, shape (catchments, components)
+    process : list of array, shape (..., catchments, components)
         Daily values, one array for each parameter of the process.
-    routing : list of array, shape (catchments,)
+    routing : list of array, shape (..., catchments)
         One array for each of `unit_hydrograph.PARAMETERS`.
     """
     shares = sigmoid(logits(weights, inputs))
     size = layout.components
     process = [
-        between_bounds(shares[:, k * size : (k + 1) * size], parameter)
+        between_bounds(shares[..., k * size : (k + 1) * size], parameter)
         for k, parameter in enumerate(layout.process.parameters)
     ]
     first = len(layout.process.parameters) * size
     shape, delay, exponent = unit_hydrograph.PARAMETERS
-    share = sigmoid(weights[AREA_EXPONENT]) + 0.0 * shares[:, 0]
+    share = sigmoid(weights[AREA_EXPONENT]) + 0.0 * shares[..., 0]
     routing = [
-        between_bounds(shares[:, first], shape),
-        between_bounds(shares[:, first + 1], delay),
+        between_bounds(shares[..., first], shape),
+        between_bounds(shares[..., first + 1], delay),
         between_bounds(share, exponent),
     ]
     return process, routing

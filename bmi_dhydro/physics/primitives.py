@@ -19,16 +19,16 @@ where = np.where
 
 
 def minimum(a, b):
-    """Return the smaller of `a` and `b`; `b` where they are equal.
+    """Return the smaller of `a` and `b`; `b` where they are equal, NaN where one of them is.
 
     Which one a tie picks decides where the gradient flows, so every kernel picks the same.
     """
-    return np.where(a < b, a, b)
+    return np.where((a < b) | np.isnan(a), a, b)
 
 
 def maximum(a, b):
-    """Return the larger of `a` and `b`; `b` where they are equal."""
-    return np.where(a > b, a, b)
+    """Return the larger of `a` and `b`; `b` where they are equal, NaN where one of them is."""
+    return np.where((a > b) | np.isnan(a), a, b)
 
 
 NAMES = ("arccos", "cos", "exp", "log", "maximum", "minimum", "power", "sin", "sqrt", "where")

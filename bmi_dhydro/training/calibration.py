@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,17 +17,20 @@ from torch import Tensor
 
 from .. import parameter_file
 from ..component import Component
-from ..config import Config, OutputConfig, parse_date
+from ..config import Config, OutputConfig
 from ..differentiable import Block, moved_dynamics, run
 from ..errors import ConfigError, TrainingError, nearest
 from ..evaluation import metrics
 from ..evaluation.series import read_daily_flow
+from ..kernels.autograd import run_process
 from ..kernels.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES
+from ..machine import threads_of
 from ..model import Model
 from ..networks.dynamics import Dynamics
 from ..physics import Parameter, between_bounds, share_between_bounds
 from ..physics.unit_hydrograph import DISCHARGE
+from ..settings import parse_date
 from .loss import LOSSES
 
 _between = bind(between_bounds, TORCH_PRIMITIVES)
@@ -101,6 +106,8 @@ def calibrate(
     if config.forcing.file is None:
         raise ConfigError("forcing.file: calibration needs weather in a file")
     idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
+    if config.members > 1:
+        raise ConfigError("ensemble: members share parameters; calibrate without it")
     component = Component(idle)
     try:
         model = component.model
@@ -120,8 +127,54 @@ def calibrate(
             f"{dates[counted][-1]}"
         )
     flow = flow[:, chosen]
-    problem = _Problem(model, forcing[:, :, chosen], chosen, settings.parameters)
-    before = problem.flow()
+    ids = component.catchments.ids[chosen]
+    with _torch_threads(threads_of(config.threads)):
+        problem = _Problem(model, forcing[:, :, chosen], chosen, settings.parameters)
+        before = problem.flow()
+        _descend(problem, flow, counted, settings, advance)
+        after = problem.flow()
+    about = {"observed": observed.name, "loss": settings.loss}
+    if component.source.evapotranspiration is not None:
+        about["potential_evapotranspiration"] = component.source.evapotranspiration
+    problem.write(out, ids, about)
+    return _scores(ids, before, after, flow, counted, later)
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    """Let torch have so many threads, and then as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _descend(
+    problem: _Problem,
+    flow: NDArray,
+    counted: NDArray,
+    settings: CalibrationSettings,
+    advance: Callable[[], object],
+) -> None:
+    """Change the parameters of a problem so that its flow is like that observed.
+
+    Parameters
+    ----------
+    problem : _Problem
+    flow : array, shape (days, catchments)
+        Observed.
+    counted : array of bool, shape (days,)
+    settings : CalibrationSettings
+    advance : callable
+        Called after each iteration.
+
+    Raises
+    ------
+    TrainingError
+        If a loss is not a number.
+    """
     loss_function = LOSSES[settings.loss]
     target = torch.as_tensor(flow[counted])
     spread = torch.as_tensor(np.nanstd(flow[counted], axis=0))
@@ -130,16 +183,12 @@ def calibrate(
     for iteration in range(settings.iterations):
         optimiser.zero_grad()
         # A sum over catchments: each has parameters of its own, and its own descent.
-        loss = loss_function(problem.simulate()[days], target, spread) * len(chosen)
+        loss = loss_function(problem.simulate()[days], target, spread) * flow.shape[1]
         if not torch.isfinite(loss):
             raise TrainingError(f"loss of iteration {iteration} is {loss.item()}")
         loss.backward()
         optimiser.step()
         advance()
-    after = problem.flow()
-    ids = component.catchments.ids[chosen]
-    problem.write(out, ids, {"observed": observed.name, "loss": settings.loss})
-    return _scores(ids, before, after, flow, counted, later)
 
 
 class _Problem:
@@ -167,6 +216,12 @@ class _Problem:
         self.leaves = list(self.logits.values())
         self.forcing = torch.as_tensor(forcing)
         self.area = torch.as_tensor(model.area[chosen])
+        # What a run starts from: an initial state, stores that were filled, or nearly empty ones.
+        memory = model.memory()
+        self.start = {
+            name: values[:, chosen] if name == "state" else values[chosen]
+            for name, values in memory.items()
+        }
         self.moving = None if model.dynamics is None else self._moving(model.dynamics)
 
     def _moving(self, dynamics: Dynamics) -> Tensor:
@@ -174,12 +229,8 @@ class _Problem:
 
         Shape (steps, catchments, units).
         """
-        own = Dynamics(
-            dynamics.layout,
-            dynamics.weights,
-            dynamics.inputs[self.chosen],
-            dynamics.window.shape[2],
-        )
+        own = dynamics.subset(self.chosen)
+        own.remember(self.start)
         return torch.as_tensor(
             np.stack([own.remember_step(weather) for weather in self.forcing.numpy()])
         )
@@ -199,12 +250,15 @@ class _Problem:
             [values[name] for name in self.items if name not in process.parameter_names],
             self.area,
             self.forcing,
+            torch.tensor(self.start["state"], dtype=torch.float64),
+            torch.tensor(self.start["pending"], dtype=torch.float64) if self.model.routed else None,
         )
         if self.moving is not None:
             assert self.model.dynamics is not None
             block.dynamic = moved_dynamics(self.model.dynamics, values, self.moving)
         days = self.model.step_seconds / 86400.0
-        result = run(process, (DISCHARGE,), block, days, self.model.routed)
+        kernel = partial(run_process, threads=self.model.threads)
+        result = run(process, (DISCHARGE,), block, days, self.model.routed, kernel)
         flow = result.outputs[DISCHARGE]
         return flow.reshape(-1, round(1.0 / days), flow.shape[1]).sum(dim=1)
 

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from ..config import (
-    CatchmentsConfig,
-    ForcingConfig,
-    ObservedConfig,
+from ..attributes import ATTRIBUTES
+from ..config import CatchmentsConfig, ForcingConfig, ObservedConfig
+from ..errors import ConfigError, nearest
+from ..physics import PROCESSES, with_learned_curves
+from ..settings import (
+    Count,
+    CountOrZero,
+    Few,
+    NotNegative,
+    Positive,
     Section,
+    ShareBelowOne,
     parse_date,
     read_section,
     resolved,
 )
-from ..errors import ConfigError, nearest
-from ..physics import PROCESSES, with_learned_curves
+
+# Made into the random numbers of each batch.
+TrainingSeed = Annotated[int, Meta(ge=0, le=2**40)]
 
 # What can be made small; the functions are in `loss.LOSSES`.
 LossName = Literal["nse", "log", "kge", "combined"]
@@ -40,34 +49,34 @@ class SplitConfig(Section, frozen=True):
 class TrainingSettings(Section, frozen=True):
     """How each network is trained."""
 
-    hidden: tuple[int, ...] = (128,)
+    hidden: tuple[Few, ...] = (128,)
     """Units of each hidden layer."""
-    memory: int = 64
+    memory: Few = 64
     """Units of the memory that moves dynamic parameters."""
-    dropout: float = 0.4
+    dropout: ShareBelowOne = 0.4
     """Share of the memory's outputs that is left out in each batch."""
-    batches: int = 1500
+    batches: Count = 1500
     """Optimisation steps."""
-    catchments: int = 96
+    catchments: Count = 96
     """Catchments of a batch."""
-    days: int = 1095
+    days: Count = 1095
     """Days of a batch."""
-    warm_up: int = 365
+    warm_up: CountOrZero = 365
     """Days at the start of a batch that do not count."""
     loss: LossName = "nse"
     """What is made small: squared errors scaled by each catchment's variability, errors of
     logarithms, 1 - KGE, or squared errors and a quarter of those of logarithms."""
-    learning_rate: float = 3e-3
+    learning_rate: Positive = 3e-3
     """Highest rate of AdamW: it rises for a tenth of the batches, then falls along a cosine."""
-    weight_decay: float = 0.0
+    weight_decay: NotNegative = 0.0
     """Of AdamW."""
-    clip: float = 1.0
+    clip: Positive = 1.0
     """Largest norm of a gradient."""
-    noise: float = 0.0
+    noise: NotNegative = 0.0
     """Standard deviation of noise on the normalised attributes."""
-    validate_every: int = 100
+    validate_every: Count = 100
     """Batches between two validations."""
-    patience: int = 10
+    patience: Count = 10
     """Validations without improvement that end training."""
 
 
@@ -86,9 +95,9 @@ class TrainConfig(Section, frozen=True):
     """Which days and catchments train, and which judge."""
     process: str = "hbv"
     """Process model."""
-    components: int = 16
+    components: Few = 16
     """Parallel parameter sets of each network."""
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[TrainingSeed, ...] = (0,)
     """A network is trained from each; their components together make the model."""
     attributes: list[str] | None = None
     """What the network sees; all of the vocabulary but area, unless given."""
@@ -118,19 +127,24 @@ def read_train_config(path: str | Path) -> TrainConfig:
     """
     file = Path(path)
     config = read_section(file, TrainConfig)
-    replace = msgspec.structs.replace
-    config = replace(
-        config,
-        output=resolved(config.output, file.parent),
-        catchments=replace(config.catchments, table=resolved(config.catchments.table, file.parent)),
-        forcing=replace(config.forcing, file=resolved(config.forcing.file, file.parent)),
-        observed=replace(config.observed, file=resolved(config.observed.file, file.parent)),
-    )
     try:
+        config = _resolved(config, file.parent)
         _check(config)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
     return config
+
+
+def _resolved(config: TrainConfig, folder: Path) -> TrainConfig:
+    """Make the paths of a configuration absolute."""
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        output=resolved(config.output, folder),
+        catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
+        forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
+        observed=replace(config.observed, file=resolved(config.observed.file, folder)),
+    )
 
 
 def _check(config: TrainConfig) -> None:
@@ -147,6 +161,16 @@ def _check(config: TrainConfig) -> None:
     for name in config.dynamic:
         if name not in known:
             raise ConfigError(f"dynamic: parameter {name!r} is unknown; {nearest(name, known)}")
+    for key in ("attributes", "dynamic", "learned"):
+        names = getattr(config, key)
+        if names is not None and len(set(names)) < len(names):
+            raise ConfigError(f"{key}: a name stands twice in {list(names)}")
+    if config.attributes is not None:
+        if not config.attributes:
+            raise ConfigError("attributes: the network must see some; leave the key out for all")
+        for name in config.attributes:
+            if name not in ATTRIBUTES:
+                raise ConfigError(f"attributes: {name!r} is unknown; {nearest(name, ATTRIBUTES)}")
     if not re.fullmatch(r"cpu|cuda(:\d+)?", config.device):
         raise ConfigError(f"device: {config.device!r} is unknown; write cpu, cuda or cuda:0")
     if not config.seeds or len(set(config.seeds)) < len(config.seeds):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..attributes import CLIMATE
 from ..climate import climate_indices, day_of_year
+from ..learned_evapotranspiration import LearnedEvapotranspiration
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class TrainingData:
     fold : array of int, shape (catchments,)
         Spatial group, so that neighbours stay together.
     latitude, longitude : array, shape (catchments,)
+    evapotranspiration : LearnedEvapotranspiration
+        Of which method the potential evapotranspiration is, where that is known.
     """
 
     ids: NDArray
@@ -42,6 +45,7 @@ class TrainingData:
     fold: NDArray
     latitude: NDArray
     longitude: NDArray
+    evapotranspiration: LearnedEvapotranspiration = field(default_factory=LearnedEvapotranspiration)
 
     def catchments(self, chosen: NDArray) -> TrainingData:
         """Return the data of some catchments, given as indices or truth values."""

@@ -8,8 +8,9 @@ with the same result.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..differentiable import Block, run, torch_dynamics, torch_parameters
+from ..errors import TrainingError
 from ..evaluation.metrics import nse
 from ..kernels.devices import devices_of
 from ..networks.normalisation import Normalisation
@@ -30,36 +32,10 @@ from ..physics.unit_hydrograph import DISCHARGE
 from .config import TrainingSettings
 from .data import TrainingData
 from .loss import LOSSES
+from .progress import Progress
 
 # Part of a network, but not learned.
 _FIXED = (FORCING_MEAN, FORCING_DEVIATION)
-
-
-@dataclass
-class Progress:
-    """What a training run has to remember to go on exactly.
-
-    Attributes
-    ----------
-    batch : int
-        Batches done.
-    weights : dict of Tensor
-    moments : dict of Tensor
-        Of the optimiser, by `weight.moment`.
-    losses : list of float
-        Of each batch.
-    scores : list of (int, float)
-        Batch and median NSE of each validation.
-    best : dict of Tensor
-        Weights of the best validation; empty where there was none.
-    """
-
-    batch: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    moments: dict[str, Tensor] = field(default_factory=dict)
-    losses: list[float] = field(default_factory=list)
-    scores: list[tuple[int, float]] = field(default_factory=list)
-    best: dict[str, Tensor] = field(default_factory=dict)
 
 
 def simulate(
@@ -140,8 +116,8 @@ class Trainer:
 
     Raises
     ------
-    ValueError
-        If windows are longer than the data.
+    TrainingError
+        If windows are longer than the data, or progress is that of another network.
     """
 
     def __init__(
@@ -155,7 +131,7 @@ class Trainer:
         device: str = "cpu",
     ) -> None:
         if settings.days > len(data.dates):
-            raise ValueError(
+            raise TrainingError(
                 f"windows of {settings.days} days do not fit into {len(data.dates)} days of data"
             )
         self.layout, self.data, self.settings, self.seed = layout, data, settings, seed
@@ -169,7 +145,10 @@ class Trainer:
         self._observed = self._placed(data.streamflow)
         self._spread = self._placed(np.nanstd(data.streamflow, axis=0))
         self._loss = LOSSES[settings.loss]
-        self.progress = progress or Progress(weights=self._first_weights())
+        first = self._first_weights()
+        if progress is not None:
+            progress.check_against(first, settings.batches)
+        self.progress = progress or Progress(weights=first)
         self._weights = {
             name: self._placed(value.clone()).requires_grad_(name not in _FIXED)
             for name, value in self.progress.weights.items()
@@ -249,15 +228,15 @@ class Trainer:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + batch)
             noise = torch.randn(inputs.shape, generator=generator)
             inputs = inputs + settings.noise * self._placed(noise)
-        torch.manual_seed(self.seed * 1_000_003 + batch)  # for the dropout
-        discharge = simulate(
-            self.layout,
-            self._weights,
-            inputs,
-            self._area[index],
-            self._forcing[block][:, :, index],
-            settings.dropout,
-        )
+        with self._random(batch):
+            discharge = simulate(
+                self.layout,
+                self._weights,
+                inputs,
+                self._area[index],
+                self._forcing[block][:, :, index],
+                settings.dropout,
+            )
         loss = self._loss(
             discharge[settings.warm_up :],
             self._observed[block][settings.warm_up :, index],
@@ -281,6 +260,14 @@ class Trainer:
         if self.validation is not None and (due or self.progress.batch == settings.batches):
             self._validate(self.validation)
         return loss.item()
+
+    @contextmanager
+    def _random(self, batch: int) -> Iterator[None]:
+        """Let the dropout of a batch be its own, and the caller's random state what it was."""
+        devices = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(self.seed * 1_000_003 + batch)
+            yield
 
     def _window(self, batch: int) -> tuple[NDArray, int]:
         """Draw a batch: indices of catchments and the first day of their common window."""

@@ -6,14 +6,12 @@ import csv
 import json
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from ..attributes import CLIMATE, NETWORK_INPUTS
 from ..catchments import read_table
@@ -24,12 +22,17 @@ from ..evaluation.series import read_daily_flow
 from ..files import replaced
 from ..io.forcing import ForcingFile
 from ..io.weather_source import WeatherSource
+from ..learned_evapotranspiration import LearnedEvapotranspiration, monthly_factors
 from ..networks.ensemble import merge
 from ..networks.parameter_network import NetworkLayout
+from ..networks.similarity import TrainingCatchments
 from ..physics import PROCESSES, with_learned_curves
+from ..progress_bar import Bar
+from ..weather import PET_METHODS
 from .config import TrainConfig, read_train_config
 from .data import TrainingData
-from .loop import Progress, Trainer, Validation
+from .loop import Trainer, Validation
+from .progress import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -38,9 +41,6 @@ _SAVE_EVERY = 50
 
 # Days before a validation period that fill the stores.
 _VALIDATION_WARM_UP = 365
-
-# Makes a progress bar: title, total -> context manager of a callable that takes what to show.
-Bar = Callable[[str, int], AbstractContextManager[Callable[..., Any]]]
 
 
 def read_training_data(config: TrainConfig) -> TrainingData:
@@ -76,8 +76,11 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         first.astype("datetime64[s]"),
         (last + 1).astype("datetime64[s]"),
     )
-    forcing, dates = source.whole_days()
-    source.close()
+    try:
+        forcing, dates = source.whole_days()
+        learned = learned_evapotranspiration(source, table.latitude)
+    finally:
+        source.close()
     observed = config.observed
     flow = read_daily_flow(Path(observed.file), observed.variable, table.ids, dates)
     data = TrainingData(
@@ -90,8 +93,36 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         np.where(np.isfinite(table.fold), table.fold, -1).astype(int),
         table.latitude,
         table.longitude,
+        learned,
     )
     return _with_climate(_observed(data, str(begin), str(end)), config)
+
+
+def learned_evapotranspiration(
+    source: WeatherSource, latitude: NDArray
+) -> LearnedEvapotranspiration:
+    """Return of which method the potential evapotranspiration of training is, and what others are.
+
+    Parameters
+    ----------
+    source : WeatherSource
+    latitude : array, shape (catchments,)
+    """
+    method = source.evapotranspiration
+    if method is None:
+        _log.warning(
+            "%s: does not say of which method its potential evapotranspiration is, so that runs "
+            "cannot be told if theirs is of another; name it in an attribute of the variable",
+            source.path,
+        )
+        return LearnedEvapotranspiration()
+    own = source.monthly_means(source.pet_method)
+    monthly = {}
+    for name in PET_METHODS:
+        other = source.monthly_means(name) if name != method and own is not None else None
+        if own is not None and other is not None:
+            monthly[name] = monthly_factors(own, other, latitude)
+    return LearnedEvapotranspiration((method,), monthly)
 
 
 def _observed(data: TrainingData, begin: str, end: str) -> TrainingData:
@@ -179,8 +210,8 @@ class TrainingRun:
         described = msgspec.to_builtins(msgspec.structs.replace(self.config, output=""))
         text = json.dumps(described, indent=2, sort_keys=True) + "\n"
         record = self.folder / "config.json"
-        if record.exists() and record.read_text() != text:
-            ours, before = json.loads(text), json.loads(record.read_text())
+        if record.exists() and record.read_bytes() != text.encode():
+            ours, before = json.loads(text), self._described(record)
             differing = [key for key in ours if ours[key] != before.get(key)]
             raise TrainingError(
                 f"{self.folder}: holds a run of another configuration (different: "
@@ -188,6 +219,20 @@ class TrainingRun:
             )
         with replaced(record) as temporary:
             temporary.write_text(text)
+
+    @staticmethod
+    def _described(record: Path) -> dict[str, Any]:
+        try:
+            before = json.loads(record.read_bytes())
+            if isinstance(before, dict):
+                return before
+            reason: object = "not a mapping"
+        except ValueError as error:
+            reason = error
+        raise TrainingError(
+            f"{record}: is damaged ({reason}), so nobody can tell what was trained here; choose "
+            "another output, or remove the folder"
+        )
 
     def run(self, bar: Bar, stop_after: int | None = None) -> Path | None:
         """Train all members, and write the model.
@@ -241,31 +286,37 @@ class TrainingRun:
                 self._save(trainer.snapshot(), seed)
 
     def _progress_file(self, seed: int) -> Path:
-        return self.folder / f"progress_{seed}.pt"
+        return self.folder / f"progress_{seed}.safetensors"
 
     def _trainer(self, seed: int) -> Trainer:
         path = self._progress_file(seed)
-        progress = None
-        if path.exists():
-            try:
-                progress = Progress(**torch.load(path, weights_only=True))
-            except Exception as error:  # torch raises many kinds
-                raise TrainingError(
-                    f"{path}: progress cannot be read ({error}); remove it to begin again"
-                ) from None
-        return Trainer(
-            self.layout,
-            self.learned,
-            self.config.settings,
-            seed,
-            self.validation,
-            progress,
-            self.config.device,
-        )
+        older = path.with_suffix(".pt")
+        try:
+            progress = None
+            if path.exists():
+                progress = Progress.read(path)
+            elif older.exists():
+                progress = Progress.read_older(older)
+            return Trainer(
+                self.layout,
+                self.learned,
+                self.config.settings,
+                seed,
+                self.validation,
+                progress,
+                self.config.device,
+            )
+        except TrainingError as error:
+            if not path.exists() and not older.exists():
+                raise
+            raise TrainingError(
+                f"{error}; remove {path} (or {older.name}) to begin again"
+                if str(path.parent) in str(error)
+                else f"{path}: has {error}; remove it to begin again"
+            ) from None
 
     def _save(self, progress: Progress, seed: int) -> None:
-        with replaced(self._progress_file(seed)) as temporary:
-            torch.save(asdict(progress), temporary)
+        progress.save(self._progress_file(seed))
         with replaced(self.folder / f"log_{seed}.csv") as temporary:
             scores = dict(progress.scores)
             with temporary.open("w", newline="") as file:
@@ -287,6 +338,7 @@ class TrainingRun:
                     "catchments": len(self.validation.data.ids),
                 },
             }
+        learned, normalisation = self.data.evapotranspiration, members[0].normalisation
         about = {
             "name": config.name,
             "version": "1",
@@ -295,14 +347,17 @@ class TrainingRun:
                 "data": Path(config.observed.file).name,
                 "period": list(config.split.train),
                 "catchments": len(self.learned.ids),
-                "potential_evapotranspiration": config.forcing.potential_evapotranspiration,
+                "forcing": Path(str(config.forcing.file)).name,
+                "potential_evapotranspiration": " or ".join(learned.methods) or "of the file",
                 "seeds": list(config.seeds),
                 "settings": msgspec.to_builtins(config.settings),
             },
             "skill": skill,
         }
         path = self.folder / "model.safetensors"
-        TrainedModel(layout, weights, members[0].normalisation, about).save(path)
+        inputs = normalisation({name: self.learned.attributes[name] for name in layout.attributes})
+        catchments = TrainingCatchments.of(inputs)
+        TrainedModel(layout, weights, normalisation, about, learned, catchments).save(path)
         training_curves(
             self.folder / "curves.png",
             {

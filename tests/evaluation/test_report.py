@@ -53,7 +53,7 @@ def test_what_cannot_be_compared(tmp_path):
         compare(read_flow(tmp_path / "a.nc"), read_flow(tmp_path / "b.nc"))
     ours = read_flow(tmp_path / "a.nc")
     later = ours.assign_coords(time=ours["time"].values + np.timedelta64(9999, "D"))
-    with pytest.raises(ResultsError, match="no day is in both"):
+    with pytest.raises(ResultsError, match="no step is in both"):
         compare(ours, later)
     with pytest.raises(ResultsError, match="there is no flow level"):
         read_flow(tmp_path / "a.nc", "level")

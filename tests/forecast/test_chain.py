@@ -283,6 +283,8 @@ def test_another_trained_model_takes_over_the_stores_if_it_is_told_to(case, tmp_
         chain(case).run(DAYS[3])
 
 
+# A year of weather is a climate of its own.
+@pytest.mark.filterwarnings("ignore::bmi_dhydro.configured_model.ExtrapolationWarning")
 def test_climate_is_that_of_the_beginning(case, tmp_path):
     changed(case, "table: catchments.csv", "table: catchments.csv, climate: forcing")
     with pytest.raises(CatchmentError, match="at least 365 days"):
@@ -344,7 +346,7 @@ def test_a_full_disk_leaves_the_chain_as_it_was(case, monkeypatch):
     [
         ("horizon: 3d", "horizon: 30h", "forecast.horizon: '30h' is no multiple"),
         ("horizon: 3d", "horizon: 3d, file: 'w_{member}.nc'", "needs ensemble.members"),
-        ("threads: 1", "quantiles: [1.5]", "quantiles: 1.5"),
+        ("threads: 1", "quantiles: [1.5]", r"Expected `float` <= 1.0 - at `quantiles\[0\]`"),
         ("threads: 1", "assimilation: {}", "assimilation: needs observed flow"),
         ("threads: 1", "keep: soon", "keep: 'soon' is no length of time"),
         ("threads: 1", "horizon: 3", "unknown key 'horizon'"),

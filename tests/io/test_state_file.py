@@ -123,8 +123,8 @@ def test_files_that_are_none(saved, tmp_path):
     with pytest.raises(StateError, match=r"other.nc: a NetCDF file, but not a state"):
         restored(tmp_path / "other.nc", model=model)
     with netCDF4.Dataset(path, "a") as data:
-        data.format_version = np.int32(4)
-    with pytest.raises(StateError, match=r"version 4, written by a newer bmi_dhydro .* version 3"):
+        data.format_version = np.int32(5)
+    with pytest.raises(StateError, match=r"version 5, written by a newer bmi_dhydro .* version 4"):
         restored(path, model=model)
     with pytest.raises(StateError, match="cannot be read"):
         restored(tmp_path / "none", model=model)

@@ -3,10 +3,11 @@ import pytest
 
 from bmi_dhydro.kernels import Ring, make_kernel
 from bmi_dhydro.kernels.cpu import CpuKernel
+from bmi_dhydro.model import Model
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 
-from ..conftest import random_setup
+from ..conftest import random_routing, random_setup
 
 EVERYTHING = (*HBV.output_names, DISCHARGE, ROUTING_STORE)
 
@@ -89,3 +90,19 @@ def test_reference_steps_equal_its_block():
 def test_an_unknown_kernel_is_refused():
     with pytest.raises(ValueError, match="known: cpu, reference"):
         make_kernel("gpu9", HBV, EVERYTHING, 4, np.float64, None)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("components", [1, 16])
+@pytest.mark.parametrize("kernel", ["cpu", "reference"])
+@pytest.mark.parametrize("place", range(5))
+def test_what_is_not_a_number_does_not_vanish(dtype, components, kernel, place):
+    forcing, parameters, states = random_setup(3, components, 4, dtype)
+    routing = random_routing(3)
+    model = Model(HBV, parameters, routing, [50.0] * 3, 43200, kernel=kernel, dtype=dtype)
+    model.state[...] = states
+    model.state[place, 1] = np.nan
+    results = model.run(forcing)
+    flow = results[:, model.outputs.index("discharge")]
+    assert np.isnan(flow[-1, 1])
+    assert np.isfinite(flow[:, [0, 2]]).all()

@@ -5,10 +5,11 @@ import pytest
 import xarray
 from click.testing import CliRunner
 
-from bmi_dhydro import parameter_file
-from bmi_dhydro.catchments import Catchments
+from bmi_dhydro import checkpoint, parameter_file
+from bmi_dhydro.catchments import Catchments, read_table
 from bmi_dhydro.cli import main
 from bmi_dhydro.config import read_config
+from bmi_dhydro.configured_model import build_model
 from bmi_dhydro.errors import CheckpointError, ConfigError, ResultsError, TrainingError
 from bmi_dhydro.evaluation.report import compare
 from bmi_dhydro.evaluation.series import read_flow
@@ -77,7 +78,8 @@ def test_only_what_is_asked_for_changes(case, tmp_path):
     calibrate(read_config(config), observed, settings, out)
     component = _component(config)
     before = {name: np.array(v) for name, v in component.model.parameters.items()}
-    assert parameter_file.apply(out, component.model, component.catchments.ids) == 4
+    rows = parameter_file.apply(out, component.model, component.catchments.ids)
+    assert rows.tolist() == [0, 1, 2, 3]
     for name, values in component.model.parameters.items():
         changed = not np.allclose(values, before[name], rtol=1e-9)
         assert changed == (name in settings.parameters), name
@@ -101,7 +103,8 @@ def test_a_file_for_some_of_the_catchments(case, tmp_path):
     assert scores.index.tolist() == ["cat-2", "cat-4"]
     component = _component(config)
     before = np.array(component.model.parameters["BETA"])
-    assert parameter_file.apply(out, component.model, component.catchments.ids) == 2
+    rows = parameter_file.apply(out, component.model, component.catchments.ids)
+    assert rows.tolist() == [1, 3]
     after = component.model.parameters["BETA"]
     assert np.array_equal(after[[0, 2]], before[[0, 2]])
     assert (after[[1, 3]] != before[[1, 3]]).any()
@@ -182,10 +185,15 @@ def test_parameter_files_that_do_not_fit(case, tmp_path):
     config, observed = case
     out = tmp_path / "p.safetensors"
     calibrate(read_config(config), observed, CalibrationSettings(iterations=1), out)
-    component = _component(config)
-    with pytest.raises(CheckpointError, match="none of the catchments of this run"):
-        parameter_file.apply(out, component.model, np.array(["a", "b", "c", "d"]))
-    component.abandon()
+    text = config.read_text()
+    config.write_text(text + f"parameter_file: {out}\n")
+    table = config.parent / "catchments.csv"
+    kept = table.read_text()
+    table.write_text(kept.replace("cat-", "dog-"))
+    with pytest.raises(CheckpointError, match="of none of the catchments dog-1, dog-2"):
+        build_model(read_config(config), checkpoint.load(), read_table(table))
+    table.write_text(kept)
+    config.write_text(text)
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(out.read_bytes()[:-9])
     config.write_text(config.read_text() + f"parameter_file: {cut}\n")
