@@ -221,3 +221,28 @@ def test_the_environment_stays_as_it_was():
     with workers(2):
         pass
     assert dict(os.environ) == before
+
+
+def test_one_worker_of_a_scheduler_does_the_work(config, tmp_path, monkeypatch):
+    import distributed
+
+    from bmi_dhydro import simulation
+
+    done = []
+    divided_run = simulation.run_divided
+    monkeypatch.setattr(
+        simulation, "run_divided", lambda *given: (done.append(given[3]), divided_run(*given))[1]
+    )
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=40
+    ) as cluster:
+        result = CliRunner().invoke(
+            main,
+            [
+                *("run", str(config), "--out", str(tmp_path / "out.nc")),
+                *("--scheduler", cluster.scheduler_address),
+            ],
+        )
+    assert result.exit_code == 0, result.output
+    assert done == [1]
+    assert (tmp_path / "out.nc").exists()

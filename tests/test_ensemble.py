@@ -9,7 +9,7 @@ import xarray
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.component import Component
 from bmi_dhydro.config import EnsembleConfig, NoiseConfig, read_config
-from bmi_dhydro.errors import ConfigError
+from bmi_dhydro.errors import ConfigError, VariableError
 from bmi_dhydro.example import write_example
 from bmi_dhydro.perturbation import Perturbation, correlated_noise
 from bmi_dhydro.physics import HBV
@@ -200,6 +200,53 @@ def test_one_member_at_a_time(config):
     assert (model.get_value("soil_moisture", np.empty(48)) == 33.0).all()
     with pytest.raises(ValueError, match="no member 4; there are 0 to 3"):
         model.set_value(MEMBER, np.array([4]))
+
+
+@pytest.mark.parametrize("name", [FLOW, "evapotranspiration", "discharge", "soil_moisture"])
+def test_pointers_show_the_member_that_is_chosen(config, name):
+    every = BmiDhydro()
+    every.initialize(str(config))
+    changed(config, "seed: 7", "seed: 7\n  view: one")
+    model = BmiDhydro()
+    model.initialize(str(config))
+    if name == "soil_moisture":
+        with pytest.raises(VariableError, match="no fixed place in memory where .* one member"):
+            model.get_value_ptr(name)
+        return
+    values = model.get_value_ptr(name)
+    for step in range(12):
+        every.update()
+        model.update()
+        expected = every.get_value(name, np.empty(12, every.get_var_type(name))).reshape(4, 3)
+        for member in (step % 4, 2):
+            model.set_value(MEMBER, np.array([member]))
+            assert np.array_equal(values, expected[member])
+    assert not np.array_equal(expected[0], expected[1])
+
+
+def test_the_balance_of_an_ensemble(config):
+    """NextGen asks one value of each term: of the member that is shown, or the mean of all."""
+    every = BmiDhydro()
+    every.initialize(str(config))
+    changed(config, "seed: 7", "seed: 7\n  view: one")
+    model = BmiDhydro()
+    model.initialize(str(config))
+    for _ in range(30):
+        every.update()
+        model.update()
+    names = [f"ngen::mass_{name}" for name in ("in", "out", "stored", "leaked")]
+
+    def balance(bmi):
+        return np.array([float(bmi.get_value_ptr(name)[0]) for name in names])
+
+    members = []
+    for member in range(4):
+        model.set_value(MEMBER, np.array([member]))
+        members.append(balance(model))
+    np.testing.assert_allclose(balance(every), np.mean(members, axis=0), rtol=1e-12, atol=1e-15)
+    for into, out, stored, leaked in members:
+        assert abs(into - out - stored - leaked) < 1e-9
+    assert members[0][0] != members[1][0]
 
 
 @pytest.mark.parametrize("view", ["all", "one"])

@@ -282,7 +282,8 @@ class TrainingRun:
                 ) from None
             advance(_standing(trainer.progress))
             remaining[0] -= 1
-            if trainer.progress.batch % _SAVE_EVERY == 0 or trainer.finished():
+            ends = trainer.finished() or remaining[0] == 0
+            if trainer.progress.batch % _SAVE_EVERY == 0 or ends:
                 self._save(trainer.snapshot(), seed)
 
     def _progress_file(self, seed: int) -> Path:

@@ -148,6 +148,37 @@ def test_a_damaged_state_is_set_aside_and_an_older_one_taken(case, caplog):
     assert "2001-03-05" in result.output
 
 
+def test_its_table_is_checked(case, tmp_path, caplog):
+    chain(case).run(DAYS[0])
+    table = tmp_path / "chain" / "catchments.csv"
+    whole = table.read_text()
+    place = whole.index("cat-2,") + 8
+    table.write_text(whole[:place] + "9" + whole[place + 1 :])
+    with pytest.raises(ChainError, match="is damaged, its content is not what was written"):
+        chain(case).run(DAYS[1])
+    # Who has changed it on purpose takes the digest away.
+    table.write_text(whole.rpartition("\n#")[0])
+    chain(case).run(DAYS[1])
+    assert "has no digest" in caplog.text
+
+
+def test_a_record_that_is_no_text_is_refused(case, tmp_path):
+    chain(case).run(DAYS[0])
+    record = tmp_path / "chain" / "chain.json"
+    for content in (b"\xff\xfe", b"[]", b'{"model": 3}', b""):
+        record.write_bytes(content)
+        with pytest.raises(ChainError, match="is not that of a chain"):
+            chain(case).run(DAYS[1])
+
+
+def test_a_damaged_forecast_is_shown_as_such(case, tmp_path):
+    path = chain(case).run(DAYS[0])
+    path.write_bytes(path.read_bytes()[:3000])
+    result = CliRunner().invoke(main, ["forecast", str(case), "--status"])
+    assert result.exit_code == 0, result.output
+    assert "damaged" in result.output
+
+
 def test_states_later_than_the_forecast_are_left_alone(case, caplog):
     ours = chain(case)
     ours.run(DAYS[3])

@@ -6,14 +6,17 @@ import pytest
 import xarray
 from click.testing import CliRunner
 
+from bmi_dhydro.catchments import read_table
 from bmi_dhydro.cli import main
 from bmi_dhydro.errors import ConfigError
+from bmi_dhydro.example import write_example
 from bmi_dhydro.forecast import hindcast as hindcasts
 from bmi_dhydro.forecast.chain import Chain, complete_catchments
 from bmi_dhydro.forecast.config import read_forecast_config
+from bmi_dhydro.simulation import run_config
 from bmi_dhydro.variables import RUNOFF_FLUX
 
-from .conftest import changed
+from .conftest import CONFIG, OBSERVED, changed
 
 NOISE = "ensemble: {members: 5, weather: {precipitation: {spread: 0.4}}}\n"
 
@@ -45,6 +48,23 @@ def test_a_hindcast_is_what_the_chain_says(wrong_case, assimilation):
             flow = data[RUNOFF_FLUX].values * 24.0
         np.testing.assert_allclose(result.flow[hindcasts.FORECAST][k], flow, rtol=1e-6, atol=1e-7)
     assert (hindcasts.OPEN_LOOP in result.flow) == bool(assimilation)
+
+
+def test_a_horizon_shorter_than_an_observed_step(tmp_path):
+    write_example(tmp_path, 2, 60, "1h", "file")
+    run_config(tmp_path / "config.yaml", tmp_path / "hours.nc")
+    with xarray.open_dataset(tmp_path / "hours.nc") as data:
+        daily = data[[RUNOFF_FLUX]].resample(time="1D").mean()
+        daily[RUNOFF_FLUX].attrs["units"] = "mm h-1"
+        daily.assign(station_id=data["station_id"]).to_netcdf(tmp_path / "observed.nc")
+    path = tmp_path / "chain.yaml"
+    path.write_text(CONFIG.format(step="1h").replace("horizon: 3d", "horizon: 12h") + OBSERVED)
+    config = read_forecast_config(path)
+    first = np.datetime64("2000-11-01", "s")
+    with pytest.raises(
+        ConfigError, match="'12h' is shorter than a step of the observed flow, 86400"
+    ):
+        hindcasts.hindcast(config, read_table(tmp_path / "catchments.csv"), np.array([first]))
 
 
 def test_observations_and_persistence(wrong_case):

@@ -52,6 +52,58 @@ def write(
     return path
 
 
+def test_damaged_files_end_in_one_message(tmp_path):
+    """Whatever bit is flipped and wherever the file ends: weather, or an error of ours."""
+    path, bad = write(tmp_path / "w.nc"), tmp_path / "bad.nc"
+    whole = path.read_bytes()
+    with ForcingFile(path, IDS, {}, 3600) as file:
+        expected = file.read((PRECIPITATION, TEMPERATURE, PET), 0, STEPS)
+    random = np.random.default_rng(0)
+    refused = 0
+    damages = [bytes(whole[:length]) for length in random.integers(1, len(whole), 40)]
+    for place in random.integers(0, len(whole), 200):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << random.integers(8)
+        damages.append(bytes(flipped))
+    for content in damages:
+        # A new name each time: HDF5 keeps files open that it could not close.
+        bad = tmp_path / f"{refused}bad.nc"
+        bad.write_bytes(content)
+        try:
+            with ForcingFile(bad, IDS, {}, 3600) as file:
+                values = file.read((PRECIPITATION, TEMPERATURE, PET), 0, file.steps)
+        except ForcingError:
+            refused += 1
+            continue
+        assert values.shape[1:] == expected.shape[1:]
+    assert refused > 40
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"times": np.full(STEPS, np.nan)}, "time has values that are no times|missing values"),
+        (
+            {"times": np.arange(STEPS) * 1e12},
+            "time (cannot be decoded|has times that are thousands)",
+        ),
+        ({"time_units": "s", "times": np.arange(STEPS) * 1e15}, "thousands of years away"),
+    ],
+)
+def test_times_that_are_none(tmp_path, change, match):
+    with pytest.raises(ForcingError, match=match):
+        ForcingFile(write(tmp_path / "w.nc", **change), IDS, {}, 3600)
+
+
+def test_a_variable_of_another_shape_is_named(tmp_path):
+    path = write(tmp_path / "w.nc")
+    with netCDF4.Dataset(path, "a") as data:
+        data.createDimension("level", 2)
+        data.createVariable("rain", "f8", ("time", "level")).units = "mm h-1"
+    with pytest.raises(ForcingError, match=r"rain \(precipitation\) has dimensions time, level"):
+        ForcingFile(path, IDS, {PRECIPITATION: "rain"}, 3600)
+
+
 def write_nextgen(path):
     """The layout of NextGen forcing files."""
     with netCDF4.Dataset(path, "w") as data:

@@ -16,6 +16,7 @@ from bmi_dhydro.evaluation.series import read_flow
 from bmi_dhydro.example import write_example
 from bmi_dhydro.io.export import write_catchments
 from bmi_dhydro.simulation import run_config
+from bmi_dhydro.training import calibration
 from bmi_dhydro.training.calibration import CalibrationSettings, calibrate
 
 FLUX = "land_surface_water__runoff_volume_flux"
@@ -123,6 +124,66 @@ def test_parameters_that_move_are_calibrated_around_their_centre(case, dynamic_m
     run_config(config, tmp_path / "calibrated.nc")
     again = compare(read_flow(tmp_path / "calibrated.nc"), read_flow(observed), 365).scores["nse"]
     np.testing.assert_allclose(again, scores["nse_after"], atol=1e-6)
+
+
+@pytest.mark.parametrize("more", ["", "model: dynamic\n"])
+@pytest.mark.parametrize("start", ["spin_up", "initial_state"])
+def test_calibration_starts_where_a_run_starts(tmp_path, more, start):
+    """What it calls flow before any iteration is the flow of a run, from the first day on."""
+    config = write_example(tmp_path / "case", 3, 900, "1d", "file")
+    text = config.read_text().replace("model: default  ", "# ")
+    text += more or "model: default\n"
+    state = tmp_path / "state.nc"
+    config.write_text(text + f"spin_up: {{tolerance: 0.5}}\nsave_state: {state}\n")
+    run_config(config, tmp_path / "first.nc")
+    if start == "initial_state":
+        config.write_text(text + f"initial_state: {state}\n")
+    else:
+        config.write_text(text + "spin_up: {tolerance: 0.5}\n")
+    run_config(config, tmp_path / "run.nc")
+    observed = tmp_path / "observed.nc"
+    with xarray.open_dataset(tmp_path / "run.nc") as data:
+        data[[FLUX, "station_id"]].to_netcdf(observed)
+    settings = CalibrationSettings(iterations=1, warm_up=0)
+    scores = calibrate(read_config(config), observed, settings, tmp_path / "p.safetensors")
+    assert scores["nse_before"].min() > 1.0 - 1e-6
+
+
+def test_calibration_keeps_to_its_threads(case, tmp_path, monkeypatch):
+    import torch
+
+    from bmi_dhydro.kernels import cpu
+
+    config, observed = case
+    config.write_text(config.read_text() + "threads: 1\n")
+    used = []
+    call = cpu.CompiledLoop.__call__
+
+    def counted(self, catchments, cells, threads, *arguments):
+        used.append(threads)
+        return call(self, catchments, cells, threads, *arguments)
+
+    monkeypatch.setattr(cpu.CompiledLoop, "__call__", counted)
+    torch_threads = []
+    descend = calibration._descend
+    monkeypatch.setattr(
+        calibration,
+        "_descend",
+        lambda *given: (torch_threads.append(torch.get_num_threads()), descend(*given)),
+    )
+    before = torch.get_num_threads()
+    settings = CalibrationSettings(iterations=2)
+    calibrate(read_config(config), observed, settings, tmp_path / "p.safetensors")
+    assert set(used) == {1}
+    assert torch_threads == [1]
+    assert torch.get_num_threads() == before
+
+
+def test_members_are_not_calibrated(case, tmp_path):
+    config, observed = case
+    config.write_text(config.read_text() + "ensemble: {members: 2}\n")
+    with pytest.raises(ConfigError, match="members share parameters"):
+        calibrate(read_config(config), observed, CalibrationSettings(), tmp_path / "p")
 
 
 def test_hourly_runs_are_calibrated_on_daily_flow(tmp_path):

@@ -1,5 +1,6 @@
 """Training runs as people start them: in a folder, cut off and gone on with, judged, refused."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from bmi_dhydro.example import write_example
 from bmi_dhydro.progress_bar import progress
 from bmi_dhydro.simulation import run_band, run_config
 from bmi_dhydro.training.config import read_train_config
+from bmi_dhydro.training.progress import Progress
 from bmi_dhydro.training.run import TrainingRun
 
 CONFIG = """
@@ -326,3 +328,54 @@ def test_bad_configurations(case, old, new, message):
     changed(case, old, new)
     with pytest.raises(ConfigError, match=message):
         read_train_config(case)
+
+
+def test_the_random_state_of_the_caller_stays(case):
+    changed(case, "components: 2", "components: 2\ndynamic: [BETA]")
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    TrainingRun(case).run(progress)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_model_that_was_validated_is_described(case):
+    path = TrainingRun(case).run(progress)
+    result = CliRunner().invoke(main, ["info", str(path)])
+    assert result.exit_code == 0, result.output
+    assert "skill validation" in result.output
+    assert "learned with potential evapotranspiration of hargreaves" in " ".join(
+        result.output.split()
+    )
+
+
+def test_a_trained_model_knows_its_catchments_and_its_evapotranspiration(case):
+    path = TrainingRun(case).run(progress)
+    model = checkpoint.load(path)
+    assert model.evapotranspiration.methods == ("hargreaves",)
+    assert model.about["training"]["forcing"] == "weather.nc"
+    # Eight catchments are too few to compare 17 attributes with.
+    assert model.catchments is None
+
+
+def test_progress_of_an_older_version_is_gone_on_with(case, caplog):
+    expected = weights(TrainingRun(case).run(progress).parent)
+    changed(case, "output: run", "output: older")
+    assert TrainingRun(case).run(progress, 5) is None
+    folder = case.parent / "older"
+    kept = Progress.read(folder / "progress_0.safetensors")
+    torch.save(dataclasses.asdict(kept), folder / "progress_0.pt")
+    (folder / "progress_0.safetensors").unlink()
+    ours = weights(TrainingRun(case).run(progress).parent)
+    assert "is of an older version, without a digest" in caplog.text
+    for name, value in expected.items():
+        assert np.array_equal(value, ours[name]), name
+
+
+def test_a_record_that_is_damaged_is_refused(case):
+    assert TrainingRun(case).run(progress, 1) is None
+    record = case.parent / "run" / "config.json"
+    for content in (b"\xff\xfe\x00", b"{", b"[]"):
+        record.write_bytes(content)
+        with pytest.raises(TrainingError, match="is damaged .* nobody can tell what was trained"):
+            TrainingRun(case)
