@@ -59,7 +59,7 @@ def peak_resident_megabytes() -> float:
 
 def processor() -> str:
     """Return the name of this machine's processor and how many this process may use."""
-    from bmi_dhydro.kernels.cpu import default_threads
+    from bmi_dhydro.machine import processors
 
     name = platform.processor() or platform.machine()
     try:
@@ -67,4 +67,4 @@ def processor() -> str:
             name = next(line.split(":")[1].strip() for line in file if "model name" in line)
     except (OSError, StopIteration):
         pass
-    return f"{name}, {default_threads()} processors"
+    return f"{name}, {processors()} processors"

@@ -20,7 +20,7 @@ from .catchment_parameters import CatchmentParameters
 from .catchments import Catchments, climate_to_compute, read_table
 from .config import Config
 from .configured_model import build_model, check_run_memory
-from .errors import ConfigError, ForcingError, nearest
+from .errors import ConfigError, ForcingError, StateError, nearest
 from .evapotranspiration_choice import EvapotranspirationChoice
 from .exchange import HostExchange
 from .history import History
@@ -458,6 +458,8 @@ class Component:
         ForcingError
             If weather is missing or impossible, or has ended; names catchment and time.
         """
+        if self._watched:
+            self._check_state()
         if self.history is not None:
             self.history.before_step()
         if self._source is not None:
@@ -780,6 +782,7 @@ class Component:
             self._bring_all()
             self.outputs[...], self.rows[...] = then["outputs"], then["rows"]
             self.exchange.put()
+            self._show()
         self.account = WaterAccount(self.model.stored())
 
     def changing(self) -> None:
@@ -788,6 +791,26 @@ class Component:
         self._take_state()
         if self.history is not None:
             self.history.forget()
+
+    def _check_state(self) -> None:
+        """Refuse stores that a host has made what they cannot be, through a pointer to them.
+
+        Raises
+        ------
+        StateError
+            If one is not finite or below zero; the step is not done then.
+        """
+        stores = self.model.state
+        wrong = ~(np.isfinite(stores) & (stores >= -state.ROUNDING))
+        if not wrong.any():
+            return
+        row, trace, component = np.argwhere(wrong)[0].tolist()
+        catchment = self.catchments.ids[trace % len(self.catchments)]
+        raise StateError(
+            f"{self.model.process.state_names[row]} is {stores[row, trace, component]:g} mm for "
+            f"catchment {catchment} at {self.moment()}, as somebody has set it through a pointer; "
+            "the step was not done"
+        )
 
     def _take_state(self) -> None:
         """Let the model take its state from the host's array, which a host may change."""

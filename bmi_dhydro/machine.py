@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 from .errors import ConfigError
@@ -23,6 +24,7 @@ def threads_of(wanted: int | None) -> int:
     return processors() if wanted is None else min(wanted, processors())
 
 
+@cache
 def memory() -> float:
     """Return the memory that processes on this machine can have, in bytes."""
     try:

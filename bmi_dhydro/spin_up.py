@@ -28,9 +28,6 @@ _EVENLY = 1e-3
 # Parameters of two memories that differ by more than this share of their range are different.
 _SAME = 0.01
 
-# What another memory starts from: units that are all but full.
-_FULL_HIDDEN, _FULL_CELL = 0.9, 3.0
-
 
 def spin_up(
     model: Model,
@@ -200,7 +197,7 @@ class _Filling:
         every = np.arange(self._model.catchments)
         ours, other = dynamics.subset(every), dynamics.subset(every)
         ours.remember({name: self._final[name] for name in ours.memory()})
-        other.hidden[...], other.cell[...] = _FULL_HIDDEN, _FULL_CELL
+        other.fill()
         for memory in (ours, other):
             for item in memory.layout.dynamic:
                 memory.set_centres(item, self._model.parameters[item], every)

@@ -26,7 +26,7 @@ PAYLOAD = ArrayFormat(FORMAT, "a state", 2, 2, StateError, DamagedStateError)
 _MORE = "more."
 
 # What rounding may take from an empty store, in mm.
-_ROUNDING = 1e-3
+ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class SavedState:
         for name in ("state", "pending"):
             if name not in self.arrays:
                 raise DamagedStateError(f"{source}: not a whole state ({name!r} is missing)")
-            if (self.arrays[name] < -_ROUNDING).any():
+            if (self.arrays[name] < -ROUNDING).any():
                 raise DamagedStateError(f"{source}: has stores below zero ({name})")
 
     def of(self, ids: NDArray) -> SavedState:

@@ -22,14 +22,20 @@ import torch
 from rich.progress import Progress
 
 from bmi_dhydro.attributes import NETWORK_INPUTS
+from bmi_dhydro.catchments import Catchments
 from bmi_dhydro.checkpoint import TrainedModel
 from bmi_dhydro.evaluation.metrics import kge, nse
+from bmi_dhydro.io.weather_source import WeatherSource
+from bmi_dhydro.learned_evapotranspiration import LearnedEvapotranspiration
 from bmi_dhydro.networks.ensemble import merge
 from bmi_dhydro.networks.parameter_network import NetworkLayout
+from bmi_dhydro.networks.similarity import TrainingCatchments
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_mopex
+from bmi_dhydro.training.kept_memory import dependence_on_start, described
 from bmi_dhydro.training.loop import simulate, train
+from bmi_dhydro.training.run import learned_evapotranspiration
 
 TRAINING = "1948-10-01", "1975-09-30"
 WARM_UP_START = "1970-10-01"
@@ -81,6 +87,19 @@ def summary(scores: tuple[np.ndarray, np.ndarray]) -> dict[str, float | int]:
         "median_kge": round(float(np.median(scores[1][known])), 3),
         "catchments": int(known.sum()),
     }
+
+
+def learned(data_file: Path, data: TrainingData) -> LearnedEvapotranspiration:
+    """Return the method of the file's potential evapotranspiration, and factors from others."""
+    unknown = np.full(len(data.ids), np.nan)
+    catchments = Catchments(
+        data.ids, data.attributes["area"], data.latitude, data.longitude, unknown, unknown
+    )
+    source = WeatherSource(data_file, catchments, {}, "forcing", 86400)
+    try:
+        return learned_evapotranspiration(source, data.latitude)
+    finally:
+        source.close()
 
 
 def drawn(data: TrainingData, count: int) -> np.ndarray:
@@ -179,7 +198,17 @@ def main(
         },
         "skill": {"period": list(TESTING), **skill},
     }
-    replace(model, about=about).save(model_file)
+    trained_on = whole if all_years else data
+    if moving:
+        years = trained_on.period(*ALL_YEARS)
+        about["memory"] = described(dependence_on_start(model, years), len(years.dates))
+    inputs = model.normalisation({name: trained_on.attributes[name] for name in NETWORK_INPUTS})
+    replace(
+        model,
+        about=about,
+        evapotranspiration=learned(data_file, trained_on),
+        catchments=TrainingCatchments.of(inputs),
+    ).save(model_file)
     print(f"wrote {model_file}")
 
 

@@ -7,7 +7,14 @@ import pytest
 from bmipy import Bmi
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.errors import ConfigError, DhydroError, ForcingError, OrderError, VariableError
+from bmi_dhydro.errors import (
+    ConfigError,
+    DhydroError,
+    ForcingError,
+    OrderError,
+    StateError,
+    VariableError,
+)
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
 RAIN, TEMPERATURE, PET = (item.name for item in INPUTS[:3])
@@ -221,6 +228,23 @@ def test_states_can_be_set_and_count(model):
     assert model.get_value("snowpack", np.empty(size))[[1, 3]].tolist() == [5.0, 6.0]
     with pytest.raises(ValueError, match="snowpack is a store and cannot be -1"):
         model.set_value("snowpack", np.full(size, -1.0))
+
+
+@pytest.mark.parametrize(("value", "match"), [(np.nan, "is nan mm"), (-5.0, "is -5 mm")])
+def test_a_state_that_cannot_be_is_found_behind_its_pointer(many, value, match):
+    weather(many, 3)
+    stores = many.get_value_ptr("soil_moisture")
+    size = many.component.model.components
+    kept = stores[2 * size + 1]
+    stores[2 * size + 1] = value
+    done = many.get_current_time()
+    with pytest.raises(
+        StateError, match=f"soil_moisture {match} for catchment cat-3 at 2000-10-04"
+    ):
+        many.update()
+    assert many.get_current_time() == done
+    stores[2 * size + 1] = kept
+    many.update()
 
 
 def test_the_routing_store_can_be_moved_to_another_object(model, host_example):

@@ -137,7 +137,13 @@ def _alone(config: Config) -> Config:
 
 def _key(config: Config) -> bytes:
     """Return what members of a fleet have in common; files that were changed make another."""
-    files = (config.catchments.table, config.forcing.file, config.parameter_file, config.model)
+    files = (
+        config.catchments.table,
+        config.forcing.file,
+        config.parameter_file,
+        config.initial_state,
+        config.model,
+    )
     changed = [
         Path(file).stat().st_mtime_ns for file in files if file is not None and Path(file).exists()
     ]

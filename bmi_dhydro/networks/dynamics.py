@@ -26,6 +26,9 @@ from .parameter_network import (
     dynamic_items,
 )
 
+# Outputs and contents of units that are all but full.
+_FULL_HIDDEN, _FULL_CELL = 0.9, 3.0
+
 
 def day_of(window: Any, forcings: Sequence[Quantity]) -> list[Any]:
     """Return the daily sum (of depths) or mean of each forcing.
@@ -105,6 +108,10 @@ class Dynamics:
     def subset(self, catchments: NDArray) -> Dynamics:
         """Return the memory of some catchments (array of int), empty."""
         return Dynamics(self.layout, self.weights, self.inputs[catchments], self.window.shape[2])
+
+    def fill(self) -> None:
+        """Let all units be all but full: as far from empty as they can be before the first day."""
+        self.hidden[...], self.cell[...] = _FULL_HIDDEN, _FULL_CELL
 
     def set_inputs(self, catchments: NDArray, inputs: NDArray) -> None:
         """Give some catchments other attributes.

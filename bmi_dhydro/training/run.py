@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from ..progress_bar import Bar
 from ..weather import PET_METHODS
 from .config import TrainConfig, read_train_config
 from .data import TrainingData
+from .kept_memory import dependence_on_start, described
 from .loop import Trainer, Validation
 from .progress import Progress
 
@@ -358,7 +360,13 @@ class TrainingRun:
         path = self.folder / "model.safetensors"
         inputs = normalisation({name: self.learned.attributes[name] for name in layout.attributes})
         catchments = TrainingCatchments.of(inputs)
-        TrainedModel(layout, weights, normalisation, about, learned, catchments).save(path)
+        model = TrainedModel(layout, weights, normalisation, about, learned, catchments)
+        if layout.dynamic:
+            apart = dependence_on_start(model, self.learned)
+            model = replace(
+                model, about={**about, "memory": described(apart, len(self.learned.dates))}
+            )
+        model.save(path)
         training_curves(
             self.folder / "curves.png",
             {

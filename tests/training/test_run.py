@@ -22,6 +22,7 @@ from bmi_dhydro.example import write_example
 from bmi_dhydro.progress_bar import progress
 from bmi_dhydro.simulation import run_band, run_config
 from bmi_dhydro.training.config import read_train_config
+from bmi_dhydro.training.kept_memory import dependence_on_start
 from bmi_dhydro.training.progress import Progress
 from bmi_dhydro.training.run import TrainingRun
 
@@ -337,6 +338,19 @@ def test_the_random_state_of_the_caller_stays(case):
     torch.manual_seed(11)
     TrainingRun(case).run(progress)
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_dynamic_model_says_how_far_its_memory_keeps_its_start(case):
+    changed(case, "components: 2", "components: 2\ndynamic: [BETA]")
+    model = checkpoint.load(TrainingRun(case).run(progress))
+    assert "started full instead of empty, the flow of" in model.about["memory"]
+    assert "of 8 catchments differs" in model.about["memory"]
+    data = TrainingRun(case).learned
+    # Nothing but the start differs, and a memory that forgets at once has none.
+    weights = {name: np.array(value) for name, value in model.weights.items()}
+    weights["dynamic_head"][:] = 0.0
+    forgetful = dataclasses.replace(model, weights=weights)
+    assert np.abs(dependence_on_start(forgetful, data)).max() == 0.0
 
 
 def test_a_model_that_was_validated_is_described(case):

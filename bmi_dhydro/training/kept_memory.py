@@ -1,0 +1,67 @@
+"""How far flow still depends, after all years, on what the memory of the weather started from.
+
+A long short-term memory has no bound on how long it remembers. For most catchments two memories
+that start apart soon agree; for some they never do, and a run that begins elsewhere gives another
+flow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..checkpoint import TrainedModel
+from ..model import Model
+from ..physics.unit_hydrograph import DISCHARGE
+from .data import TrainingData
+
+# Relative differences of flow that are worth to be told.
+NOTICEABLE = 0.01
+
+
+def dependence_on_start(trained: TrainedModel, data: TrainingData) -> NDArray:
+    """Return how far the flow of the last year differs between two memories at the beginning.
+
+    Parameters
+    ----------
+    trained : TrainedModel
+        With dynamic parameters.
+    data : TrainingData
+        Weather and attributes, of more than a year.
+
+    Returns
+    -------
+    array, shape (catchments,)
+        Mean flow of the last 365 days with a memory that started full, over that with one that
+        started empty, less one.
+    """
+    process, routing = trained.parameters(data.attributes)
+    forcing = data.forcing.astype(float)
+    flows = []
+    for full in (False, True):
+        dynamics = trained.dynamics(data.attributes)
+        assert dynamics is not None
+        if full:
+            dynamics.fill()
+        model = Model(
+            trained.layout.process,
+            process,
+            routing,
+            data.attributes["area"],
+            dtype=np.float32,
+            outputs=(DISCHARGE,),
+            dynamics=dynamics,
+        )
+        flows.append(model.run(forcing)[-365:, 0].mean(axis=0, dtype=float))
+    return flows[1] / np.maximum(flows[0], 1e-9) - 1.0
+
+
+def described(apart: NDArray, days: int) -> str:
+    """Return a sentence on `dependence_on_start`, after so many days, for `TrainedModel.about`."""
+    apart = np.abs(apart)
+    return (
+        f"memory of the weather: started full instead of empty, the flow of "
+        f"{int((apart > NOTICEABLE).sum())} of {apart.size} catchments differs by more than "
+        f"{100 * NOTICEABLE:g} % (by up to {100 * apart.max():.1f} %) in the last of "
+        f"{days / 365.25:.1f} years"
+    )
