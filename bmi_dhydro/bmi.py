@@ -11,11 +11,19 @@ import numpy as np
 from bmipy import Bmi
 from numpy.typing import NDArray
 
+from .aggregation import Aggregation
 from .attributes import ATTRIBUTES
 from .errors import ConfigError, ForcingError, OrderError, VariableError, nearest
 from .hosts.ngen import PREFIX, Protocols
 from .time_units import TimeUnits
-from .variables import DEFAULT_INPUTS, MEMBER, OUTPUTS, ROUTING_PENDING, inputs_for
+from .variables import (
+    DEFAULT_INPUTS,
+    MEMBER,
+    OF_COMPONENTS,
+    OUTPUTS,
+    ROUTING_PENDING,
+    inputs_for,
+)
 
 if TYPE_CHECKING:
     from .component import Component
@@ -89,7 +97,8 @@ class BmiDhydro(Bmi):
     """A trained differentiable hydrology model for one catchment or many.
 
     Published inputs and outputs are those of `bmi_dhydro.variables`. By name, but unpublished, a
-    host also reaches: the parameters of the process and of routing (daily values), the attributes
+    host also reaches: the parameters of the process and of routing (daily values, one for each
+    catchment; those of each component under the name with `_components` after it), the attributes
     that the network sees, the states of each component, `routing_pending`, and all fluxes and
     stores of the model in mm (per step).
     """
@@ -101,10 +110,14 @@ class BmiDhydro(Bmi):
         self._fast_inputs: dict[str, tuple[NDArray, float, float]] = {}
         self._fast_outputs: dict[str, NDArray] = {}
         self._never_set: set[str] = set()
+        # Errors of parameters that a host has set, by name, until they are set right.
+        self._refused_parameters: dict[str, ValueError] = {}
         # Inputs that were last set on a GPU, by row.
         self._set_on_device: set[int] = set()
         self._input_names = tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
         self._protocols = Protocols(self._ready)
+        # Whether outputs are those of several steps.
+        self._together = False
         self._time_step = self._start_time = 0.0
         self._time_units = "s"
         self._shared = _SHARED
@@ -236,12 +249,16 @@ class BmiDhydro(Bmi):
         if self._never_set:
             _log.warning("never set, so zero: %s", ", ".join(sorted(self._never_set)))
             self._never_set = set()
+        self._together = False
+        if self._refused_parameters:
+            raise next(iter(self._refused_parameters.values()))
         self._update()
 
     def update_until(self, time: float) -> None:
         """Advance to a time, in the units of `get_time_units`.
 
-        A time in the past does nothing.
+        A time in the past does nothing. Where it takes several steps, outputs are those of all of
+        them afterwards: depths add up, rates are means, stores those of the last step.
 
         Raises
         ------
@@ -262,13 +279,31 @@ class BmiDhydro(Bmi):
             raise ForcingError(
                 f"time {time:g} is beyond the end of the run, {self.get_end_time():g}"
             )
-        for _ in range(whole):
+        if whole == 1:
             self.update()
+        else:
+            self._update_together(whole)
+
+    def _update_together(self, steps: int) -> None:
+        """Do several steps; outputs are then those of all of them."""
+        component = self._ready()
+        if component.exchange.selective:
+            component.keep_all()
+            self._find_arrays(component)
+        total = Aggregation(component)
+        for _ in range(steps):
+            self.update()
+            # An instance may have left its fleet.
+            component = self._ready()
+            total.add(component)
+        total.show(component)
+        self._together = True
 
     def finalize(self) -> None:
         """Finish files and let go of everything; may be called at any time, and twice."""
         component, self._component = self._component, None
         self._variables, self._fast_inputs, self._fast_outputs = {}, {}, {}
+        self._refused_parameters = {}
         self._finalized = True
         if component is not None:
             self._update = _not_ready
@@ -329,7 +364,7 @@ class BmiDhydro(Bmi):
 
     def get_var_nbytes(self, name: str) -> int:
         if name.startswith(PREFIX):
-            return int(self._protocols.find(name).read().nbytes)
+            return self._protocols.nbytes(name)
         return self.get_var_itemsize(name) * self.get_grid_size(self._variable(name).grid)
 
     def get_var_location(self, name: str) -> str:
@@ -431,14 +466,16 @@ class BmiDhydro(Bmi):
         """Set all values of a variable.
 
         Inputs hold until they are set again. Setting an attribute re-runs the network for the
-        catchments that it changes. A parameter also takes one value for all components.
+        catchments that it changes. A parameter also takes one value for all catchments.
 
         Raises
         ------
         VariableError
             If the name is unknown or cannot be set.
         ValueError
-            If there are more or fewer values than the variable has, or they are no numbers.
+            If there are more or fewer values than the variable has, they are no numbers, or the
+            equations do not hold for them; `update` raises the latter again until they are set
+            right.
         ForcingError
             If weather is not a number or impossible; nothing is changed then.
         """
@@ -472,8 +509,7 @@ class BmiDhydro(Bmi):
         if self._variable(name).kind == "parameter":
             # Only the catchments that are named get a parameter of the host's.
             width = values.size // len(self._ready().catchments)
-            rows = np.unique(np.arange(values.size)[inds] // width)
-            self._set_other(name, values, rows)
+            self._set_parameter(name, values, np.unique(np.arange(values.size)[inds] // width))
             return
         self.set_value(name, values)
 
@@ -532,7 +568,8 @@ class BmiDhydro(Bmi):
         """
         variable = self._variable(name)
         component = self._ready()
-        if variable.kind == "output" and component.exchange.selective:
+        on_device = component.exchange.selective and not self._together
+        if variable.kind == "output" and on_device:
             values = component.exchange.on_device(variable.index)
             if values is not None:
                 return values[component.part]
@@ -584,40 +621,70 @@ class BmiDhydro(Bmi):
             f"{item.highest:g} {item.units}, nothing was set"
         )
 
-    def _set_other(self, name: str, src: NDArray, rows: slice | NDArray = slice(None)) -> None:
-        """Set what is no input of each step; of parameters those of some catchments."""
+    def _set_parameter(self, name: str, src: NDArray, rows: slice | NDArray = slice(None)) -> None:
+        """Set a parameter of some catchments; a name alone gives all components the same value.
+
+        A host that does not see the error meets it again in the next `update`: NextGen's engine
+        goes on whatever `set_value` raises.
+        """
+        component = self._own()
+        variable = self._variables[name]
+        shape = self._current(name).shape
+        try:
+            values = self._numbers(name, src, int(np.prod(shape)), single=True).reshape(shape)
+            base = name.removesuffix(OF_COMPONENTS)
+            if variable.grid == _CATCHMENT_GRID and component.model.parameters[base].ndim == 2:
+                values = np.repeat(values[:, None], component.model.components, axis=1)
+            component.set_parameter(base, values[rows], rows)
+        except ValueError as error:
+            self._refused_parameters[name] = error
+            raise
+        self._refused_parameters.pop(name, None)
+
+    @staticmethod
+    def _numbers(name: str, src: NDArray, size: int, single: bool = False) -> NDArray:
+        """Return finite numbers that were given, as many as a variable has.
+
+        Raises
+        ------
+        ValueError
+            If they are no numbers, not finite, or more or fewer.
+        """
+        try:
+            values = np.asarray(src, dtype=float).reshape(-1)
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} takes numbers, not {src!r}") from None
+        if values.size == 1 and single:
+            values = np.full(size, values[0])
+        if values.size != size:
+            raise ValueError(f"{name} has {size} values, but {values.size} were given")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} cannot be {values[~np.isfinite(values)][0]}; nothing was set")
+        return values
+
+    def _set_other(self, name: str, src: NDArray) -> None:
         variable = self._variable(name)
         if variable.kind == PROTOCOL:
             self._protocols.write(name, src)
             return
         if variable.kind == "output":
             raise VariableError(f"{name} is an output and cannot be set")
+        if variable.kind == "parameter":
+            self._set_parameter(name, src)
+            return
         component = self._own()
         variable = self._variables[name]
         if variable.kind == MEMBER:
             component.select(int(np.asarray(src).reshape(-1)[0]))
             self._find_arrays(component)
             return
-        try:
-            values = np.asarray(src, dtype=float).reshape(-1)
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} takes numbers, not {src!r}") from None
-        size = self.get_grid_size(variable.grid)
-        if values.size == 1 and variable.kind == "parameter":
-            values = np.full(size, values[0])
-        if values.size != size:
-            raise ValueError(f"{name} has {size} values, but {values.size} were given")
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} cannot be {values[~np.isfinite(values)][0]}; nothing was set")
+        values = self._numbers(name, src, self.get_grid_size(variable.grid))
         shape = self._current(name).shape
         if variable.kind == "attribute":
             component.set_attribute(name, values)
             return
-        if (values < 0).any() and variable.kind != "parameter":
+        if (values < 0).any():
             raise ValueError(f"{name} is a store and cannot be {values.min():g}; nothing was set")
-        if variable.kind == "parameter":
-            component.set_parameter(name, values.reshape(shape)[rows], rows)
-            return
         component.changing()
         before = component.model.stored()
         if variable.kind == ROUTING_PENDING:
@@ -837,10 +904,13 @@ def _variables(component: Component) -> dict[str, _Variable]:
         member = np.array([component.part.start // len(component.catchments)], np.int32)
         table[MEMBER] = _Variable(MEMBER, "1", _ONE_VALUE_GRID, member, "int32")
     units = {item.name: item.units for item in model.parameter_items}
-    for name, values in model.parameters.items():
-        grid = _CELL_GRID if values.ndim == 2 else _CATCHMENT_GRID
-        table[name] = _Variable("parameter", units[name], grid, values, values.dtype.name)
     parameters = component.parameters
+    for name, values in model.parameters.items():
+        unit, means = units[name], parameters.means(name)
+        table[name] = _Variable("parameter", unit, _CATCHMENT_GRID, means, "float64")
+        if values.ndim == 2:
+            kind = values.dtype.name
+            table[name + OF_COMPONENTS] = _Variable("parameter", unit, _CELL_GRID, values, kind)
     for name in parameters.attribute_names:
         table[name] = _Variable(
             "attribute",

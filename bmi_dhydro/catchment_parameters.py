@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from .attributes import ATTRIBUTES
 from .catchments import Catchments
 from .checkpoint import TrainedModel
-from .configured_model import ExtrapolationWarning
+from .configured_model import ExtrapolationWarning, check_parameter
 from .errors import CatchmentError, listed
 from .model import Model
 
@@ -46,6 +46,7 @@ class CatchmentParameters:
         self._catchments = catchments
         self._model = model
         self.given = given
+        self._means: dict[str, NDArray] = {}
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
@@ -61,9 +62,37 @@ class CatchmentParameters:
     def set_parameter(
         self, name: str, values: ArrayLike, rows: slice | NDArray = slice(None)
     ) -> None:
-        """Give some catchments a parameter, for good; arguments as `Model.set_parameter`."""
+        """Give some catchments a parameter, for good; arguments as `Model.set_parameter`.
+
+        Raises
+        ------
+        ValueError
+            If a value is impossible; names the catchment. Nothing is changed then.
+        """
+        check_parameter(self._model, name, values, self._catchments.ids[rows])
         self._model.set_parameter(name, values, rows)
         self.given[name][rows] = True
+        self._refresh(name)
+
+    def means(self, name: str) -> NDArray:
+        """Return the mean over the components of a parameter, current whatever changes it.
+
+        Returns
+        -------
+        array, shape (catchments,)
+            The same one each time; float64.
+        """
+        if name not in self._means:
+            self._means[name] = np.empty(len(self._catchments))
+            self._refresh(name)
+        return self._means[name]
+
+    def _refresh(self, *names: str) -> None:
+        """Bring the means that somebody holds up to date."""
+        for name in names or tuple(self._means):
+            if name in self._means:
+                values = self._model.parameters[name].astype(float)
+                self._means[name][:] = values if values.ndim == 1 else values.mean(axis=1)
 
     def take(self, other: CatchmentParameters, row: int, place: int) -> None:
         """Give the catchment at `place` the parameters and attributes of that at `row` of others.
@@ -91,6 +120,7 @@ class CatchmentParameters:
         )
         if source.dynamics is not None and target.dynamics is not None:
             target.dynamics.set_inputs(here, source.dynamics.inputs[one])
+        self._refresh()
 
     def set_attribute(self, name: str, values: NDArray) -> NDArray:
         """Change an attribute; the network gives the catchments that it changes for new parameters.
@@ -159,3 +189,4 @@ class CatchmentParameters:
             inputs = trained.normalisation(attributes)
             for member in range(model.members):
                 model.dynamics.set_inputs(rows + member * len(self._catchments), inputs)
+        self._refresh()

@@ -42,6 +42,9 @@ SHIPPED = {
 # where it is near, all attributes together say more; see `TrainingCatchments`.
 OUTSIDE = 0.15
 
+# What is said of a parameter beside what training depends on.
+_NOT_TRAINED = ("long_name", "possible")
+
 # Catchments whose parameters are computed at a time, so that they stay in the processor's cache.
 _CHUNK = 256
 
@@ -217,7 +220,7 @@ class TrainedModel:
             **({"members": self.layout.members} if self.layout.members > 1 else {}),
             "time_step": "1 d",
             "parameters": [
-                {key: value for key, value in asdict(item).items() if key != "long_name"}
+                {key: value for key, value in asdict(item).items() if key not in _NOT_TRAINED}
                 for item in process.parameters
             ],
             "attributes": [

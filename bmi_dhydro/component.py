@@ -473,7 +473,7 @@ class Component:
             self.history.after_step(self.inputs, self._forcing[0])
         if not self.exchange.selective:
             self.publish(self.rows, self._forcing[0], self.outputs)
-        self._show()
+        self.show()
         if self._results is not None:
             self._results.write(np.stack(self._written))
         if self._states.due(self.done):
@@ -559,7 +559,7 @@ class Component:
     def keep(self, places: Iterable[int]) -> None:
         """Keep some values current after each update, where only those are; see `place`."""
         self.exchange.keep(places)
-        self._show()
+        self.show()
 
     def kept(self, names: Sequence[str]) -> dict[str, NDArray]:
         """Return some of `series`, and keep them current after each update from now on."""
@@ -570,10 +570,10 @@ class Component:
     def bring(self, place: int) -> None:
         """Make values current, where only those that are kept are; see `place`."""
         self.exchange.bring(place)
-        self._show()
+        self.show()
 
-    def _show(self) -> None:
-        """Show what is shown of the outputs."""
+    def show(self) -> None:
+        """Bring what the interface shows of the outputs up to date."""
         if self.shown is not self.outputs:
             self.shown[...] = self.outputs[:, self.part]
             self.shown_rows[...] = self.rows[:, self.part]
@@ -619,7 +619,7 @@ class Component:
             )
         count = len(self.catchments)
         self.part = slice(member * count, (member + 1) * count)
-        self._show()
+        self.show()
 
     def _impossible(self, row: int, column: int) -> ForcingError:
         item = self.input_items[row]
@@ -782,7 +782,7 @@ class Component:
             self._bring_all()
             self.outputs[...], self.rows[...] = then["outputs"], then["rows"]
             self.exchange.put()
-            self._show()
+            self.show()
         self.account = WaterAccount(self.model.stored())
 
     def changing(self) -> None:

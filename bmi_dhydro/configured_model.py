@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import checkpoint, parameter_file
 from .catchments import Catchments, read_table
@@ -92,11 +92,48 @@ def build_model(
         if name not in model.parameters:
             raise ConfigError(f"parameters: {name!r} is unknown; {nearest(name, model.parameters)}")
         try:
+            check_parameter(model, name, value, catchments.ids[:0])
             model.set_parameter(name, value)
         except ValueError as error:
             raise ConfigError(f"parameters.{name}: {error}") from None
         given[name][:] = True
     return model, given
+
+
+def check_parameter(model: Model, name: str, values: ArrayLike, ids: NDArray) -> None:
+    """Refuse daily values of a parameter for which the equations do not hold.
+
+    Parameters
+    ----------
+    model : Model
+    name : str
+    values : array, shape (), (components,), (catchments,) or (catchments, components)
+    ids : array of str, shape (catchments,)
+
+    Raises
+    ------
+    ValueError
+        Names the parameter, the value, what is possible and, where values are those of catchments,
+        the first of these.
+    """
+    item = next(item for item in model.parameter_items if item.name == name)
+    given = np.asarray(values, dtype=float)
+    wrong = item.impossible(given)
+    (least, most), why = item.possible, "is possible"
+    if model.dynamics is not None and name in model.dynamics.layout.dynamic:
+        # It moves around its static value, between the bounds of training.
+        wrong |= (given < item.lower) | (given > item.upper)
+        least, most = item.lower, item.upper
+        why = "it can move around, since it changes from day to day"
+    if not wrong.any():
+        return
+    first = tuple(np.argwhere(wrong)[0])
+    where = ""
+    if given.ndim and len(given) == len(ids):
+        where = f" for catchment {ids[first[0]]}"
+    raise ValueError(
+        f"{name} cannot be {given[first]:g} {item.units}{where}; {least:g} to {most:g} {why}"
+    )
 
 
 def check_run_memory(
@@ -155,17 +192,25 @@ def _apply_file(path: Path, config: Config, model: Model, catchments: Catchments
 
     A part of a run, or one divide of many, may have none of them, as long as its table has some.
     """
+    table = parameter_file.read(path)
+    known = [name for name in catchments.ids.tolist() if name in table.places]
+    places = np.array([table.places[name] for name in known], dtype=int)
+    for name in model.parameters:
+        if name in table.arrays:
+            try:
+                check_parameter(model, name, table.arrays[name][places], np.array(known))
+            except ValueError as error:
+                raise CheckpointError(f"{path}: {error}") from None
     rows = parameter_file.apply(path, model, catchments.ids)
     _log.info("%d of %d catchments have parameters of %s", rows.size, len(catchments), path)
     if not rows.size:
-        known = catchments.ids
+        every = catchments.ids
         if config.catchments.table is not None:
-            known = read_table(Path(config.catchments.table)).ids
-        places = parameter_file.read(path).places
-        if not any(name in places for name in known.tolist()):
+            every = read_table(Path(config.catchments.table)).ids
+        if not any(name in table.places for name in every.tolist()):
             raise CheckpointError(
-                f"{path}: has parameters of {listed(places)}, but of none of the catchments "
-                f"{listed(known)}"
+                f"{path}: has parameters of {listed(table.places)}, but of none of the catchments "
+                f"{listed(every)}"
             )
     return rows
 

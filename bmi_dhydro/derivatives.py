@@ -31,7 +31,7 @@ from .kernels.autograd import run_process
 from .kernels.binding import bind
 from .kernels.reference import TORCH_PRIMITIVES
 from .physics import unit_hydrograph
-from .variables import OUTPUTS, ROUTING_PENDING, factor
+from .variables import OF_COMPONENTS, OUTPUTS, ROUTING_PENDING, factor
 from .weather import PET_METHODS
 
 if TYPE_CHECKING:
@@ -82,9 +82,10 @@ def vjp(
     -------
     dict of array
         The derivative of the objective with respect to each of `wrt`: shape (steps, catchments)
-        for inputs, (catchments, components) for parameters and states, (catchments,) for
-        parameters of routing and attributes, (catchments, lags) for `"routing_pending"`. With
-        respect to attributes it goes through the network and includes all parameters.
+        for inputs, (catchments,) for parameters and attributes, (catchments, components) for states
+        and, by the name with `_components` after it, for the parameters of each component,
+        (catchments, lags) for `"routing_pending"`. With respect to attributes it goes through the
+        network and includes all parameters.
 
     Raises
     ------
@@ -132,7 +133,14 @@ def vjp(
             conversion = outputs[name].conversion
             weights *= factor(conversion, model.step_seconds, component.catchments.area)
         objective = objective + (result.outputs[sources[name]] * torch.as_tensor(weights)).sum()
-    return pulled_back(objective, {name: leaves.find(name) for name in wrt})
+    found = pulled_back(
+        objective, {name: leaves.find(name.removesuffix(OF_COMPONENTS)) for name in wrt}
+    )
+    # What has one value for all components changes them together.
+    return {
+        name: values.sum(axis=1) if name in model.process.parameter_names else values
+        for name, values in found.items()
+    }
 
 
 def _leaves(

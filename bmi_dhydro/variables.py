@@ -204,6 +204,10 @@ OUTPUTS: tuple[Output, ...] = (
 # Flows on their way to the outlet: not published, but a state that hosts can move.
 ROUTING_PENDING = "routing_pending"
 
+# After the name of a parameter of the process: its value for each of the parallel parameter sets,
+# where the name alone stands for one value of a catchment.
+OF_COMPONENTS = "_components"
+
 # Which member of an ensemble the interface shows, where it shows one.
 MEMBER = "ensemble__member"
 

@@ -18,8 +18,9 @@ from bmi_dhydro.variables import INPUTS, OUTPUTS
 RAIN, TEMPERATURE, EVAPORATION = (item.name for item in INPUTS[:3])
 FLOW = OUTPUTS[1].name
 DAYS, WARM_UP = 730, 365
-CALIBRATED = ("FC", "BETA", "K1", "K2")
-BOUNDS = {item.name: (item.lower, item.upper) for item in HBV.parameters}
+# Each of the parallel parameter sets has its own; without `_components` all have the same.
+CALIBRATED = tuple(f"{name}_components" for name in ("FC", "BETA", "K1", "K2"))
+BOUNDS = {f"{item.name}_components": (item.lower, item.upper) for item in HBV.parameters}
 
 
 def simulate(config: Path, parameters: dict[str, np.ndarray]) -> tuple[BmiDhydro, np.ndarray]:
@@ -45,7 +46,7 @@ def main() -> None:
         config.write_text(config.read_text() + f"history: {DAYS}\n")
         _, observed = simulate(config, {"FC": [150.0], "K1": [0.3], "K2": [0.03]})
         model, _ = simulate(config, {})
-        size = model.get_grid_size(model.get_var_grid("FC"))
+        size = model.get_grid_size(model.get_var_grid(CALIBRATED[0]))
         parameters = {name: model.get_value(name, np.empty(size)) for name in CALIBRATED}
         errors = []
         moments = {name: np.zeros((2, size)) for name in CALIBRATED}

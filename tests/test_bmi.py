@@ -204,14 +204,98 @@ def test_inputs_can_be_set_through_their_pointer(model):
 
 def test_parameters_can_be_set(model):
     size = model.component.model.components
-    model.set_value("K2", np.full(size, 0.05))
-    assert (model.get_value("K2", np.empty(size)) == 0.05).all()
+    every = np.linspace(0.01, 0.05, size)
+    model.set_value("K2_components", every)
+    assert np.array_equal(model.get_value("K2_components", np.empty(size)), every)
+    # To a host a parameter is one number: 8 bytes, the mean of its components.
+    assert model.get_var_nbytes("K2") == model.get_var_itemsize("K2") == 8
+    assert model.get_var_type("K2") == "float64"
+    pointer = model.get_value_ptr("K2")
+    assert pointer == pytest.approx(every.mean())
+    model.set_value("K2", np.array([0.02]))
+    assert pointer == 0.02
+    assert (model.get_value("K2_components", np.empty(size)) == 0.02).all()
     model.set_value("FC", np.array([200.0]))
-    assert (model.get_value_ptr("FC") == 200.0).all()
-    with pytest.raises(ValueError, match="read-only"):
-        model.get_value_ptr("FC")[:] = 1.0
-    with pytest.raises(ValueError, match=f"K2 has {size} values, but 3 were given"):
-        model.set_value("K2", np.zeros(3))
+    assert (model.get_value_ptr("FC_components") == 200.0).all()
+    for name in ("FC", "FC_components"):
+        with pytest.raises(ValueError, match="read-only"):
+            model.get_value_ptr(name)[:] = 1.0
+    with pytest.raises(ValueError, match=f"K2_components has {size} values, but 3 were given"):
+        model.set_value("K2_components", np.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("K1", -3.0, "K1 cannot be -3 d-1 for catchment cat-1; 0 to 1 is possible"),
+        ("K1", 1.5, "0 to 1 is possible"),
+        ("FC", -5.0, "FC cannot be -5 mm"),
+        ("FC_components", 0.0, "FC cannot be 0 mm"),
+        ("route_delay", -1.0, "route_delay cannot be -1 d"),
+        ("BETA", np.nan, "BETA cannot be nan"),
+    ],
+)
+@pytest.mark.parametrize("many_of_them", [False, True])
+def test_a_parameter_that_cannot_be_is_refused_until_it_is_mended(
+    many, host_example, name, value, match, many_of_them
+):
+    bmi = BmiDhydro()
+    bmi.initialize(str(host_example))
+    model = many if many_of_them else bmi
+    weather(model, 2)
+    before = {key: np.array(v) for key, v in model.component.model.parameters.items()}
+    size = model.get_grid_size(model.get_var_grid(name))
+    with pytest.raises(ValueError, match=match):
+        model.set_value(name, np.full(size, value))
+    for key, array in model.component.model.parameters.items():
+        assert np.array_equal(array, before[key])
+    # NextGen's engine goes on whatever `set_value` raises.
+    done = model.get_current_time()
+    for _ in range(2):
+        with pytest.raises(ValueError, match=match):
+            model.update()
+    assert model.get_current_time() == done
+    model.set_value(name, np.full(size, 0.9 if "FC" not in name else 300.0))
+    model.update()
+
+
+@pytest.mark.parametrize("more", ["", "dtype: float32", "routing: none"])
+def test_several_steps_asked_for_at_once(many_host_example, more):
+    """Depths add up, rates are means, stores are those of the end: 15 minutes lose no water."""
+    text = many_host_example.read_text().replace("step: 1d", "step: 15min")
+    many_host_example.write_text(text + more + "\n")
+    one, together = BmiDhydro(), BmiDhydro()
+    for model in (one, together):
+        model.initialize(str(many_host_example))
+    pointer = together.get_value_ptr(DEPTH)
+    names = [*together.get_output_var_names(), "melt", "discharge", "soil_moisture", "groundwater"]
+    random = np.random.default_rng(0)
+    for hour in range(30):
+        for name, value in ((RAIN, random.gamma(0.5, 3.0, 6)), (TEMPERATURE, np.full(6, 4.0))):
+            for model in (one, together):
+                model.set_value(name, value)
+        quarters: dict[str, list] = {name: [] for name in names}
+        for _ in range(4):
+            one.update()
+            for name in names:
+                size = one.get_grid_size(one.get_var_grid(name))
+                quarters[name].append(one.get_value(name, np.empty(size, one.get_var_type(name))))
+        together.update_until((hour + 1) * 3600.0)
+        assert together.get_current_time() == one.get_current_time()
+        for name, values in quarters.items():
+            units, last = one.get_var_units(name), values[-1]
+            expected = last
+            if name in (DEPTH, "melt", "discharge"):
+                expected = np.sum(values, axis=0)
+            elif units in ("mm h-1", "m3 s-1"):
+                expected = np.mean(values, axis=0)
+            found = together.get_value(name, np.empty_like(last))
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-12, err_msg=name)
+        assert np.array_equal(pointer, together.get_value(DEPTH, np.empty(6)))
+    # One step more is one step.
+    for model in (one, together):
+        model.update()
+    assert np.array_equal(*(m.get_value(DEPTH, np.empty(6)) for m in (one, together)))
 
 
 def test_states_can_be_set_and_count(model):
@@ -259,21 +343,21 @@ def test_the_routing_store_can_be_moved_to_another_object(model, host_example):
 
 def test_setting_an_attribute_reruns_the_network_for_its_catchment(many):
     size = 6 * many.component.model.components
-    before = many.get_value("BETA", np.empty(size)).reshape(6, -1)
+    before = many.get_value("BETA_components", np.empty(size)).reshape(6, -1)
     forest = many.get_value("forest_fraction", np.empty(6))
     forest[2] = 0.1
     many.set_value("forest_fraction", forest)
-    after = many.get_value("BETA", np.empty(size)).reshape(6, -1)
+    after = many.get_value("BETA_components", np.empty(size)).reshape(6, -1)
+    assert np.allclose(many.get_value("BETA", np.empty(6)), after.mean(axis=1))
     assert (after[2] != before[2]).any()
     assert np.array_equal(np.delete(after, 2, 0), np.delete(before, 2, 0))
     assert many.get_value("forest_fraction", np.empty(6))[2] == 0.1
 
 
 def test_setting_the_area_changes_discharge_but_no_parameter_of_the_process(model):
-    size = model.component.model.components
-    before = [model.get_value(name, np.empty(size)) for name in ("BETA", "K1")]
+    before = [model.get_value(name, np.empty(1)) for name in ("BETA", "K1")]
     model.set_value("area", np.array([10.0]))
-    assert np.array_equal(before, [model.get_value(n, np.empty(size)) for n in ("BETA", "K1")])
+    assert np.array_equal(before, [model.get_value(n, np.empty(1)) for n in ("BETA", "K1")])
     weather(model, 30)
     depth, discharge = (model.get_value(n, np.empty(1))[0] for n in (DEPTH, DISCHARGE))
     assert discharge == pytest.approx(depth * 10.0e6 / 86400.0)
@@ -307,6 +391,8 @@ def test_bad_values_change_nothing(model, name, values, error, message):
     with pytest.raises(error, match=message):
         model.set_value(name, np.array(values))
     assert np.array_equal(model.get_value(name, np.empty(size)), before)
+    if name == "FC":
+        model.set_value(name, np.array([300.0]))
     model.update()
 
 

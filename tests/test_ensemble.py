@@ -158,7 +158,9 @@ def test_all_members_on_a_second_grid(config):
         3,
         16,
     ]
-    assert model.get_grid_shape(model.get_var_grid("BETA"), np.empty(2, int)).tolist() == [3, 16]
+    assert model.get_grid_shape(
+        model.get_var_grid("BETA_components"), np.empty(2, int)
+    ).tolist() == [3, 16]
     assert model.get_var_grid("area") == 0
     values = model.get_value_ptr(FLOW)
     for _ in range(40):

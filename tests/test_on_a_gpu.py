@@ -30,7 +30,7 @@ def test_a_step_is_a_graph_that_sees_every_change(many_host_example):
         for model in (cpu, gpu):
             driven(model, step)
             if step == 7:
-                model.set_value("K1", np.full(model.get_grid_size(1), 0.2))
+                model.set_value("K1", np.array([0.2]))
             if step == 11:
                 model.set_value("soil_moisture", value(model, "soil_moisture") + 3.0)
             if step == 15:

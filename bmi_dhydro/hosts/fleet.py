@@ -23,7 +23,7 @@ from ..component import Block, Component
 from ..errors import CatchmentError
 from ..exchange import HostExchange
 from ..model import Model
-from ..variables import OUTPUTS, ROUTING_PENDING, Input
+from ..variables import OF_COMPONENTS, OUTPUTS, ROUTING_PENDING, Input
 from ..water_account import WaterAccount
 
 if TYPE_CHECKING:
@@ -233,7 +233,8 @@ class FleetMember:
         model = sample.model
         states = model.process.state_names
         attributes = sample.parameters.attribute_names
-        return (*states, *model.parameters, *attributes, ROUTING_PENDING)
+        every = (name + OF_COMPONENTS for name in model.process.parameter_names)
+        return (*states, *model.parameters, *every, *attributes, ROUTING_PENDING)
 
     @property
     def shares(self) -> bool:
@@ -265,6 +266,9 @@ class FleetMember:
         self._rows[:] = page.rows[cursor, self.place]
         self._cursor = cursor + 1
         self.done += 1
+
+    def show(self) -> None:
+        """Do nothing: the interface shows the outputs themselves."""
 
     def _turn(self) -> _Page:
         if self._page is None:

@@ -36,6 +36,10 @@ class ProtocolVariable:
     write: Callable[[Any], None] | None = None
 
 
+# The variable through which a state goes out and comes back.
+_STATE = f"{PREFIX}serialization_state"
+
+
 class Protocols:
     """The unpublished variables of one component.
 
@@ -73,9 +77,7 @@ class Protocols:
             f"{PREFIX}serialization_size": ProtocolVariable(
                 "int64", "bytes", lambda: self._size, self._announce
             ),
-            f"{PREFIX}serialization_state": ProtocolVariable(
-                "uint8", "ngen::opaque", lambda: self._payload, self._restore
-            ),
+            _STATE: ProtocolVariable("uint8", "ngen::opaque", lambda: self._payload, self._restore),
         }
 
     def find(self, name: str) -> ProtocolVariable:
@@ -93,6 +95,12 @@ class Protocols:
                 f"variable {name!r} is unknown; of NextGen's protocols there are "
                 f"{', '.join(self.variables)}"
             ) from None
+
+    def nbytes(self, name: str) -> int:
+        """Return the size of a variable; of a state that is about to come, what was announced."""
+        if name == _STATE and self._expected is not None:
+            return self._expected
+        return int(self.find(name).read().nbytes)
 
     def write(self, name: str, values: Any) -> None:
         """Set a variable.

@@ -73,12 +73,35 @@ EXP_HYDRO = Process(
         Quantity("potential_evapotranspiration", "potential evapotranspiration", "mm"),
     ),
     parameters=(
-        Parameter("DF", "degree-day factor", "mm degC-1 d-1", 0.1, 10.0, "rate"),
-        Parameter("F", "decline of outflow with storage", "mm-1", 0.001, 0.1, scale="log"),
-        Parameter("QMAX", "outflow of the full store", "mm d-1", 1.0, 50.0, "rate", "log"),
-        Parameter("SMAX", "capacity of the store", "mm", 100.0, 1500.0, scale="log"),
-        Parameter("TMAX", "temperature above which snow melts", "degC", 0.0, 3.0),
-        Parameter("TMIN", "temperature below which snow falls", "degC", -3.0, 0.0),
+        Parameter("DF", "degree-day factor", "mm degC-1 d-1", 0.1, 10.0, "rate", possible=(0, 50)),
+        Parameter(
+            "F",
+            "decline of outflow with storage",
+            "mm-1",
+            0.001,
+            0.1,
+            scale="log",
+            possible=(1e-06, 1),
+        ),
+        Parameter(
+            "QMAX",
+            "outflow of the full store",
+            "mm d-1",
+            1.0,
+            50.0,
+            "rate",
+            "log",
+            possible=(0, 1000),
+        ),
+        Parameter(
+            "SMAX", "capacity of the store", "mm", 100.0, 1500.0, scale="log", possible=(1, 20000)
+        ),
+        Parameter(
+            "TMAX", "temperature above which snow melts", "degC", 0.0, 3.0, possible=(-15, 15)
+        ),
+        Parameter(
+            "TMIN", "temperature below which snow falls", "degC", -3.0, 0.0, possible=(-15, 15)
+        ),
     ),
     stores=("snow_water_equivalent",),
     fluxes=(

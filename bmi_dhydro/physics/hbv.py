@@ -169,20 +169,59 @@ HBV = Process(
         Quantity("potential_evapotranspiration", "potential evapotranspiration", "mm"),
     ),
     parameters=(
-        Parameter("BETA", "shape of the recharge curve", "1", 1.0, 6.0),
-        Parameter("FC", "field capacity", "mm", 50.0, 1000.0, scale="log"),
-        Parameter("K0", "recession of surface runoff", "d-1", 0.05, 0.9, "fraction"),
-        Parameter("K1", "recession of interflow", "d-1", 0.01, 0.5, "fraction", "log"),
-        Parameter("K2", "recession of baseflow", "d-1", 0.001, 0.2, "fraction", "log"),
-        Parameter("LP", "share of FC above which evapotranspiration is potential", "1", 0.2, 1.0),
-        Parameter("PERC", "largest percolation", "mm d-1", 0.0, 10.0, "rate"),
-        Parameter("UZL", "upper zone storage above which surface runoff starts", "mm", 0.0, 100.0),
-        Parameter("TT", "threshold temperature of snowfall and melt", "degC", -2.5, 2.5),
-        Parameter("CFMAX", "degree-day factor", "mm degC-1 d-1", 0.5, 10.0, "rate"),
-        Parameter("CFR", "refreezing as a share of melt", "1", 0.0, 0.1),
-        Parameter("CWH", "water holding capacity of snow", "1", 0.0, 0.2),
-        Parameter("BETAET", "shape of the evapotranspiration curve", "1", 0.3, 5.0),
-        Parameter("C", "capillary rise from the lower zone to a dry soil", "d-1", 0.0, 1.0, "rate"),
+        Parameter("BETA", "shape of the recharge curve", "1", 1.0, 6.0, possible=(0.01, 20)),
+        Parameter("FC", "field capacity", "mm", 50.0, 1000.0, scale="log", possible=(1, 10000)),
+        Parameter(
+            "K0", "recession of surface runoff", "d-1", 0.05, 0.9, "fraction", possible=(0, 1)
+        ),
+        Parameter(
+            "K1", "recession of interflow", "d-1", 0.01, 0.5, "fraction", "log", possible=(0, 1)
+        ),
+        Parameter(
+            "K2", "recession of baseflow", "d-1", 0.001, 0.2, "fraction", "log", possible=(0, 1)
+        ),
+        Parameter(
+            "LP",
+            "share of FC above which evapotranspiration is potential",
+            "1",
+            0.2,
+            1.0,
+            possible=(0.01, 1),
+        ),
+        Parameter("PERC", "largest percolation", "mm d-1", 0.0, 10.0, "rate", possible=(0, 500)),
+        Parameter(
+            "UZL",
+            "upper zone storage above which surface runoff starts",
+            "mm",
+            0.0,
+            100.0,
+            possible=(0, 2000),
+        ),
+        Parameter(
+            "TT",
+            "threshold temperature of snowfall and melt",
+            "degC",
+            -2.5,
+            2.5,
+            possible=(-15, 15),
+        ),
+        Parameter(
+            "CFMAX", "degree-day factor", "mm degC-1 d-1", 0.5, 10.0, "rate", possible=(0, 50)
+        ),
+        Parameter("CFR", "refreezing as a share of melt", "1", 0.0, 0.1, possible=(0, 1)),
+        Parameter("CWH", "water holding capacity of snow", "1", 0.0, 0.2, possible=(0, 1)),
+        Parameter(
+            "BETAET", "shape of the evapotranspiration curve", "1", 0.3, 5.0, possible=(0.01, 20)
+        ),
+        Parameter(
+            "C",
+            "capillary rise from the lower zone to a dry soil",
+            "d-1",
+            0.0,
+            1.0,
+            "rate",
+            possible=(0, 10),
+        ),
     ),
     # Two halves of a day give the flow of 24 hours within 1 % of the mean flow, one day within 3 %.
     longest_step=0.5,

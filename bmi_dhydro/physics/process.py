@@ -33,6 +33,8 @@ class Parameter:
     scale : {"linear", "log"}
         Whether a network's output between 0 and 1 moves linearly or logarithmically between
         the bounds.
+    possible : (float, float)
+        Values for which the equations hold: wider than the bounds, and what anybody may set.
     """
 
     name: str
@@ -42,6 +44,12 @@ class Parameter:
     upper: float
     time_scaling: TimeScaling = "none"
     scale: BoundScale = "linear"
+    possible: tuple[float, float] = (-math.inf, math.inf)
+
+    def impossible(self, values: NDArray) -> NDArray:
+        """Return which daily values the equations do not hold for: an array of bool."""
+        least, most = self.possible
+        return ~(np.isfinite(values) & (values >= least) & (values <= most))
 
 
 @dataclass(frozen=True)

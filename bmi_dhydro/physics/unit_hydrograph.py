@@ -27,11 +27,31 @@ REFERENCE_AREA = 1000.0
 SMALLEST_AREA, LARGEST_AREA = 1.0, 20000.0
 
 PARAMETERS = (
-    Parameter("route_shape", "shape of the distribution of routing delays", "1", 0.3, 3.0),
     Parameter(
-        "route_delay", "mean routing delay of a catchment of 1000 km2", "d", 0.05, 6.0, scale="log"
+        "route_shape",
+        "shape of the distribution of routing delays",
+        "1",
+        0.3,
+        3.0,
+        possible=(0.05, 50),
     ),
-    Parameter("route_area_exponent", "growth of the delay with catchment area", "1", 0.0, 0.6),
+    Parameter(
+        "route_delay",
+        "mean routing delay of a catchment of 1000 km2",
+        "d",
+        0.05,
+        6.0,
+        scale="log",
+        possible=(0.001, 100),
+    ),
+    Parameter(
+        "route_area_exponent",
+        "growth of the delay with catchment area",
+        "1",
+        0.0,
+        0.6,
+        possible=(0.0, 2.0),
+    ),
 )
 
 

@@ -8,6 +8,7 @@ all catchments, `model_params`, each step with or without the cache of metadata,
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 from dataclasses import dataclass, field
@@ -86,7 +87,10 @@ class Engine:
         for name, payload in (restored or {}).items():
             bmi = self.modules[name][-1].bmi
             bmi.set_value("ngen::serialization_size", np.array([payload.size], np.int64))
-            bmi.set_value("ngen::serialization_state", payload)
+            # The engine hands over as many bytes as it is then told that there are.
+            size = bmi.get_var_nbytes("ngen::serialization_state")
+            assert bmi.get_var_itemsize("ngen::serialization_state") == 1
+            bmi.set_value("ngen::serialization_state", payload[:size])
 
     # ---- construction ---------------------------------------------------------------------
 
@@ -104,11 +108,17 @@ class Engine:
         bmi.initialize(str(self.folder / path))
         assert bmi.get_time_units() in ("s", "h")
         for key, value in params.get("model_params", {}).items():
-            bmi.get_var_itemsize(key)
-            bmi.get_var_nbytes(key)
+            # The engine wraps `nbytes / itemsize` values of a buffer that holds what it was given:
+            # beyond lies whatever is in its memory. It goes on whatever `set_value` raises.
+            itemsize = bmi.get_var_itemsize(key)
+            count = bmi.get_var_nbytes(key) // itemsize
             kind = bmi.get_var_type(key)
             assert kind in _INPUT_TYPES
-            bmi.set_value(key, np.atleast_1d(np.asarray(value, dtype=kind)))
+            given = np.atleast_1d(np.asarray(value, dtype=kind))
+            buffer = np.full(count, 1.7e-310, dtype=kind)
+            buffer[: given.size] = given[:count]
+            with contextlib.suppress(Exception):
+                bmi.set_value(key, buffer)
         assert bmi.get_start_time() == 0.0
         assert bmi.get_output_item_count() == len(bmi.get_output_var_names())
         outputs = params.get("output_variables", [])

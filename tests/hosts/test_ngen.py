@@ -173,8 +173,51 @@ def test_parameters_of_the_realization(package):
     expected = Engine(folder, IDS).advance(STEPS)
     realization(folder, lambda p: p.update(model_params={"K1": 0.45, "UZL": "7", "PERC": 2}))
     engine = Engine(folder, IDS)
-    assert (engine.modules[IDS[2]][0].bmi.component.model.parameters["UZL"] == 7.0).all()
-    assert not np.array_equal(engine.advance(STEPS), expected)
+    parameters = engine.modules[IDS[2]][0].bmi.component.model.parameters
+    for name, value in (("K1", 0.45), ("UZL", 7.0), ("PERC", 2.0)):
+        assert (parameters[name] == value).all()
+    flows = engine.advance(STEPS)
+    assert not np.array_equal(flows, expected)
+    # What the engine has set is what a configuration would.
+    configured(folder, "forcing:", "parameters: {K1: 0.45, UZL: 7.0, PERC: 2.0}\nforcing:")
+    realization(folder, lambda p: p.pop("model_params"))
+    again = Engine(folder, IDS)
+    assert np.array_equal(again.advance(STEPS), flows)
+    for name, values in parameters.items():
+        theirs = again.modules[IDS[2]][0].bmi.component.model.parameters[name]
+        assert np.array_equal(values, theirs)
+
+
+@pytest.mark.parametrize("fleet", [False, True])
+def test_a_parameter_that_cannot_be_ends_the_run(package, fleet):
+    """The engine swallows what `set_value` raises at its start; the first step says it."""
+    folder = package(fleet=fleet)
+    for name, value in (("K1", -3.0), ("route_delay", -1.0), ("FC", -5.0)):
+        realization(folder, lambda p, n=name, v=value: p.update(model_params={n: v}))
+        engine = Engine(folder, IDS)
+        with pytest.raises(ValueError, match=rf"{name} cannot be {value:g} .* for catchment cat-1"):
+            engine.advance(1)
+
+
+def test_quarters_of_an_hour_lose_no_water(package):
+    """The engine asks for its hour by `update_until`, and takes the depth of it."""
+    folder = package()
+    configured(folder, "step: 1h", "step: 15min")
+    balance = {"check": True, "tolerance": 1e-9, "fatal": True, "frequency": 1}
+    realization(folder, lambda p: p.update(mass_balance=balance))
+    engine = Engine(folder, IDS)
+    flows = engine.advance(STEPS)
+    for k, name in enumerate(IDS):
+        bmi = engine.modules[name][0].bmi
+        # All that the catchment has lost but by evapotranspiration is in the engine's hours.
+        out = bmi.component.account.flows[1, 0] * 1e-3
+        assert flows[:, k].sum() < out
+    hourly = Engine(package("hourly"), IDS).advance(STEPS)
+    np.testing.assert_allclose(flows.sum(axis=0), hourly.sum(axis=0), rtol=0.05)
+
+
+def test_parameters_that_are_unknown(package):
+    folder = package()
     realization(folder, lambda p: p.update(model_params={"K9": 0.45}))
     with pytest.raises(VariableError, match="'K9' is unknown; "):
         Engine(folder, IDS)
