@@ -101,7 +101,7 @@ class ArrayFormat:
         try:
             size = int.from_bytes(content[:8], "little")
             metadata = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-            arrays = load(content)
+            arrays = dict(sorted(load(content).items()))
         except (
             SafetensorError,
             ValueError,

@@ -426,9 +426,11 @@ class BmiDhydro(Bmi):
         Parameters and attributes are read-only views: `set_value` changes them, since the model
         has to know.
         """
+        if name.startswith(PREFIX):
+            return self._protocols.find(name).read()
         variable = self._variable(name)
         component = self._ready()
-        if component.config.fleet and variable.kind not in ("output", PROTOCOL):
+        if component.config.fleet and variable.kind != "output":
             component = self._leave_fleet()
             variable = self._variable(name)
         if variable.kind == ROUTING_PENDING:

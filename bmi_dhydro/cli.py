@@ -319,16 +319,19 @@ def evaluate(
 
 
 @main.command()
-@click.argument("geopackage", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("geopackage", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Check a run that is there: give its folder instead of GEOPACKAGE.",
+)
 @click.option(
     "--forcing",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Hourly weather of all divides (forcings.nc).",
 )
 @click.option(
     "--out",
-    required=True,
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write.",
 )
@@ -337,7 +340,8 @@ def evaluate(
 @click.option(
     "--climate",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV of climate indices by id, where the weather is shorter than a year.",
+    help="CSV of climate indices by id (`bmi-dhydro climate` makes one), or NetCDF of longer "
+    "weather, where the weather is shorter than a year.",
 )
 @click.option("--model", default="default", show_default=True, help="Trained model.")
 @click.option(
@@ -357,11 +361,24 @@ def evaluate(
     show_default=True,
     help="Table that mode.IVGTYP refers to.",
 )
+@click.option(
+    "--spin-up",
+    default=1,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Years of the weather by which the stores are filled; 0 starts with empty ones.",
+)
+@click.option(
+    "--initial-state",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="State file to start from, instead.",
+)
 @explained
 def ngen(
     geopackage: Path,
-    forcing: Path,
-    out: Path,
+    check: bool,
+    forcing: Path | None,
+    out: Path | None,
     start: str | None,
     end: str | None,
     climate: Path | None,
@@ -371,18 +388,32 @@ def ngen(
     multi_output: str | None,
     output: tuple[str, ...],
     vegetation: str,
+    spin_up: int,
+    initial_state: Path | None,
 ) -> None:
     """Write a complete NextGen run for the divides of GEOPACKAGE, a hydrofabric 2.2.
 
     \b
     bmi-dhydro ngen gage-10154200_subset.gpkg --forcing forcings.nc --out my-run
     cd my-run && ngen config/*.gpkg all config/*.gpkg all config/realization.json
+    bmi-dhydro ngen --check my-run          after you have changed something
 
     The layout is that of NextGen in a Box; docs/nextgen.md explains every key.
     """
+    from .errors import ConfigError
+    from .hosts.run_check import check_run
     from .hosts.run_package import PackageOptions, write_run_package
+    from .progress_bar import progress
     from .settings import parse_date
 
+    if check:
+        for sentence in check_run(geopackage):
+            click.echo(sentence)
+        return
+    if forcing is None or out is None:
+        raise ConfigError("--forcing and --out: are needed to write a run")
+    if geopackage.is_dir():
+        raise ConfigError(f"{geopackage}: is a folder; give a hydrofabric, or --check")
     options = PackageOptions(
         model,
         parse_date(start, "--start") if start else None,
@@ -393,11 +424,43 @@ def ngen(
         multi_output,
         output,
         vegetation,
+        spin_up,
+        initial_state,
     )
-    report = write_run_package(geopackage, forcing, out, options)
+    report = write_run_package(geopackage, forcing, out, options, progress)
     for note in report.notes:
         click.echo(note)
     click.echo(f"wrote {report.realization} and configurations of {report.divides} divides")
+
+
+@main.command()
+@click.argument("weather", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("catchments", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--model", default="default", show_default=True, help="Trained model to use it with.")
+@explained
+def climate(weather: Path, catchments: Path, out: Path, model: str) -> None:
+    """Write climate indices of WEATHER for CATCHMENTS to OUT, a CSV table.
+
+    CATCHMENTS is a table with ids, areas and latitudes, or a hydrofabric (.gpkg). The whole weather
+    file counts: a long record describes the climate better than that of a run. Potential
+    evapotranspiration is of the method that the model learned with, where the weather allows.
+    """
+    from dataclasses import replace
+
+    from .catchments import read_table
+    from .checkpoint import load
+    from .hosts.hydrofabric import read_hydrofabric
+    from .hosts.run_package import climate_of_weather
+    from .io.export import write_catchments
+
+    if catchments.suffix.lower() == ".gpkg":
+        table = read_hydrofabric(catchments).catchments
+    else:
+        table = read_table(catchments)
+    indices = climate_of_weather(weather, table, load(model))
+    write_catchments(out, replace(table, attributes={**table.attributes, **indices}), "%.9g")
+    click.echo(f"wrote {out}")
 
 
 @main.command()

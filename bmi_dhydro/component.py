@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,8 @@ class Component:
         Opened when the component was made.
     account_rows : (int, array of int)
         Of what goes in among the forcings, and of what goes out among `rows`.
+    changes : int
+        How often states or parameters were changed from outside.
     history : History or None
         What derivatives with respect to the past need, where the configuration asks for it.
 
@@ -308,6 +311,9 @@ class Component:
         self._block = Block(0, np.empty((0, 3, count)), nothing, {})
         self._cursor = 0
         self._watched = False
+        # Whether `rows` are what the last step has left, and nobody has changed the stores since.
+        self._rows_are_current = False
+        self.changes = 0
         self._states = SavedStates(config.save_state_section, config.step_seconds)
         self.done = 0
         self.history: History | None = None
@@ -467,6 +473,7 @@ class Component:
         else:
             self._step_with_host()
         self.done += 1
+        self._rows_are_current = not self._watched
         if self._watched:
             self._take_state()
         if self.history is not None:
@@ -713,18 +720,18 @@ class Component:
         """Return the water in all stores at the time of the interface, in mm: (traces,)."""
         if self._cursor == len(self._block.rows):
             return self.model.stored()
-        self.keep([len(self.outputs) + row for row in self._stored_rows])
+        self.keep([len(self.outputs) + row for row in self.stored_rows])
         return self.stored_in(self.rows)
 
-    @property
-    def _stored_rows(self) -> list[int]:
+    @cached_property
+    def stored_rows(self) -> list[int]:
         """Rows of the model that are stores."""
         names = (*self.model.process.state_names, unit_hydrograph.ROUTING_STORE)
         return [self.model.outputs.index(name) for name in names]
 
     def stored_in(self, rows: NDArray) -> NDArray:
         """Return the water in all stores, in mm, from the outputs of a step of the model."""
-        return rows[self._stored_rows].sum(axis=0, dtype=float)
+        return rows[self.stored_rows].sum(axis=0, dtype=float)
 
     def share(self, outputs: NDArray, rows: NDArray) -> None:
         """Write outputs to these arrays from now on; they hold what was there."""
@@ -733,6 +740,11 @@ class Component:
         self.outputs = self.shown = outputs
         self.rows = self.shown_rows = rows
         self._step_rows = rows[None]
+
+    @property
+    def watched(self) -> bool:
+        """Whether a host looks at the stores themselves."""
+        return self._watched
 
     @property
     def block_steps(self) -> int:
@@ -744,6 +756,42 @@ class Component:
         """The weather file; there must be one."""
         assert self._source is not None
         return self._source
+
+    def mass_terms(self) -> tuple[float, float, float, float]:
+        """Return what went in and out, is stored and was taken, in mm: one value of each.
+
+        The mean over the catchments by area; of an ensemble that of the member which the interface
+        shows, or the mean of all.
+        """
+        account = self.account
+        if len(self.rows[0]) == 1:
+            stored = self._stored_of_one()
+            flows = account.flows
+            return (
+                flows.item(0, 0),
+                flows.item(1, 0),
+                stored - account.opened.item(0),
+                account.leaked.item(0),
+            )
+        area = self.catchments.area
+        share = area / area.sum()
+        values = self.water_balance()
+        into, out, kept, leaked = (
+            float(values[name][self.part].reshape(-1, area.size).mean(axis=0) @ share)
+            for name in ("in", "out", "stored", "leaked")
+        )
+        return into, out, kept, leaked
+
+    def _stored_of_one(self) -> float:
+        """Return the water in all stores of the only catchment, in mm, as its last step left it."""
+        if (
+            self._rows_are_current
+            and self.model.dtype == np.float64
+            and not self.exchange.selective
+        ):
+            rows = self.rows
+            return float(sum([rows.item(row, 0) for row in self.stored_rows]))
+        return float(self.stored()[0])
 
     def water_balance(self) -> dict[str, NDArray]:
         """Return what went in and out since the start, and what is stored since; see `account`."""
@@ -787,6 +835,8 @@ class Component:
 
     def changing(self) -> None:
         """Get ready for a change of states or parameters from outside."""
+        self.changes += 1
+        self._rows_are_current = False
         self.synchronise()
         self._take_state()
         if self.history is not None:
@@ -820,7 +870,7 @@ class Component:
         """Compute one step at a time from now on, since a host looks at the states themselves."""
         self.synchronise()
         self._longest_block = self._block_length = 1
-        self._watched = True
+        self._watched, self._rows_are_current = True, False
         self._take_state()
 
     # ---- changing -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from .errors import CheckpointError, ConfigError, listed, nearest
 from .io.weather_source import longest_block
 from .machine import check_memory
 from .model import SECONDS_PER_DAY, Model
-from .physics import unit_hydrograph
+from .physics import Parameter, unit_hydrograph
 
 _log = logging.getLogger(__name__)
 
@@ -117,22 +117,39 @@ def check_parameter(model: Model, name: str, values: ArrayLike, ids: NDArray) ->
         the first of these.
     """
     item = next(item for item in model.parameter_items if item.name == name)
-    given = np.asarray(values, dtype=float)
-    wrong = item.impossible(given)
+    moves = model.dynamics is not None and name in model.dynamics.layout.dynamic
+    reason = impossible_parameter(item, np.asarray(values, dtype=float), moves, ids)
+    if reason:
+        raise ValueError(reason)
+
+
+def impossible_parameter(
+    item: Parameter, values: NDArray, moves: bool, ids: Sequence[str] | NDArray = ()
+) -> str:
+    """Return why daily values of a parameter cannot be, or nothing if they can.
+
+    Parameters
+    ----------
+    item : Parameter
+    values : array
+        As for `check_parameter`.
+    moves : bool
+        Whether it changes from day to day: around its static value, between the bounds of training.
+    ids : sequence of str
+        Of the catchments whose values these are, if they are.
+    """
+    wrong = item.impossible(values)
     (least, most), why = item.possible, "is possible"
-    if model.dynamics is not None and name in model.dynamics.layout.dynamic:
-        # It moves around its static value, between the bounds of training.
-        wrong |= (given < item.lower) | (given > item.upper)
+    if moves:
+        wrong = wrong | (values < item.lower) | (values > item.upper)
         least, most = item.lower, item.upper
         why = "it can move around, since it changes from day to day"
     if not wrong.any():
-        return
+        return ""
     first = tuple(np.argwhere(wrong)[0])
-    where = ""
-    if given.ndim and len(given) == len(ids):
-        where = f" for catchment {ids[first[0]]}"
-    raise ValueError(
-        f"{name} cannot be {given[first]:g} {item.units}{where}; {least:g} to {most:g} {why}"
+    where = f" for catchment {ids[first[0]]}" if values.ndim and len(values) == len(ids) else ""
+    return (
+        f"{item.name} cannot be {values[first]:g} {item.units}{where}; {least:g} to {most:g} {why}"
     )
 
 

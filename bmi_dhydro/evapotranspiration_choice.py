@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,12 @@ _WORDS = {
 TOLERANCE = 0.1
 
 _KEY = "forcing.evapotranspiration_mismatch"
+
+
+@lru_cache(maxsize=64)
+def _warn_once(text: str) -> None:
+    """Say something once, however many instances of a host it is true of."""
+    _log.warning("%s", text)
 
 
 def said_method(text: str) -> str | None:
@@ -95,7 +102,7 @@ class EvapotranspirationChoice:
         said = f"{where}: potential evapotranspiration is {given}, but the model learned with "
         said += f"{learned}{detail}"
         if self.mismatch == "accept":
-            _log.warning("%s; flow is biased as far as the two differ", said)
+            _warn_once(f"{said}; flow is biased as far as the two differ")
             return None
         if self.mismatch == "rescale":
             factors = measured
@@ -107,7 +114,7 @@ class EvapotranspirationChoice:
                     f"weather does not suffice to find them. {self._remedy()}, or set {_KEY}: "
                     "accept"
                 )
-            _log.warning("%s; it is rescaled, by %.2f in the mean", said, float(np.mean(factors)))
+            _warn_once(f"{said}; it is rescaled, by {float(np.mean(factors)):.2f} in the mean")
             return factors
         raise ForcingError(
             f"{said}. Flow would be biased. {self._remedy()}, or set {_KEY} to rescale or accept"

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,11 @@ class SavedState:
     parts: int = 1
     members: int = 1
 
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Row of each catchment, found once for the many that may share a state."""
+        return {name: row for row, name in enumerate(self.ids.tolist())}
+
     def check(self, source: str) -> None:
         """Refuse a state that no model can have left, whatever it is called in errors.
 
@@ -93,7 +99,7 @@ class SavedState:
         StateError
             If it has none for one of them.
         """
-        places = {name: row for row, name in enumerate(self.ids.tolist())}
+        places = self._places
         absent = [name for name in ids.tolist() if name not in places]
         if absent:
             raise StateError(f"has no state for catchment {listed(absent)}")

@@ -199,6 +199,20 @@ OUTPUTS: tuple[Output, ...] = (
         "recharge of the groundwater zones",
         "depth_to_mm_per_hour",
     ),
+    Output(
+        "atmosphere_water__rainfall_leq-volume_flux",
+        "rain",
+        "mm h-1",
+        "rainfall: precipitation that is not snow",
+        "depth_to_mm_per_hour",
+    ),
+    Output(
+        "snowpack__melt_volume_flux",
+        "melt",
+        "mm h-1",
+        "melt of the snowpack",
+        "depth_to_mm_per_hour",
+    ),
 )
 
 # Flows on their way to the outlet: not published, but a state that hosts can move.

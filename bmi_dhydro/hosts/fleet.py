@@ -12,6 +12,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class _Page:
             engine.publish(rows, forcing, published)
         self.block = block
         self.number = number
+        self._engine = engine
         # The values of a catchment side by side.
         self.outputs = np.ascontiguousarray(outputs.transpose(0, 2, 1))
         self.rows = np.ascontiguousarray(block.rows.transpose(0, 2, 1))
@@ -50,6 +52,23 @@ class _Page:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def balance(self) -> NDArray:
+        """What went in and out since the block began, and what is stored, in mm.
+
+        Shape (steps, 3, catchments), of all instances at once: asked for, each takes its own.
+        """
+        rows, engine = self.block.rows, self._engine
+        inflow, losses = engine.account_rows
+        return np.stack(
+            [
+                np.cumsum(self.block.forcing[:, inflow], axis=0, dtype=float),
+                np.cumsum(rows[:, losses].sum(axis=1, dtype=float), axis=0),
+                rows[:, engine.stored_rows].sum(axis=1, dtype=float),
+            ],
+            axis=1,
+        )
 
 
 class Fleet:
@@ -344,6 +363,34 @@ class FleetMember:
         account = WaterAccount(engine.account.opened[self.place : self.place + 1])
         account.flows[:, 0] = self._flows + self._flown()
         return account
+
+    def mass_terms(self) -> tuple[float, float, float, float]:
+        """See `Component.mass_terms`."""
+        if self._own is not None:
+            return self._own.mass_terms()
+        if self.waiting:
+            return self.prepare().mass_terms()
+        page, engine = self._page, self._fleet.engine
+        assert page is not None
+        assert engine is not None
+        opened = engine.account.opened.item(self.place)
+        if self._cursor == 0:
+            into, out, stored = 0.0, 0.0, opened
+        else:
+            into, out, stored = page.balance[self._cursor - 1, :, self.place].tolist()
+        before = self._flows
+        return before.item(0) + into, before.item(1) + out, stored - opened, 0.0
+
+    @property
+    def changes(self) -> int:
+        """See `Component.changes`."""
+        own = self._own or self.prepared
+        return 0 if own is None else own.changes
+
+    @property
+    def watched(self) -> bool:
+        """See `Component.watched`."""
+        return self._own is not None and self._own.watched
 
     def water_balance(self) -> Mapping[str, NDArray]:
         """See `Component.water_balance`."""

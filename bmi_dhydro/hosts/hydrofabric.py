@@ -7,6 +7,7 @@ that no geometry has to be read.
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -128,12 +129,6 @@ def read_hydrofabric(path: Path, vegetation: str = "usgs") -> Hydrofabric:
         if unknown.any():
             column[unknown] = np.median(column[~unknown])
             filled[name] = ids[unknown]
-            _log.warning(
-                "%s: %s is filled with the median of the others for %s",
-                path,
-                name,
-                listed(filled[name]),
-            )
     area = divides["areasqkm"].to_numpy(dtype=float)
     if not (area > 0).all():
         raise CatchmentError(f"{path}: areasqkm is not positive for {listed(ids[~(area > 0)])}")
@@ -157,23 +152,42 @@ def _table(
 ) -> pandas.DataFrame:
     import pandas
 
-    tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master")]
+    tables = [
+        row[0]
+        for row in database.execute(
+            "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE "
+            "'rtree%' AND name NOT LIKE 'sqlite%'"
+        )
+    ]
     if name not in tables:
         raise CatchmentError(
             f"{path}: has no table {name!r}, which NextGen hydrofabric 2.2 has; it has "
             f"{listed(tables, 20)}"
         )
-    known = [row[1] for row in database.execute(f'PRAGMA table_info("{name}")')]
+    known = {
+        _canonical(str(row[1])): str(row[1])
+        for row in database.execute(f'PRAGMA table_info("{name}")')
+    }
     absent = [column for column in columns if column not in known]
     if absent:
         raise CatchmentError(
             f"{path}: table {name!r} has no column {absent[0]!r}; {nearest(absent[0], known)}"
         )
-    chosen = ", ".join(f'"{column}"' for column in columns)
+    chosen = ", ".join(f'"{known[column]}"' for column in columns)
     rows = database.execute(f'SELECT {chosen} FROM "{name}"').fetchall()
     if not rows:
         raise CatchmentError(f"{path}: table {name!r} is empty")
     return pandas.DataFrame(rows, columns=list(columns))
+
+
+# Names of soil layers in Puerto Rico's hydrofabric and in version 4.0.
+_OTHER_LAYERS = re.compile(r"_Time\._soil_layers_stag[.=](\d)$")
+_OTHER_TIME = re.compile(r"_Time\.?$")
+
+
+def _canonical(column: str) -> str:
+    """Return the name of a column as hydrofabric 2.2 has it, whatever version this one is."""
+    return _OTHER_TIME.sub("", _OTHER_LAYERS.sub(r"_soil_layers_stag=\1", column))
 
 
 def _projection(database: sqlite3.Connection) -> str:

@@ -57,6 +57,8 @@ class Protocols:
     def __init__(self, component: Callable[[], Component]) -> None:
         self._component = component
         self._mass = {name: np.zeros(1) for name in ("in", "out", "stored", "leaked")}
+        # The step, and changes from outside, of which the terms are.
+        self._balanced: tuple[Any, ...] | None = None
         self._payload = np.empty(0, np.uint8)
         self._size = np.zeros(1, np.int64)
         self._trigger = np.zeros(1, np.int32)
@@ -120,14 +122,17 @@ class Protocols:
     # ---- mass balance ---------------------------------------------------------------------
 
     def _balance(self, name: str) -> NDArray:
-        """Return one term, as the mean over the catchments by area; the same array each time.
+        """Return one term; the same array each time.
 
-        Of an ensemble it is that of the member which the interface shows, or the mean of all.
+        The engine asks for all four after each step, so that they are found together.
         """
         component = self._component()
-        area = component.catchments.area
-        values = component.water_balance()[name][component.part].reshape(-1, area.size)
-        self._mass[name][0] = _METRES * float(values.mean(axis=0) @ (area / area.sum()))
+        # A host that looks at stores through a pointer may change them unseen.
+        now = (component.done, component.changes, component.part.start, id(component))
+        if now != self._balanced or component.watched:
+            self._balanced = now
+            for array, value in zip(self._mass.values(), component.mass_terms(), strict=True):
+                array[0] = _METRES * value
         return self._mass[name]
 
     # ---- serialization --------------------------------------------------------------------

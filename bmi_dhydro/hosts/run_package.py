@@ -8,20 +8,28 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from ..attributes import CLIMATE
 from ..catchments import Catchments
-from ..checkpoint import SHIPPED, load
-from ..errors import CatchmentError, ConfigError, listed
+from ..checkpoint import SHIPPED, TrainedModel, load
+from ..component import Component
+from ..config import CatchmentsConfig, Config, ForcingConfig, SpinUpConfig, TimeConfig
+from ..configured_model import ExtrapolationWarning
+from ..errors import CatchmentError, ConfigError, listed, nearest
+from ..evapotranspiration_choice import EvapotranspirationChoice
 from ..files import replaced
 from ..io.export import write_catchments
 from ..io.weather_source import WeatherSource
+from ..model import SECONDS_PER_DAY
+from ..progress_bar import Bar, no_progress
 from ..variables import OUTPUTS, inputs_for
 from ..weather import FROM_FORCING, PET, quantities_for
 from .hydrofabric import read_hydrofabric
@@ -29,6 +37,8 @@ from .hydrofabric import read_hydrofabric
 STEP_SECONDS = 3600
 MAIN_OUTPUT = OUTPUTS[0].name
 _TABLE = "dhydro_catchments.csv"
+_STATE = "dhydro_state.nc"
+_PUBLISHED = tuple(item.name for item in OUTPUTS)
 _NAME = "bmi_dhydro"
 
 
@@ -43,7 +53,8 @@ class PackageOptions:
     start, end : datetime64[s], optional
         Of the run; those of the weather, unless given.
     climate : Path, optional
-        Table of climate indices, where the weather is shorter than a year.
+        Table of climate indices, or a longer weather file to compute them of, where the weather is
+        shorter than a year.
     fleet : bool
         Whether instances read the weather themselves and share an engine.
     multi : Path, optional
@@ -53,6 +64,10 @@ class PackageOptions:
     outputs : tuple of str
         Beside the main output, what the engine writes for each divide.
     vegetation : {"usgs", "modis"}
+    spin_up : int
+        Years of the weather by which the stores are filled before the run; 0 leaves them empty.
+    initial_state : Path, optional
+        State file to start from, instead.
     """
 
     model: str = "default"
@@ -64,6 +79,8 @@ class PackageOptions:
     multi_output: str | None = None
     outputs: tuple[str, ...] = ()
     vegetation: str = "usgs"
+    spin_up: int = 1
+    initial_state: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,11 @@ class PackageReport:
 
 
 def write_run_package(
-    geopackage: Path, forcing: Path, folder: Path, options: PackageOptions
+    geopackage: Path,
+    forcing: Path,
+    folder: Path,
+    options: PackageOptions,
+    bar: Bar = no_progress,
 ) -> PackageReport:
     """Write a run package.
 
@@ -97,6 +118,8 @@ def write_run_package(
     folder : Path
         Made if it is not there; files of an earlier package are replaced.
     options : PackageOptions
+    bar : callable
+        Makes a progress bar, while stores are filled.
 
     Raises
     ------
@@ -105,6 +128,12 @@ def write_run_package(
     """
     fabric = read_hydrofabric(geopackage, options.vegetation)
     trained = load(options.model)
+    for name in options.outputs:
+        if name not in _PUBLISHED:
+            raise ConfigError(
+                f"--output: {name!r} is not published, so that the engine cannot ask for it; "
+                f"{nearest(name, _PUBLISHED)}"
+            )
     if options.multi is not None and options.fleet:
         raise ConfigError("a fleet reads its own weather: leave out either --fleet or --multi")
     source = WeatherSource(
@@ -121,7 +150,7 @@ def write_run_package(
         for name, ids in fabric.filled.items()
     ]
     try:
-        catchments = _with_climate(fabric.catchments, source, forcing, options, notes)
+        catchments = _with_climate(fabric.catchments, forcing, options, trained, notes)
         method = source.pet_method if options.multi is None else FROM_FORCING
         notes.append(f"potential evapotranspiration: {method}")
         learned = trained.evapotranspiration.methods
@@ -136,7 +165,7 @@ def write_run_package(
         names = _engine_names(source, method)
     finally:
         source.close()
-    for name in ("config/cat_config/DHYDRO", "forcings", "outputs"):
+    for name in ("config/cat_config/DHYDRO", "forcings", "outputs/ngen"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     config = folder / "config"
     _place(geopackage, config / geopackage.name)
@@ -146,7 +175,8 @@ def write_run_package(
     if model not in SHIPPED:
         _place(Path(model), config / Path(model).name)
         model = f"../../{Path(model).name}"
-    _write_configurations(folder, catchments, model, method, start, options)
+    warm = _place_state(config, forcing, method, start, options, notes, bar)
+    _write_configurations(folder, catchments, model, method, start, options, warm)
     realization = config / "realization.json"
     document = _realization(method, names, start, end, options)
     with replaced(realization) as temporary:
@@ -154,24 +184,63 @@ def write_run_package(
     return PackageReport(realization, len(catchments), notes)
 
 
+def climate_of_weather(
+    weather: Path, catchments: Catchments, trained: TrainedModel
+) -> dict[str, NDArray]:
+    """Return the climate indices of a whole weather file, whatever the period of a run.
+
+    Parameters
+    ----------
+    weather : Path
+        Of a year at least.
+    catchments : Catchments
+    trained : TrainedModel
+        Indices of potential evapotranspiration are of the method that it learned with, where the
+        weather suffices for that.
+
+    Returns
+    -------
+    dict of array, shape (catchments,)
+
+    Raises
+    ------
+    ForcingError
+        If it does not have the catchments, or what is needed.
+    CatchmentError
+        If it is shorter than a year.
+    """
+    choice = EvapotranspirationChoice(trained.evapotranspiration, "accept")
+    source = WeatherSource(
+        weather, catchments, {}, "auto", SECONDS_PER_DAY, evapotranspiration=choice
+    )
+    try:
+        return source.climate()
+    finally:
+        source.close()
+
+
 def _with_climate(
     catchments: Catchments,
-    source: WeatherSource,
     forcing: Path,
     options: PackageOptions,
+    trained: TrainedModel,
     notes: list[str],
 ) -> Catchments:
-    """Add climate indices, of a table or of the weather."""
-    if options.climate is None:
+    """Add climate indices, of a table or of weather."""
+    chosen = options.climate or forcing
+    if chosen.suffix.lower() != ".csv":
         try:
-            indices = source.climate()
+            indices = climate_of_weather(chosen, catchments, trained)
         except CatchmentError as error:
-            raise CatchmentError(f"{error} (--climate TABLE)") from None
-        notes.append(f"climate indices: of {forcing.name}")
+            raise CatchmentError(f"{error} (--climate TABLE, or longer weather)") from None
+        notes.append(f"climate indices: of all weather in {chosen.name}")
         return replace(catchments, attributes={**catchments.attributes, **indices})
     import pandas
 
-    table = pandas.read_csv(options.climate, dtype={"id": str}).set_index("id")
+    try:
+        table = pandas.read_csv(chosen, dtype={"id": str}, comment="#").set_index("id")
+    except Exception as error:  # pandas raises many kinds
+        raise CatchmentError(f"{chosen}: cannot be read as a table: {error}") from None
     lacking = [name for name in CLIMATE if name not in table]
     if lacking:
         raise CatchmentError(f"{options.climate}: has no column {', '.join(lacking)}")
@@ -179,9 +248,67 @@ def _with_climate(
     unknown = rows.index[~np.isfinite(rows).all(axis=1)]
     if len(unknown):
         raise CatchmentError(f"{options.climate}: has no climate for divide {listed(unknown)}")
-    notes.append(f"climate indices: of {options.climate.name}")
+    notes.append(f"climate indices: of {chosen.name}")
     values = {name: rows[name].to_numpy(dtype=float) for name in CLIMATE}
     return replace(catchments, attributes={**catchments.attributes, **values})
+
+
+def _place_state(
+    config: Path,
+    forcing: Path,
+    method: str,
+    start: np.datetime64,
+    options: PackageOptions,
+    notes: list[str],
+    bar: Bar,
+) -> bool:
+    """Put a state to start from into the package, if there is one or it can be made.
+
+    The stores are filled by the first years of the weather, and the model run from its beginning to
+    the start of the run.
+    """
+    target = config / _STATE
+    target.unlink(missing_ok=True)
+    cold = "the run begins with nearly empty stores, so that its first months are too dry"
+    if options.initial_state is not None:
+        _place(options.initial_state, target)
+        notes.append(f"initial state: {options.initial_state.name}")
+        return True
+    if not options.spin_up or method == FROM_FORCING:
+        notes.append(f"{cold}: give --initial-state")
+        return False
+    document = Config(
+        catchments=CatchmentsConfig(table=str(config / _TABLE), climate="table"),
+        model=options.model,
+        forcing=ForcingConfig(
+            file=str(forcing),
+            potential_evapotranspiration=method,  # type: ignore[arg-type]
+            evapotranspiration_mismatch="accept",
+        ),
+        time=TimeConfig(step="1h"),
+        spin_up=SpinUpConfig(years=options.spin_up),
+        save_state=str(target),
+    )
+    try:
+        with warnings.catch_warnings():
+            # They are among the notes.
+            warnings.simplefilter("ignore", ExtrapolationWarning)
+            component = Component(document, bar=bar)
+    except ConfigError as error:
+        notes.append(f"{cold} ({error}): give longer weather, or --initial-state")
+        return False
+    assert component.start is not None
+    steps = int((start - component.start).astype(int)) // STEP_SECONDS
+    with bar("to the start", steps) as advance:
+        for _ in range(steps):
+            component.update()
+            advance()
+    component.close()
+    notes.append(
+        f"initial state: stores filled by {options.spin_up} year(s) of {forcing.name}"
+        + (", and run to the start" if steps else "")
+    )
+    return True
 
 
 def _place(source: Path, target: Path) -> None:
@@ -234,6 +361,7 @@ def _write_configurations(
     method: str,
     start: np.datetime64,
     options: PackageOptions,
+    warm: bool,
 ) -> None:
     """Write a configuration for each divide; the engine tells an instance its catchment by it."""
     document: dict[str, Any] = {
@@ -250,6 +378,8 @@ def _write_configurations(
         document["forcing"]["file"] = "../../../forcings/forcings.nc"
         if options.end is not None:
             document["time"]["end"] = str(options.end)
+    if warm:
+        document["initial_state"] = f"../../{_STATE}"
     text = yaml.safe_dump(document, sort_keys=False)
     head, tail = text.split("- ID\n")
     for name in catchments.ids.tolist():
@@ -296,7 +426,7 @@ def _realization(
             "end_time": str(last).replace("T", " "),
             "output_interval": STEP_SECONDS,
         },
-        "output_root": "./outputs",
+        "output_root": "./outputs/ngen",
     }
 
 

@@ -89,6 +89,27 @@ _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
 _TIME_NAMES = ("time", "Time")
 _SECONDS_PER_DAY = 86400
 
+# Units of the variables of AORC, where a file does not say them.
+_AORC_UNITS = {
+    "precip_rate": "mm s-1",
+    "APCP_surface": "kg m-2",
+    "TMP_2maboveground": "K",
+    "SPFH_2maboveground": "kg kg-1",
+    "DSWRF_surface": "W m-2",
+    "DLWRF_surface": "W m-2",
+    "PRES_surface": "Pa",
+    "UGRD_10maboveground": "m s-1",
+    "VGRD_10maboveground": "m s-1",
+}
+
+# Units of time since 1970, and how many make a second.
+_EPOCH_UNITS = {
+    **dict.fromkeys(("", "s", "seconds"), 1),
+    **dict.fromkeys(("ms", "milliseconds"), 10**3),
+    **dict.fromkeys(("us", "microseconds"), 10**6),
+    **dict.fromkeys(("ns", "nanoseconds"), 10**9),
+}
+
 # Seconds from 1970 beyond which a time is none: three thousand years.
 _FAR_AWAY = 3000 * 366 * 86400
 
@@ -458,8 +479,9 @@ class ForcingFile:
         if variable.ndim == 2 and not np.array_equal(variable[int(self._rows.max())], values):
             raise self._error(f"{name} differs between catchments")
         if " since " not in units:
-            if units in ("s", "seconds", ""):
-                return self._in_range(name, values)
+            if units in _EPOCH_UNITS:
+                whole = values.astype(np.int64) if values.dtype.kind in "iu" else values
+                return self._in_range(name, whole / _EPOCH_UNITS[units])
             raise self._error(f"{name} has units {units!r}; write 'days since 1990-01-01' or so")
         calendar = getattr(variable, "calendar", "standard").lower()
         if calendar not in _CALENDARS:
@@ -501,7 +523,7 @@ class ForcingFile:
 
     def _conversion(self, quantity: str) -> tuple[float, float]:
         name = self._variables[quantity]
-        units = getattr(self._data[name], "units", None)
+        units = getattr(self._data[name], "units", _AORC_UNITS.get(name))
         if units is None:
             raise self._error(f"{name} has no units")
         units = str(units)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,22 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...], whole: bool) -> S
     )
 
 
+def _shared(path: Path, state_names: tuple[str, ...]) -> SavedState:
+    """Read a state file; read again only if it was changed, since many divides share one."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return read(path, state_names)  # which says why not
+    return _read_once(path, state_names, status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@lru_cache(maxsize=1)
+def _read_once(
+    path: Path, state_names: tuple[str, ...], modified: int, size: int, inode: int
+) -> SavedState:
+    return read(path, state_names)
+
+
 def restore(
     path: Path, model: Model, fingerprint: str, ids: NDArray, carry_over: bool = False
 ) -> SavedState:
@@ -275,6 +292,6 @@ def restore(
     SavedState
         What the file holds, its time among it.
     """
-    saved = read(path, model.process.state_names)
+    saved = _shared(path, model.process.state_names)
     apply(saved, model, fingerprint, ids, str(path), carry_over)
     return saved

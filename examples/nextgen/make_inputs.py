@@ -36,8 +36,13 @@ def polygon(x: float, y: float) -> bytes:
     return header + struct.pack("<BII", 1, 3, 1) + struct.pack("<I", len(corners)) + ring
 
 
+def point(x: float, y: float) -> bytes:
+    """Return a point as a GeoPackage geometry."""
+    return b"GP" + struct.pack("<BBi", 0, 1, 5070) + struct.pack("<BIdd", 1, 1, x, y)
+
+
 def write_hydrofabric(path: Path, catchments: Catchments) -> None:
-    """Write the divides and their attributes."""
+    """Write divides and their attributes, and the nexuses that they drain to."""
     path.unlink(missing_ok=True)
     to_albers = Transformer.from_crs("EPSG:4326", "EPSG:5070", always_xy=True)
     x, y = to_albers.transform(catchments.longitude, catchments.latitude)
@@ -68,6 +73,7 @@ def write_hydrofabric(path: Path, catchments: Catchments) -> None:
             "srs_id INTEGER)"
         )
         database.execute("INSERT INTO gpkg_contents VALUES ('divides', 'features', 5070)")
+        database.execute("INSERT INTO gpkg_contents VALUES ('nexus', 'features', 5070)")
         database.execute("INSERT INTO gpkg_contents VALUES ('divide-attributes', 'attributes', 0)")
         database.execute(
             "CREATE TABLE gpkg_geometry_columns (table_name TEXT, column_name TEXT, "
@@ -80,6 +86,14 @@ def write_hydrofabric(path: Path, catchments: Catchments) -> None:
             "CREATE TABLE divides (fid INTEGER PRIMARY KEY, geom BLOB, divide_id TEXT, toid TEXT, "
             "type TEXT, areasqkm REAL, tot_drainage_areasqkm REAL, vpuid TEXT)"
         )
+        # The engine reads both layers: divides drain to nexuses, and these, here, to nowhere.
+        database.execute(
+            "INSERT INTO gpkg_geometry_columns VALUES ('nexus', 'geom', 'POINT', 5070, 0, 0)"
+        )
+        database.execute(
+            "CREATE TABLE nexus (fid INTEGER PRIMARY KEY, geom BLOB, id TEXT, toid TEXT, "
+            "type TEXT, vpuid TEXT)"
+        )
         names = ", ".join(f'"{name}" REAL' for name in columns)
         database.execute(f'CREATE TABLE "divide-attributes" (divide_id TEXT, vpuid TEXT, {names})')
         for k, name in enumerate(catchments.ids.tolist()):
@@ -87,7 +101,11 @@ def write_hydrofabric(path: Path, catchments: Catchments) -> None:
             number = name.partition("-")[2]
             database.execute(
                 "INSERT INTO divides VALUES (?, ?, ?, ?, 'network', ?, ?, '01')",
-                (k + 1, polygon(float(x[k]), float(y[k])), name, f"nex-{number}", area, area),
+                (k + 1, polygon(float(x[k]), float(y[k])), name, f"tnx-{number}", area, area),
+            )
+            database.execute(
+                "INSERT INTO nexus VALUES (?, ?, ?, 'wb-0', 'terminal', '01')",
+                (k + 1, point(float(x[k]), float(y[k]) - 1500.0), f"tnx-{number}"),
             )
             values = [float(column[k]) for column in columns.values()]
             marks = ", ".join("?" * (2 + len(values)))

@@ -376,7 +376,9 @@ def test_files_that_are_no_hydrofabric(tmp_path):
 
 
 def test_a_month_is_no_climate_and_a_table_must_be_whole(inputs, package, tmp_path):
-    with pytest.raises(CatchmentError, match=r"need at least 365 days .* \(--climate TABLE\)"):
+    with pytest.raises(
+        CatchmentError, match=r"need at least 365 days .* \(--climate TABLE, or longer"
+    ):
         package(climate=None)
     frame = pandas.read_csv(inputs / "climate.csv")
     frame.drop(columns="aridity").to_csv(tmp_path / "a.csv", index=False)
@@ -396,7 +398,7 @@ def test_a_year_of_weather_is_a_climate(inputs, tmp_path):
     )
     table = read_table(tmp_path / "run" / "config" / "dhydro_catchments.csv")
     assert (table.attributes["mean_precipitation"] > 0.3).all()
-    assert "climate indices: of f.nc" in report.notes
+    assert "climate indices: of all weather in f.nc" in report.notes
 
 
 def test_a_divide_without_weather_is_named(inputs, tmp_path):
