@@ -15,11 +15,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from table import Report
 
 from bmi_dhydro import BmiDhydro
@@ -162,20 +162,11 @@ def microseconds(models: list[Any], call: Callable[[Any], object], steps: int) -
     return sorted(times)[steps // 2] / len(models) * 1e6
 
 
-def configured(folder: Path, number: int, method: str | None = None) -> Path:
-    path = folder / "config" / "cat_config" / "DHYDRO" / f"cat-{number}.yml"
-    if method is not None:
-        document = yaml.safe_load(path.read_text())
-        document["forcing"]["potential_evapotranspiration"] = method
-        path.write_text(yaml.safe_dump(document))
-    return path
-
-
-def opened(folder: Path, count: int, method: str | None = None) -> list[BmiDhydro]:
+def opened(folder: Path, count: int) -> list[BmiDhydro]:
     models = []
     for number in range(1, count + 1):
         model = BmiDhydro()
-        model.initialize(str(configured(folder, number, method)))
+        model.initialize(str(folder / "config" / "cat_config" / "DHYDRO" / f"cat-{number}.yml"))
         models.append(model)
     return models
 
@@ -186,7 +177,7 @@ def resident_kilobytes() -> float:
     return float(line.split()[1])
 
 
-def stepping(report: Report, coupled: Path, fleet: Path) -> None:
+def stepping(report: Report, computed: Path, coupled: Path, fleet: Path) -> None:
     dest = np.zeros(1)
 
     def all_calls(model: Any) -> None:
@@ -202,10 +193,10 @@ def stepping(report: Report, coupled: Path, fleet: Path) -> None:
             f"{seconds:.2f} us",
             "1.0 x",
         )
-    eight = opened(coupled, INSTANCES)
+    eight = opened(computed, INSTANCES)
     ours = microseconds(eight, all_calls, 200)
-    row(report, f"coupled, {len(MANY)} inputs, all calls", ours, nothing[MANY], 12.0)
-    models = opened(coupled, INSTANCES, "forcing")
+    row(report, f"computed, {len(MANY)} inputs, all calls", ours, nothing[MANY], 12.0)
+    models = opened(coupled, INSTANCES)
     ours = microseconds(models, all_calls, 300)
     row(report, f"coupled, {len(FEW)} inputs, all calls", ours, nothing[FEW], 12.0)
     alone = microseconds(models, lambda m: m.update(), 300)
@@ -303,11 +294,15 @@ def main() -> None:
         write_hydrofabric(folder / "h.gpkg", divides)
         write_forcing(folder / "f.nc", divides, 30, 0)
         write_climate(folder / "c.csv", divides, 0)
-        for kind in (False, True):
-            options = PackageOptions(climate=folder / "c.csv", fleet=kind)
-            target = folder / ("fleet" if kind else "coupled")
-            write_run_package(folder / "h.gpkg", folder / "f.nc", target, options)
-        stepping(report, folder / "coupled", folder / "fleet")
+        common = PackageOptions(climate=folder / "c.csv", spin_up=0)
+        packages = {
+            "coupled": common,
+            "computed": replace(common, evapotranspiration="computed"),
+            "fleet": replace(common, fleet=True),
+        }
+        for name, options in packages.items():
+            write_run_package(folder / "h.gpkg", folder / "f.nc", folder / name, options)
+        stepping(report, *(folder / name for name in ("computed", "coupled", "fleet")))
         starting(report, folder / "coupled", folder / "fleet")
         package(report, folder)
     report.finish(check)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from bmipy import Bmi
@@ -18,10 +19,13 @@ from .hosts.ngen import PREFIX, Protocols
 from .time_units import TimeUnits
 from .variables import (
     DEFAULT_INPUTS,
+    INPUTS,
     MEMBER,
     OF_COMPONENTS,
     OUTPUTS,
     ROUTING_PENDING,
+    Input,
+    Output,
     inputs_for,
 )
 
@@ -81,16 +85,38 @@ class _Variable:
         self.index = index
 
 
-# What every instance says of its published outputs: one table for all, so that a host with many
-# instances finds it in the processor's cache.
-_SHARED, _SHARED_BY_MEMBERS = (
-    {
-        name: _Variable("output", item.units, grid, None, "float64")
-        for item in OUTPUTS
-        for name in (item.name, *item.aliases)
-    }
-    for grid in (_CATCHMENT_GRID, _MEMBER_GRID)
-)
+class _Description(NamedTuple):
+    """What never changes of an input or output."""
+
+    type: str
+    units: str
+    itemsize: int
+    nbytes: int
+
+
+@lru_cache(maxsize=128)
+def _described(inputs: tuple[tuple[str, int], ...], size: int) -> dict[str, _Description]:
+    """Return what instances of one kind say of inputs and outputs.
+
+    One table for all of them, so that a host with many instances finds it in the processor's cache.
+
+    Parameters
+    ----------
+    inputs : tuple of (str, int)
+        Name and number of values of each.
+    size : int
+        Values of an output.
+    """
+    sizes = dict(inputs)
+    table: dict[str, _Description] = {}
+    every: tuple[Input | Output, ...] = (*INPUTS, *OUTPUTS)
+    for item in every:
+        count = size if isinstance(item, Output) else sizes.get(item.name)
+        if count is not None:
+            width = _ITEMSIZES["float64"]
+            found = _Description("float64", item.units, width, width * count)
+            table.update(dict.fromkeys((item.name, *item.aliases), found))
+    return table
 
 
 class BmiDhydro(Bmi):
@@ -120,7 +146,7 @@ class BmiDhydro(Bmi):
         self._together = False
         self._time_step = self._start_time = 0.0
         self._time_units = "s"
-        self._shared = _SHARED
+        self._described: dict[str, _Description] = {}
 
     # ---- life cycle -----------------------------------------------------------------------
 
@@ -172,9 +198,11 @@ class BmiDhydro(Bmi):
 
     def _find_arrays(self, component: Component | FleetMember) -> None:
         """Find the arrays that names stand for."""
-        self._shared = _SHARED
-        if _all_members(component):
-            self._shared = _SHARED_BY_MEMBERS
+        sizes = tuple(
+            (item.name, _inputs_shown(component, row).size)
+            for row, item in enumerate(component.input_items)
+        )
+        self._described = _described(sizes, component.shown.shape[1])
         self._variables = self._known(component)
         self._fast_inputs = {}
         for row, item in enumerate(component.input_items):
@@ -303,7 +331,8 @@ class BmiDhydro(Bmi):
         """Finish files and let go of everything; may be called at any time, and twice."""
         component, self._component = self._component, None
         self._variables, self._fast_inputs, self._fast_outputs = {}, {}, {}
-        self._refused_parameters = {}
+        self._described, self._refused_parameters = {}, {}
+        self._protocols.forget()
         self._finalized = True
         if component is not None:
             self._update = _not_ready
@@ -340,29 +369,41 @@ class BmiDhydro(Bmi):
             if name.startswith(PREFIX):
                 item = self._protocols.find(name)
                 return _Variable(PROTOCOL, item.units, _ONE_VALUE_GRID, None, item.type)
-            raise VariableError(
-                f"variable {name!r} is unknown; {nearest(name, self._variables)}"
-            ) from None
+            raise VariableError(self._unknown(member, name)) from None
+
+    def _unknown(self, component: Component | FleetMember, name: str) -> str:
+        """Return what to say of a name that is none.
+
+        One that is not like any of CSDMS is meant for a parameter or state: hosts such as NextGen's
+        engine set those by name.
+        """
+        said = f"variable {name!r} is unknown (catchment {component.catchments.ids[0]})"
+        hint = nearest(name, [*self._input_names, *_OUTPUT_NAMES])
+        if "__" in name or hint.startswith("did you mean"):
+            return f"{said}; {hint}"
+        model = component.model
+        parameters = ", ".join(item.name for item in model.parameter_items)
+        return f"{said}; parameters: {parameters}; states: {', '.join(model.process.state_names)}"
 
     def get_var_grid(self, name: str) -> int:
         return self._variable(name).grid
 
     def get_var_type(self, name: str) -> str:
-        if name in _SHARED and self._component is not None:
-            return self._shared[name].type
-        return self._variable(name).type
+        known = self._described.get(name)
+        return self._variable(name).type if known is None else known.type
 
     def get_var_units(self, name: str) -> str:
-        if name in _SHARED and self._component is not None:
-            return self._shared[name].units
-        return self._variable(name).units
+        known = self._described.get(name)
+        return self._variable(name).units if known is None else known.units
 
     def get_var_itemsize(self, name: str) -> int:
-        if name in _SHARED and self._component is not None:
-            return self._shared[name].itemsize
-        return self._variable(name).itemsize
+        known = self._described.get(name)
+        return self._variable(name).itemsize if known is None else known.itemsize
 
     def get_var_nbytes(self, name: str) -> int:
+        known = self._described.get(name)
+        if known is not None:
+            return known.nbytes
         if name.startswith(PREFIX):
             return self._protocols.nbytes(name)
         return self.get_var_itemsize(name) * self.get_grid_size(self._variable(name).grid)
@@ -427,7 +468,7 @@ class BmiDhydro(Bmi):
         has to know.
         """
         if name.startswith(PREFIX):
-            return self._protocols.find(name).read()
+            return self._protocols.read(name)
         variable = self._variable(name)
         component = self._ready()
         if component.config.fleet and variable.kind != "output":
@@ -519,7 +560,7 @@ class BmiDhydro(Bmi):
         """Return the values of a variable, in their own shape."""
         variable = self._variable(name)
         if variable.kind == PROTOCOL:
-            return self._protocols.find(name).read()
+            return self._protocols.read(name)
         if variable.kind in ("state", ROUTING_PENDING):
             component = self._own()
             component.synchronise()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import click
 
@@ -327,8 +327,8 @@ def evaluate(
 )
 @click.option(
     "--forcing",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Hourly weather of all divides (forcings.nc).",
+    type=click.Path(exists=True, path_type=Path),
+    help="Hourly weather of all divides (forcings.nc), or a folder with a CSV table of each.",
 )
 @click.option(
     "--out",
@@ -373,6 +373,20 @@ def evaluate(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="State file to start from, instead.",
 )
+@click.option(
+    "--evapotranspiration",
+    type=click.Choice(["written", "computed"]),
+    default="written",
+    show_default=True,
+    help="Potential evapotranspiration is written into the package's copy of the weather, by the "
+    "method that the model learned with; or computed by each instance, where weather will be "
+    "replaced.",
+)
+@click.option(
+    "--routing",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Configuration of t-route, to turn the engine's routing on.",
+)
 @explained
 def ngen(
     geopackage: Path,
@@ -390,6 +404,8 @@ def ngen(
     vegetation: str,
     spin_up: int,
     initial_state: Path | None,
+    evapotranspiration: Literal["written", "computed"],
+    routing: Path | None,
 ) -> None:
     """Write a complete NextGen run for the divides of GEOPACKAGE, a hydrofabric 2.2.
 
@@ -426,6 +442,8 @@ def ngen(
         vegetation,
         spin_up,
         initial_state,
+        evapotranspiration,
+        routing,
     )
     report = write_run_package(geopackage, forcing, out, options, progress)
     for note in report.notes:

@@ -111,7 +111,8 @@ class Component:
     account_rows : (int, array of int)
         Of what goes in among the forcings, and of what goes out among `rows`.
     changes : int
-        How often states or parameters were changed from outside.
+        How often states or parameters were changed from outside, another member shown, or a host
+        began to look at the states.
     history : History or None
         What derivatives with respect to the past need, where the configuration asks for it.
 
@@ -288,6 +289,7 @@ class Component:
         self.rows = zeros((len(self.model.outputs), count), self.model.dtype)
         self._step_rows = self.rows[None]
         self.outputs = zeros((len(OUTPUTS), count))
+        self.changes = 0
         self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         if config.ensemble is not None and config.ensemble.view == "one":
             size = len(self.catchments)
@@ -313,7 +315,8 @@ class Component:
         self._watched = False
         # Whether `rows` are what the last step has left, and nobody has changed the stores since.
         self._rows_are_current = False
-        self.changes = 0
+        # Whether stores can be added up from `rows` without rounding.
+        self._rows_are_exact = self.model.dtype == np.float64
         self._states = SavedStates(config.save_state_section, config.step_seconds)
         self.done = 0
         self.history: History | None = None
@@ -626,6 +629,7 @@ class Component:
             )
         count = len(self.catchments)
         self.part = slice(member * count, (member + 1) * count)
+        self.changes += 1
         self.show()
 
     def _impossible(self, row: int, column: int) -> ForcingError:
@@ -764,7 +768,7 @@ class Component:
         shows, or the mean of all.
         """
         account = self.account
-        if len(self.rows[0]) == 1:
+        if self.rows.shape[1] == 1:
             stored = self._stored_of_one()
             flows = account.flows
             return (
@@ -784,13 +788,11 @@ class Component:
 
     def _stored_of_one(self) -> float:
         """Return the water in all stores of the only catchment, in mm, as its last step left it."""
-        if (
-            self._rows_are_current
-            and self.model.dtype == np.float64
-            and not self.exchange.selective
-        ):
-            rows = self.rows
-            return float(sum([rows.item(row, 0) for row in self.stored_rows]))
+        if self._rows_are_current and self._rows_are_exact and not self.exchange.selective:
+            item, total = self.rows.item, 0.0
+            for row in self.stored_rows:
+                total += item(row, 0)
+            return total
         return float(self.stored()[0])
 
     def water_balance(self) -> dict[str, NDArray]:
@@ -871,6 +873,7 @@ class Component:
         self.synchronise()
         self._longest_block = self._block_length = 1
         self._watched, self._rows_are_current = True, False
+        self.changes += 1
         self._take_state()
 
     # ---- changing -------------------------------------------------------------------------

@@ -56,18 +56,18 @@ class Protocols:
 
     def __init__(self, component: Callable[[], Component]) -> None:
         self._component = component
-        self._mass = {name: np.zeros(1) for name in ("in", "out", "stored", "leaked")}
-        # The step, and changes from outside, of which the terms are.
-        self._balanced: tuple[Any, ...] | None = None
+        terms = ("in", "out", "stored", "leaked")
+        self._mass = {f"{PREFIX}mass_{name}": np.zeros(1) for name in terms}
+        # The component, its step, and the changes from outside, of which the terms are.
+        self._balanced: Component | None = None
+        self._done = self._changes = -1
         self._payload = np.empty(0, np.uint8)
         self._size = np.zeros(1, np.int64)
         self._trigger = np.zeros(1, np.int32)
         self._expected: int | None = None
         self.variables = {
             **{
-                f"{PREFIX}mass_{name}": ProtocolVariable(
-                    "float64", _MASS_UNITS, partial(self._balance, name)
-                )
+                name: ProtocolVariable("float64", _MASS_UNITS, partial(self.read, name))
                 for name in self._mass
             },
             f"{PREFIX}serialization_create": ProtocolVariable(
@@ -81,6 +81,28 @@ class Protocols:
             ),
             _STATE: ProtocolVariable("uint8", "ngen::opaque", lambda: self._payload, self._restore),
         }
+
+    def read(self, name: str) -> NDArray:
+        """Return the values of a variable; the same array each time for the mass balance.
+
+        The engine asks for its four terms after each step, so that they are found together.
+
+        Raises
+        ------
+        VariableError
+            If there is no such variable.
+        """
+        term = self._mass.get(name)
+        if term is None:
+            return self.find(name).read()
+        component = self._component()
+        if (
+            component.done != self._done
+            or component.changes != self._changes
+            or component is not self._balanced
+        ):
+            self._balance(component)
+        return term
 
     def find(self, name: str) -> ProtocolVariable:
         """Return a variable by name.
@@ -102,7 +124,7 @@ class Protocols:
         """Return the size of a variable; of a state that is about to come, what was announced."""
         if name == _STATE and self._expected is not None:
             return self._expected
-        return int(self.find(name).read().nbytes)
+        return int(self.read(name).nbytes)
 
     def write(self, name: str, values: Any) -> None:
         """Set a variable.
@@ -121,19 +143,17 @@ class Protocols:
 
     # ---- mass balance ---------------------------------------------------------------------
 
-    def _balance(self, name: str) -> NDArray:
-        """Return one term; the same array each time.
-
-        The engine asks for all four after each step, so that they are found together.
-        """
-        component = self._component()
+    def _balance(self, component: Component) -> None:
+        """Take all terms as they are now."""
+        for array, value in zip(self._mass.values(), component.mass_terms(), strict=True):
+            array[0] = _METRES * value
         # A host that looks at stores through a pointer may change them unseen.
-        now = (component.done, component.changes, component.part.start, id(component))
-        if now != self._balanced or component.watched:
-            self._balanced = now
-            for array, value in zip(self._mass.values(), component.mass_terms(), strict=True):
-                array[0] = _METRES * value
-        return self._mass[name]
+        self._balanced = None if component.watched else component
+        self._done, self._changes = component.done, component.changes
+
+    def forget(self) -> None:
+        """Let go of the component."""
+        self._balanced = None
 
     # ---- serialization --------------------------------------------------------------------
 

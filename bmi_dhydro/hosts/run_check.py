@@ -20,7 +20,9 @@ from ..errors import ConfigError, DhydroError, listed, nearest
 from ..io.forcing import ForcingFile
 from ..physics.unit_hydrograph import PARAMETERS
 from ..settings import parse_date
-from ..variables import OF_COMPONENTS, OUTPUTS
+from ..variables import OF_COMPONENTS, OUTPUTS, inputs_for
+from ..weather import FROM_FORCING, quantities_for
+from .package_weather import engine_name
 from .run_package import MAIN_OUTPUT, STEP_SECONDS
 
 _PYTHON_TYPE = "bmi_dhydro.BmiDhydro"
@@ -62,7 +64,7 @@ def check_run(folder: Path) -> list[str]:
     configs = _configurations(folder, params, wrong)
     if configs:
         wrong += _times(configs, start, end)
-        wrong += _weather(folder, document, configs, start, end)
+        wrong += _weather(folder, document, configs, params, start, end)
         wrong += _parameters(params, next(iter(configs.values())))
     wrong += _outputs(params, formulation["params"])
     if int(time.get("output_interval", STEP_SECONDS)) != STEP_SECONDS:
@@ -132,10 +134,11 @@ def _weather(
     folder: Path,
     document: dict[str, Any],
     configs: dict[str, Config],
+    params: dict[str, Any],
     start: np.datetime64,
     end: np.datetime64,
 ) -> list[str]:
-    """Make sure that the weather has all divides and covers the run."""
+    """Make sure that the weather has all divides and inputs, and covers the run."""
     forcing = document["global"].get("forcing", {})
     files = {c.forcing.file for c in configs.values() if c.forcing.file is not None}
     null = forcing.get("provider") == "NullForcingProvider"
@@ -148,8 +151,25 @@ def _weather(
         try:
             with ForcingFile(Path(file), sorted(configs), {}, STEP_SECONDS) as weather:
                 weather.begin_at(start, end)
+                alone = document["global"]["formulations"][0]["params"] is params
+                if not null and alone:
+                    wrong += _inputs(weather, next(iter(configs.values())), params)
         except DhydroError as error:
             wrong.append(str(error))
+    return wrong
+
+
+def _inputs(weather: ForcingFile, config: Config, params: dict[str, Any]) -> list[str]:
+    """Make sure that the engine finds each input in its weather, under the name it asks for."""
+    names = params.get("variables_names_map", {})
+    method = config.forcing.potential_evapotranspiration
+    wrong = []
+    for item in inputs_for(quantities_for(FROM_FORCING if method == "auto" else method)):
+        variable = weather.variable(item.source)
+        asked = names.get(item.name, item.name)
+        if variable is None or engine_name(variable, item) != asked:
+            has = "nothing like it" if variable is None else repr(engine_name(variable, item))
+            wrong.append(f"{weather.path}: does not have {asked} ({item.long_name}), but {has}")
     return wrong
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -32,12 +33,15 @@ from ..model import SECONDS_PER_DAY
 from ..progress_bar import Bar, no_progress
 from ..variables import OUTPUTS, inputs_for
 from ..weather import FROM_FORCING, PET, quantities_for
-from .hydrofabric import read_hydrofabric
+from .hydrofabric import Hydrofabric, read_hydrofabric
+from .package_weather import WRITTEN_PET, add_evapotranspiration, engine_name, gather_tables
 
 STEP_SECONDS = 3600
 MAIN_OUTPUT = OUTPUTS[0].name
 _TABLE = "dhydro_catchments.csv"
 _STATE = "dhydro_state.nc"
+_ROUTING = "troute.yaml"
+_ROUTING_BLOCK = {"t_route_config_file_with_path": f"./config/{_ROUTING}"}
 _PUBLISHED = tuple(item.name for item in OUTPUTS)
 _NAME = "bmi_dhydro"
 
@@ -68,6 +72,12 @@ class PackageOptions:
         Years of the weather by which the stores are filled before the run; 0 leaves them empty.
     initial_state : Path, optional
         State file to start from, instead.
+    evapotranspiration : {"written", "computed"}
+        Where potential evapotranspiration comes from, if the weather has none: written into the
+        package's copy of the weather, by the method that the model learned with where the weather
+        suffices for it; or computed by each instance of what the engine hands over.
+    routing : Path, optional
+        Configuration of t-route, for which the engine's routing is turned on.
     """
 
     model: str = "default"
@@ -81,6 +91,8 @@ class PackageOptions:
     vegetation: str = "usgs"
     spin_up: int = 1
     initial_state: Path | None = None
+    evapotranspiration: Literal["written", "computed"] = "written"
+    routing: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,7 @@ def write_run_package(
     geopackage : Path
         Hydrofabric; see `hydrofabric.read_hydrofabric`.
     forcing : Path
-        Hourly weather of all divides, in NextGen's layout.
+        Hourly weather of all divides, in NextGen's layout, or a folder with a table (CSV) of each.
     folder : Path
         Made if it is not there; files of an earlier package are replaced.
     options : PackageOptions
@@ -127,7 +139,6 @@ def write_run_package(
         If anything is missing or does not fit.
     """
     fabric = read_hydrofabric(geopackage, options.vegetation)
-    trained = load(options.model)
     for name in options.outputs:
         if name not in _PUBLISHED:
             raise ConfigError(
@@ -136,6 +147,27 @@ def write_run_package(
             )
     if options.multi is not None and options.fleet:
         raise ConfigError("a fleet reads its own weather: leave out either --fleet or --multi")
+    if not forcing.is_dir():
+        return _write(geopackage, fabric, forcing, folder, options, bar)
+    with tempfile.TemporaryDirectory() as name:
+        gathered = Path(name) / "forcings.nc"
+        gather_tables(forcing, fabric.catchments.ids, gathered)
+        return _write(geopackage, fabric, gathered, folder, options, bar)
+
+
+def _write(
+    geopackage: Path,
+    fabric: Hydrofabric,
+    forcing: Path,
+    folder: Path,
+    options: PackageOptions,
+    bar: Bar,
+) -> PackageReport:
+    """Write a package, of a weather file; see `write_run_package`."""
+    trained = load(options.model)
+    choice = EvapotranspirationChoice(trained.evapotranspiration, "accept")
+    # An instance that is handed all by the engine has no day, of which some methods need extremes.
+    by_instances = options.evapotranspiration == "computed" and not options.fleet
     source = WeatherSource(
         forcing,
         fabric.catchments,
@@ -144,6 +176,7 @@ def write_run_package(
         STEP_SECONDS,
         options.start,
         options.end,
+        None if by_instances else choice,
     )
     notes = [
         f"{name}: filled with the median of the other divides for {listed(ids)}"
@@ -151,37 +184,55 @@ def write_run_package(
     ]
     try:
         catchments = _with_climate(fabric.catchments, forcing, options, trained, notes)
-        method = source.pet_method if options.multi is None else FROM_FORCING
-        notes.append(f"potential evapotranspiration: {method}")
-        learned = trained.evapotranspiration.methods
-        if method != FROM_FORCING and learned and method not in learned:
+        method = source.pet_method
+        written = method != FROM_FORCING and options.multi is None and not options.fleet
+        written = written and not by_instances
+        given = FROM_FORCING if written or options.multi is not None else method
+        notes.append(_evapotranspiration_note(method, written, options))
+        if options.multi is None and not choice.fits(source.evapotranspiration):
             notes.append(
-                f"the model learned with {' or '.join(learned)}, which the engine's weather does "
-                f"not suffice for: flow is biased as far as {method} differs from it"
+                f"the model learned with {' or '.join(choice.learned.methods)}: flow is biased as "
+                f"far as {source.evapotranspiration} differs from it"
             )
         notes += trained.check(catchments.ids, catchments.attributes)
         start = options.start if options.start is not None else source.start
         end = start + np.timedelta64(source.steps * STEP_SECONDS, "s")
-        names = _engine_names(source, method)
+        names = _engine_names(source, given)
     finally:
         source.close()
     for name in ("config/cat_config/DHYDRO", "forcings", "outputs/ngen"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     config = folder / "config"
     _place(geopackage, config / geopackage.name)
-    _place(forcing, folder / "forcings" / "forcings.nc")
+    weather = folder / "forcings" / "forcings.nc"
+    if written:
+        add_evapotranspiration(forcing, weather, catchments, method, STEP_SECONDS)
+    else:
+        _place(forcing, weather)
+    if options.routing is not None:
+        _place(options.routing, config / _ROUTING)
     write_catchments(config / _TABLE, catchments)
     model = options.model
     if model not in SHIPPED:
         _place(Path(model), config / Path(model).name)
         model = f"../../{Path(model).name}"
     warm = _place_state(config, forcing, method, start, options, notes, bar)
-    _write_configurations(folder, catchments, model, method, start, options, warm)
+    _write_configurations(folder, catchments, model, given, start, options, warm)
     realization = config / "realization.json"
-    document = _realization(method, names, start, end, options)
+    document = _realization(names, start, end, options)
     with replaced(realization) as temporary:
         temporary.write_text(json.dumps(document, indent=2) + "\n")
     return PackageReport(realization, len(catchments), notes)
+
+
+def _evapotranspiration_note(method: str, written: bool, options: PackageOptions) -> str:
+    """Return where potential evapotranspiration comes from."""
+    if options.multi is not None:
+        return "potential evapotranspiration: of the other module"
+    if method == FROM_FORCING:
+        return "potential evapotranspiration: that of the weather"
+    where = "written into the weather" if written else "computed by the instances"
+    return f"potential evapotranspiration: {method}, {where}"
 
 
 def climate_of_weather(
@@ -274,7 +325,7 @@ def _place_state(
         _place(options.initial_state, target)
         notes.append(f"initial state: {options.initial_state.name}")
         return True
-    if not options.spin_up or method == FROM_FORCING:
+    if not options.spin_up:
         notes.append(f"{cold}: give --initial-state")
         return False
     document = Config(
@@ -307,6 +358,7 @@ def _place_state(
     notes.append(
         f"initial state: stores filled by {options.spin_up} year(s) of {forcing.name}"
         + (", and run to the start" if steps else "")
+        + (f", with {method} in place of the other module" if options.multi is not None else "")
     )
     return True
 
@@ -322,36 +374,16 @@ def _place(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
 
-# Names that the engine gives to variables of its forcing files, where they are not ours.
-_ENGINE_NAMES = {"APCP_surface": "atmosphere_water__rainfall_volume_flux"}
-
-
 def _engine_names(source: WeatherSource, method: str) -> dict[str, str]:
-    """Return how the engine calls our inputs, where it calls them otherwise.
-
-    The engine knows the variables of AORC under the standard names that are ours; others under the
-    name in the file.
-    """
+    """Return how the engine calls our inputs, where it calls them otherwise."""
     names = {}
     for item in inputs_for(quantities_for(method)):
         variable = source.variable(item.source)
-        if variable is None or variable in _AORC:
-            continue
-        names[item.name] = _ENGINE_NAMES.get(variable, variable)
+        if variable is None and item.source == PET:
+            variable = WRITTEN_PET
+        if variable is not None and engine_name(variable, item) != item.name:
+            names[item.name] = engine_name(variable, item)
     return names
-
-
-# Variables of NextGen's forcing that the engine gives the standard names that are ours.
-_AORC = (
-    "precip_rate",
-    "TMP_2maboveground",
-    "SPFH_2maboveground",
-    "DSWRF_surface",
-    "DLWRF_surface",
-    "PRES_surface",
-    "UGRD_10maboveground",
-    "VGRD_10maboveground",
-)
 
 
 def _write_configurations(
@@ -370,7 +402,7 @@ def _write_configurations(
         "forcing": {"potential_evapotranspiration": method},
         "time": {"start": str(start), "step": "1h"},
     }
-    if method != FROM_FORCING:
+    if method != FROM_FORCING or options.fleet:
         # Said in the notes of the package.
         document["forcing"]["evapotranspiration_mismatch"] = "accept"
     if options.fleet:
@@ -407,7 +439,6 @@ def _module(names: dict[str, str], options: PackageOptions) -> dict[str, Any]:
 
 
 def _realization(
-    method: str,
     names: dict[str, str],
     start: np.datetime64,
     end: np.datetime64,
@@ -427,6 +458,7 @@ def _realization(
             "output_interval": STEP_SECONDS,
         },
         "output_root": "./outputs/ngen",
+        **({} if options.routing is None else {"routing": _ROUTING_BLOCK}),
     }
 
 

@@ -90,7 +90,7 @@ _TIME_NAMES = ("time", "Time")
 _SECONDS_PER_DAY = 86400
 
 # Units of the variables of AORC, where a file does not say them.
-_AORC_UNITS = {
+AORC_UNITS = {
     "precip_rate": "mm s-1",
     "APCP_surface": "kg m-2",
     "TMP_2maboveground": "K",
@@ -523,7 +523,7 @@ class ForcingFile:
 
     def _conversion(self, quantity: str) -> tuple[float, float]:
         name = self._variables[quantity]
-        units = getattr(self._data[name], "units", _AORC_UNITS.get(name))
+        units = getattr(self._data[name], "units", AORC_UNITS.get(name))
         if units is None:
             raise self._error(f"{name} has no units")
         units = str(units)
