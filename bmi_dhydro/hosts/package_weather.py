@@ -195,7 +195,7 @@ def _read_table(path: Path) -> tuple[NDArray, list[str], NDArray]:
     try:
         table = pandas.read_csv(path, skipinitialspace=True)
         label = next(name for name in table.columns if str(name).lower() in ("time", "date"))
-        times = pandas.to_datetime(table.pop(label), utc=True).to_numpy()
+        times = pandas.to_datetime(table.pop(label), utc=True).dt.tz_localize(None).to_numpy()
         numbers = table.select_dtypes("number")
     except Exception as error:  # pandas raises many kinds
         raise ForcingError(

@@ -1,0 +1,452 @@
+"""Run packages of NextGen: warm starts, weather of every kind, and the check before a run."""
+
+import json
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pandas
+import pytest
+from click.testing import CliRunner
+
+from bmi_dhydro import BmiDhydro
+from bmi_dhydro.catchments import read_table
+from bmi_dhydro.cli import main
+from bmi_dhydro.errors import ConfigError, ForcingError
+from bmi_dhydro.hosts.hydrofabric import read_hydrofabric
+from bmi_dhydro.hosts.run_check import check_run
+from bmi_dhydro.hosts.run_package import MAIN_OUTPUT, PackageOptions, write_run_package
+
+from .replay import Engine
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "nextgen"))
+from make_inputs import (
+    made_up_divides,
+    write_climate,
+    write_forcing,
+    write_hydrofabric,
+)
+
+IDS = ["cat-1", "cat-2", "cat-3"]
+BEGIN = np.datetime64("2001-10-10", "s")
+
+# The made-up climate of one year is rarer than that of the years of training.
+pytestmark = pytest.mark.filterwarnings("ignore::bmi_dhydro.configured_model.ExtrapolationWarning")
+
+
+@pytest.fixture(scope="session")
+def year(tmp_path_factory):
+    """A hydrofabric of three divides and 380 days of weather."""
+    folder = tmp_path_factory.mktemp("year")
+    divides = made_up_divides(len(IDS))
+    write_hydrofabric(folder / "h.gpkg", divides)
+    write_forcing(folder / "f.nc", divides, 380, 0)
+    write_climate(folder / "c.csv", divides, 0)
+    return folder
+
+
+@pytest.fixture
+def write(year, tmp_path):
+    """Return a function that writes a package of the last days, and gives folder and notes."""
+
+    def of(name="run", weather=year / "f.nc", **options):
+        options.setdefault("start", BEGIN)
+        report = write_run_package(
+            year / "h.gpkg", weather, tmp_path / name, PackageOptions(**options)
+        )
+        return tmp_path / name, report.notes
+
+    return of
+
+
+def changed(folder, change):
+    path = folder / "config" / "realization.json"
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def params(document):
+    return document["global"]["formulations"][0]["params"]
+
+
+# ---- warm starts ----------------------------------------------------------------------------
+
+
+def test_a_run_begins_with_filled_stores(write):
+    cold = Engine(write("cold", spin_up=0)[0], IDS)
+    warm = Engine(write("warm")[0], IDS)
+
+    def groundwater(engine):
+        values = np.empty((len(IDS), 1))
+        for row, name in zip(values, IDS, strict=True):
+            engine.modules[name][0].bmi.get_value("soil_sat-zone_water__depth", row)
+        return values
+
+    flows = [engine.advance(24) for engine in (cold, warm)]
+    assert (groundwater(warm) > groundwater(cold)).all()
+    assert flows[1].sum() > flows[0].sum()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"fleet": True}, {"evapotranspiration": "computed"}],
+    ids=["coupled", "fleet", "computed"],
+)
+def test_a_warm_run_goes_on_where_the_weather_before_it_ended(write, tmp_path, options):
+    """A package from the beginning of the weather on, run to a day, is one that begins there."""
+    whole, _ = write("whole", start=None, **options)
+    later, notes = write("later", **options)
+    assert any("and run to the start" in note for note in notes)
+    engine = Engine(later, IDS)
+    first = (BEGIN - np.datetime64("2000-10-01")).astype("timedelta64[h]").astype(int)
+    if not options.get("fleet"):
+        # The replayed engine counts steps from the beginning of the weather.
+        engine.step = first
+    before = Engine(whole, IDS)
+    before.advance(first)
+    np.testing.assert_allclose(engine.advance(30), before.advance(30), rtol=2e-6, atol=1e-12)
+
+
+def test_a_state_that_is_given_is_taken(write):
+    source, _ = write("source")
+    folder, notes = write("given", initial_state=source / "config" / "dhydro_state.nc")
+    assert "initial state: dhydro_state.nc" in notes
+    np.testing.assert_array_equal(Engine(folder, IDS).advance(5), Engine(source, IDS).advance(5))
+
+
+def test_weather_that_is_too_short_for_a_spin_up_is_said(year, tmp_path):
+    divides = made_up_divides(len(IDS))
+    write_forcing(tmp_path / "f.nc", divides, 5, 0)
+    options = PackageOptions(climate=year / "c.csv")
+    report = write_run_package(year / "h.gpkg", tmp_path / "f.nc", tmp_path / "run", options)
+    assert any("nearly empty stores" in note and "--initial-state" in note for note in report.notes)
+    assert not (tmp_path / "run" / "config" / "dhydro_state.nc").exists()
+    config = (tmp_path / "run" / "config" / "cat_config" / "DHYDRO" / "cat-1.yml").read_text()
+    assert "initial_state" not in config
+
+
+# ---- potential evapotranspiration -----------------------------------------------------------
+
+
+def test_evapotranspiration_of_training_is_written_into_a_copy_of_the_weather(year, write):
+    before = (year / "f.nc").read_bytes()
+    folder, notes = write()
+    assert (year / "f.nc").read_bytes() == before
+    assert "potential evapotranspiration: hargreaves, written into the weather" in notes
+    with netCDF4.Dataset(folder / "forcings" / "forcings.nc") as data:
+        variable = data["potential_evapotranspiration"]
+        assert variable.units == "mm h-1"
+        assert "hargreaves" in variable.long_name
+        assert np.isfinite(variable[:]).all()
+        daily = np.asarray(variable[:]).reshape(len(IDS), -1, 24).sum(axis=2)
+    # Hargreaves of the day's own extremes, as in the method's equation, gives mm of a day.
+    assert 0.2 < daily.mean() < 8.0
+    engine = Engine(folder, IDS)
+    assert len(engine.modules["cat-1"][0].bmi.get_input_var_names()) == 3
+
+
+def test_coupled_and_fleet_take_the_same_evapotranspiration(write):
+    coupled, fleet = write("coupled")[0], write("fleet", fleet=True)[0]
+    one = Engine(coupled, IDS)
+    one.step = 374 * 24
+    np.testing.assert_allclose(
+        one.advance(48), Engine(fleet, IDS).advance(48), rtol=2e-6, atol=1e-12
+    )
+
+
+def test_instances_may_compute_it(write):
+    folder, notes = write(evapotranspiration="computed")
+    assert any("the model learned with hargreaves: flow is biased" in note for note in notes)
+    with netCDF4.Dataset(folder / "forcings" / "forcings.nc") as data:
+        assert "potential_evapotranspiration" not in data.variables
+    assert len(Engine(folder, IDS).modules["cat-1"][0].bmi.get_input_var_names()) == 8
+
+
+def test_more_divides_in_the_weather_and_in_another_order(year, write, tmp_path):
+    with netCDF4.Dataset(year / "f.nc") as data, netCDF4.Dataset(tmp_path / "o.nc", "w") as other:
+        other.createDimension("time", data.dimensions["time"].size)
+        other.createDimension("catchment-id", len(IDS) + 1)
+        ids = np.array(["cat-3", "cat-77", "cat-1", "cat-2"], dtype=object)
+        other.createVariable("ids", str, ("catchment-id",))[:] = ids
+        for name, variable in data.variables.items():
+            if name == "ids":
+                continue
+            rows = np.asarray(variable[:])[[2, 0, 0, 1]]
+            copy = other.createVariable(name, rows.dtype, ("catchment-id", "time"))
+            copy.units = variable.units
+            copy[:] = rows
+    folder, _ = write("other", weather=tmp_path / "o.nc")
+    expected = Engine(write("plain")[0], IDS).advance(24)
+    np.testing.assert_allclose(Engine(folder, IDS).advance(24), expected, rtol=1e-9, atol=1e-15)
+    with netCDF4.Dataset(folder / "forcings" / "forcings.nc") as data:
+        pet = data["potential_evapotranspiration"]
+        assert np.isnan(np.ma.filled(pet[1], np.nan)).all()
+
+
+# ---- weather of other kinds -----------------------------------------------------------------
+
+
+def tables_of(year, folder, head=lambda name: name):
+    """Write the weather as the tables that the engine's CSV provider reads."""
+    folder.mkdir()
+    with netCDF4.Dataset(year / "f.nc") as data:
+        times = pandas.to_datetime(np.asarray(data["Time"][0]), unit="s")
+        for row, name in enumerate(data["ids"][:]):
+            columns = {
+                head(key): np.asarray(variable[row], dtype=float)
+                for key, variable in data.variables.items()
+                if key not in ("ids", "Time")
+            }
+            table = pandas.DataFrame({"time": times.strftime("%Y-%m-%d %H:%M:%S"), **columns})
+            table.to_csv(folder / f"{name}_2000.csv", index=False)
+    return folder
+
+
+def test_a_folder_of_tables(year, write, tmp_path):
+    folder, _ = write("tables", weather=tables_of(year, tmp_path / "csv"))
+    expected = Engine(write("plain")[0], IDS).advance(24)
+    np.testing.assert_allclose(Engine(folder, IDS).advance(24), expected, rtol=1e-9, atol=1e-15)
+
+
+def test_tables_may_say_their_units(year, write, tmp_path):
+    units = {"precip_rate": "mm s^-1", "TMP_2maboveground": "K"}
+    tables = tables_of(
+        year,
+        tmp_path / "csv",
+        lambda name: f"{name} [{units[name]}]" if name in units else name,
+    )
+    folder, _ = write("tables", weather=tables)
+    expected = Engine(write("plain")[0], IDS).advance(24)
+    np.testing.assert_allclose(Engine(folder, IDS).advance(24), expected, rtol=1e-9, atol=1e-15)
+
+
+def test_tables_that_do_not_fit_are_named(year, write, tmp_path):
+    tables = tables_of(year, tmp_path / "csv")
+    path = tables / "cat-2_2000.csv"
+    good = path.read_text()
+    shutil.copy(path, tables / "x-cat-2.csv")
+    with pytest.raises(ForcingError, match=r"cat-2 has several tables, cat-2_2000.csv, x-cat-2"):
+        write(weather=tables)
+    (tables / "x-cat-2.csv").unlink()
+    path.unlink()
+    with pytest.raises(ForcingError, match=r"there is no table \(\*.csv\) of cat-2"):
+        write(weather=tables)
+    lines = good.splitlines()
+    for text, message in (
+        ("\n".join([*lines[:5], *lines[6:]]), "cat-2_2000.csv: its times are not those of cat-1"),
+        (good.replace("TMP_2", "TPM_2"), "cat-2_2000.csv: its columns are not those of cat-1"),
+        (good.replace("time,", "when,"), "cat-2_2000.csv: is no table of weather with a column"),
+        (good.replace(lines[3][20:30], ",ten,9."), "cat-2_2000.csv"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ForcingError, match=message):
+            write(weather=tables)
+
+
+@pytest.mark.parametrize(("units", "factor"), [("ns", 10**9), ("us", 10**6), ("ms", 10**3)])
+def test_times_in_parts_of_a_second_and_units_that_are_not_said(
+    year, write, tmp_path, units, factor
+):
+    """NextGen's own example has times in ns, and variables without units."""
+    expected = Engine(write("plain", fleet=True)[0], IDS).advance(24)
+    with netCDF4.Dataset(year / "f.nc") as data, netCDF4.Dataset(tmp_path / "o.nc", "w") as other:
+        for name, dimension in data.dimensions.items():
+            other.createDimension(name, dimension.size)
+        for name, variable in data.variables.items():
+            kind = "i8" if name == "Time" else variable.dtype
+            copy = other.createVariable(name, kind, variable.dimensions)
+            copy[:] = variable[:].astype("i8") * factor if name == "Time" else variable[:]
+            if name == "Time":
+                copy.units = units
+    folder, _ = write("other", weather=tmp_path / "o.nc", fleet=True)
+    np.testing.assert_array_equal(Engine(folder, IDS).advance(24), expected)
+
+
+def test_attributes_under_the_names_of_other_regions_and_versions(year, tmp_path):
+    expected = read_hydrofabric(year / "h.gpkg").catchments.attributes
+    for k, name in enumerate(("{}_Time._soil_layers_stag.{}", "{}_Time._soil_layers_stag={}")):
+        path = tmp_path / f"{k}.gpkg"
+        shutil.copy(year / "h.gpkg", path)
+        with closing(sqlite3.connect(path)) as database, database:
+            columns = [row[1] for row in database.execute('PRAGMA table_info("divide-attributes")')]
+            for column in columns:
+                base, found, layer = column.partition("_soil_layers_stag=")
+                if found:
+                    other = name.format(base, layer)
+                    database.execute(
+                        f'ALTER TABLE "divide-attributes" RENAME COLUMN "{column}" TO "{other}"'
+                    )
+        attributes = read_hydrofabric(path).catchments.attributes
+        for key, values in expected.items():
+            np.testing.assert_array_equal(attributes[key], values, err_msg=f"{name} {key}")
+
+
+def test_the_table_of_climate_that_the_command_writes(year, write, tmp_path):
+    """Weather, a table made of it, and the run's own long weather all give the same indices."""
+    out = tmp_path / "climate.csv"
+    result = CliRunner().invoke(
+        main,
+        ["climate", str(year / "f.nc"), str(year / "h.gpkg"), str(out)],
+        catch_exceptions=False,
+    )
+    assert result.exit_code == 0, result.output
+    tables = [
+        read_table(write(name, climate=climate)[0] / "config" / "dhydro_catchments.csv")
+        for name, climate in (("table", out), ("weather", year / "f.nc"), ("own", None))
+    ]
+    for table in tables[1:]:
+        for name, values in tables[0].attributes.items():
+            np.testing.assert_allclose(table.attributes[name], values, rtol=1e-6, err_msg=name)
+
+
+# ---- outputs --------------------------------------------------------------------------------
+
+
+def test_an_output_that_is_not_published_is_refused(write):
+    with pytest.raises(ConfigError, match="--output: 'soil_moisture' is not published"):
+        write(outputs=("soil_moisture",))
+
+
+def test_rain_and_melt_are_published(write):
+    names = ("atmosphere_water__rainfall_leq-volume_flux", "snowpack__melt_volume_flux")
+    folder, _ = write(outputs=names)
+    engine = Engine(folder, IDS)
+    bmi = engine.modules["cat-1"][0].bmi
+    assert set(names) <= set(bmi.get_output_var_names())
+    rain, melt, flux = np.empty(1), np.empty(1), np.empty(1)
+    for warmth, share in ((20.0, 1.0), (-20.0, 0.0)):
+        for name, value in zip(bmi.get_input_var_names(), (2.5, warmth, 0.1), strict=True):
+            bmi.set_value(name, np.array([value]))
+        bmi.update()
+        bmi.get_value(names[0], rain)
+        bmi.get_value(names[1], melt)
+        bmi.get_value("melt", flux)
+        assert rain[0] == pytest.approx(2.5 * share)
+        assert melt[0] == pytest.approx(flux[0])
+        assert bmi.get_var_units(names[0]) == bmi.get_var_units(names[1]) == "mm h-1"
+
+
+def test_routing_is_turned_on_by_its_configuration(write, tmp_path):
+    (tmp_path / "route.yaml").write_text("bmi_parameters: {}\n")
+    folder, _ = write(routing=tmp_path / "route.yaml")
+    document = json.loads((folder / "config" / "realization.json").read_text())
+    path = document["routing"]["t_route_config_file_with_path"]
+    assert (folder / path).read_text() == "bmi_parameters: {}\n"
+
+
+# ---- the check ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"fleet": True}, {"evapotranspiration": "computed"}],
+    ids=["coupled", "fleet", "computed"],
+)
+def test_what_was_written_is_right(write, options):
+    folder, _ = write(**options)
+    assert check_run(folder)[0].startswith("3 divides from 2001-10-10T00:00:00 to 2001-10-16")
+    result = CliRunner().invoke(main, ["ngen", "--check", str(folder)])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda d: d["time"].update(start_time="2001-10-11 00:00:00"),
+            "cat-1: time.start is 2001-10-10T00:00:00, but the realization starts at 2001-10-11",
+        ),
+        (
+            lambda d: d["time"].update(end_time="2001-11-11 00:00:00"),
+            "it covers 2000-10-01T00:00:00 to 2001-10-16T00:00:00, not",
+        ),
+        (lambda d: d["time"].update(output_interval=300), "output_interval: is 300, expected 3600"),
+        (
+            lambda d: params(d).update(output_variables=["soil_moisture"]),
+            "'soil_moisture' is not published",
+        ),
+        (
+            lambda d: params(d).update(main_output_variable="land_surface_water__runoff"),
+            "main_output_variable: the engine takes it for a depth in m",
+        ),
+        (lambda d: params(d).update(model_params={"K1": -3.0}), "K1"),
+        (lambda d: params(d).update(model_params={"K9": 0.1}), "'K9' is no parameter; known: BETA"),
+        (lambda d: params(d).update(model_params={"K1": "fast"}), "K1 is 'fast', no number"),
+        (lambda d: params(d).update(model_params={"K1": [0.1, 0.2]}), "K1 has 1 values, not 2"),
+        (lambda d: params(d).update(init_config="one.yml"), "by which an instance is told apart"),
+        (
+            lambda d: params(d).update(variables_names_map={}),
+            "does not have land_surface_water__po",
+        ),
+        (lambda d: d.pop("time"), "is no realization of this component"),
+    ],
+)
+@pytest.mark.parametrize("fleet", [False, True], ids=["coupled", "fleet"])
+def test_what_does_not_fit_is_said(write, change, message, fleet):
+    if fleet and "does not have" in message:
+        pytest.skip("a fleet takes no inputs of the engine")
+    folder, _ = write(fleet=fleet, spin_up=0)
+    changed(folder, change)
+    with pytest.raises(ConfigError, match=message):
+        check_run(folder)
+
+
+def test_a_package_that_lost_a_file_or_its_evapotranspiration(year, write):
+    folder, _ = write(spin_up=0)
+    weather = folder / "forcings" / "forcings.nc"
+    weather.unlink()
+    shutil.copy(year / "f.nc", weather)
+    with pytest.raises(ConfigError, match="does not have potential_evapotranspiration"):
+        check_run(folder)
+    (folder / "config" / "cat_config" / "DHYDRO" / "cat-2.yml").unlink()
+    with pytest.raises(ConfigError, match="there is no configuration of cat-2"):
+        check_run(folder)
+    weather.unlink()
+    with pytest.raises(ConfigError, match="no such weather file"):
+        check_run(folder)
+
+
+def test_the_command_asks_for_what_it_needs(year, tmp_path):
+    for arguments, message in (
+        ([str(year / "h.gpkg")], "--forcing and --out: are needed"),
+        (["--check", str(tmp_path)], "is no realization of this component"),
+    ):
+        result = CliRunner().invoke(main, ["ngen", *arguments])
+        assert result.exit_code != 0
+        assert message in result.output
+
+
+def test_members_of_an_instance_start_warm(write):
+    """A state of one member is that of all members of an ensemble."""
+    folder, _ = write()
+    path = folder / "config" / "cat_config" / "DHYDRO" / "cat-1.yml"
+    alone = BmiDhydro()
+    alone.initialize(str(path))
+    path.write_text(path.read_text() + "ensemble:\n  members: 3\n  inputs: shared\n  view: all\n")
+    several = BmiDhydro()
+    several.initialize(str(path))
+    one, three = np.empty(1), np.empty(3)
+    for model in (alone, several):
+        for name, value in zip(model.get_input_var_names(), (0.4, 9.0, 0.1), strict=True):
+            model.set_value(name, np.full(model.get_grid_size(model.get_var_grid(name)), value))
+        model.update()
+    alone.get_value(MAIN_OUTPUT, one)
+    several.get_value(MAIN_OUTPUT, three)
+    np.testing.assert_allclose(three, one[0], rtol=1e-12)
+
+
+def test_packages_of_float32_and_of_a_dynamic_model(write):
+    folder, _ = write(model="dynamic")
+    assert np.isfinite(Engine(folder, IDS).advance(48)).all()
+    double, _ = write("double")
+    single, _ = write("single")
+    for path in (single / "config" / "cat_config" / "DHYDRO").glob("*.yml"):
+        path.write_text(path.read_text() + "dtype: float32\n")
+    np.testing.assert_allclose(
+        Engine(single, IDS).advance(24), Engine(double, IDS).advance(24), rtol=1e-3, atol=1e-9
+    )
