@@ -44,7 +44,13 @@ def variables_page() -> str:
     ]
     outputs = [(f"`{item.name}`", item.units, item.long_name) for item in OUTPUTS]
     parameters = [
-        (f"`{p.name}`", p.units, f"{p.lower:g} to {p.upper:g}", p.long_name)
+        (
+            f"`{p.name}`",
+            p.units,
+            f"{p.lower:g} to {p.upper:g}",
+            f"{p.possible[0]:g} to {p.possible[1]:g}",
+            p.long_name,
+        )
         for p in (*HBV.parameters, *unit_hydrograph.PARAMETERS)
     ]
     states = [(f"`{q.name}`", q.units, q.long_name) for q in HBV.states]
@@ -73,10 +79,11 @@ def variables_page() -> str:
             "## By name, but unpublished\n",
             "These can be read by `get_value` and, except for fluxes, set by `set_value`.\n",
             "### Parameters\n",
-            "Daily values, of the model's precision: one for each catchment and component, those "
-            "of routing one for each catchment. One value may be given for all components of one "
-            "catchment. `get_value_ptr` gives a read-only view.\n",
-            _rows(("name", "units", "bounds of the network", "meaning"), parameters),
+            "Daily values, one for each catchment: the mean over the components of the model, all "
+            "of which get what is set. With `_components` after the name of a parameter that is "
+            "not one of routing, one for each catchment and component, of the model's precision. "
+            "A value that is not possible is refused. `get_value_ptr` gives a read-only view.\n",
+            _rows(("name", "units", "bounds of the network", "possible", "meaning"), parameters),
             "### States\n",
             "Of the model's precision, one for each catchment and component (`routing_pending`: "
             "each catchment and lag).\n",

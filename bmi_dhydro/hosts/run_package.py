@@ -33,6 +33,7 @@ from ..model import SECONDS_PER_DAY
 from ..progress_bar import Bar, no_progress
 from ..variables import OUTPUTS, inputs_for
 from ..weather import FROM_FORCING, PET, quantities_for
+from .calibration_bounds import write_bounds
 from .hydrofabric import Hydrofabric, read_hydrofabric
 from .package_weather import WRITTEN_PET, add_evapotranspiration, engine_name, gather_tables
 
@@ -40,6 +41,7 @@ STEP_SECONDS = 3600
 MAIN_OUTPUT = OUTPUTS[0].name
 _TABLE = "dhydro_catchments.csv"
 _STATE = "dhydro_state.nc"
+_BOUNDS = "dhydro_calibration.yml"
 _ROUTING = "troute.yaml"
 _ROUTING_BLOCK = {"t_route_config_file_with_path": f"./config/{_ROUTING}"}
 _PUBLISHED = tuple(item.name for item in OUTPUTS)
@@ -212,6 +214,7 @@ def _write(
     if options.routing is not None:
         _place(options.routing, config / _ROUTING)
     write_catchments(config / _TABLE, catchments)
+    write_bounds(config / _BOUNDS, trained, catchments)
     model = options.model
     if model not in SHIPPED:
         _place(Path(model), config / Path(model).name)

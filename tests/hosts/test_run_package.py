@@ -11,6 +11,7 @@ import netCDF4
 import numpy as np
 import pandas
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from bmi_dhydro import BmiDhydro
@@ -337,6 +338,22 @@ def test_routing_is_turned_on_by_its_configuration(write, tmp_path):
     document = json.loads((folder / "config" / "realization.json").read_text())
     path = document["routing"]["t_route_config_file_with_path"]
     assert (folder / path).read_text() == "bmi_parameters: {}\n"
+
+
+def test_bounds_for_calibration(write):
+    """What a calibration tool may try is accepted by an instance, at its ends too."""
+    folder, _ = write(spin_up=0)
+    entries = yaml.safe_load((folder / "config" / "dhydro_calibration.yml").read_text())
+    assert [entry["name"] for entry in entries["bmi_dhydro"]][:3] == ["BETA", "FC", "K0"]
+    values = np.empty(1)
+    for key in ("min", "init", "max"):
+        chosen = {entry["name"]: entry[key] for entry in entries["bmi_dhydro"]}
+        changed(folder, lambda d, chosen=chosen: params(d).update(model_params=chosen))
+        check_run(folder)
+        engine = Engine(folder, IDS)
+        assert np.isfinite(engine.advance(5)).all()
+        for name, value in chosen.items():
+            assert engine.modules["cat-2"][0].bmi.get_value(name, values)[0] == pytest.approx(value)
 
 
 # ---- the check ------------------------------------------------------------------------------
