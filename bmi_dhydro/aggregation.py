@@ -14,15 +14,10 @@ from numpy.typing import NDArray
 
 from .physics import Process
 from .physics.unit_hydrograph import ROUTING_STORE
-from .variables import OUTPUTS
 
 if TYPE_CHECKING:
     from .component import Component
     from .hosts.fleet import FleetMember
-
-# What is made of the outputs of the interface: a sum, a mean, or the last value.
-_ADDED = np.array([item.conversion == "depth_to_m" for item in OUTPUTS])
-_AVERAGED = np.array([item.conversion not in ("none", "depth_to_m") for item in OUTPUTS])
 
 
 @lru_cache(maxsize=16)
@@ -54,8 +49,12 @@ class Aggregation:
     def show(self, component: Component | FleetMember) -> None:
         """Let the outputs of a component be those of all steps, until it does the next one."""
         outputs, rows = component.outputs, component.rows
-        outputs[_ADDED] = self._outputs[_ADDED]
-        outputs[_AVERAGED] = self._outputs[_AVERAGED] / self._steps
+        # Of the outputs of the interface a sum, a mean, or the last value.
+        for row, item in enumerate(component.output_items):
+            if item.conversion != "none":
+                outputs[row] = self._outputs[row]
+                if item.conversion != "depth_to_m":
+                    outputs[row] /= self._steps
         passed = _passed(component.model.process, component.model.outputs)
         rows[passed] = self._rows[passed]
         component.show()

@@ -19,7 +19,6 @@ from .hosts.ngen import PREFIX, Protocols
 from .time_units import TimeUnits
 from .variables import (
     DEFAULT_INPUTS,
-    INPUTS,
     MEMBER,
     OF_COMPONENTS,
     OUTPUTS,
@@ -95,27 +94,27 @@ class _Description(NamedTuple):
 
 
 @lru_cache(maxsize=128)
-def _described(inputs: tuple[tuple[str, int], ...], size: int) -> dict[str, _Description]:
+def _described(
+    inputs: tuple[tuple[Input, int], ...], outputs: tuple[Output, ...], size: int
+) -> dict[str, _Description]:
     """Return what instances of one kind say of inputs and outputs.
 
     One table for all of them, so that a host with many instances finds it in the processor's cache.
 
     Parameters
     ----------
-    inputs : tuple of (str, int)
-        Name and number of values of each.
+    inputs : tuple of (Input, int)
+        With the number of values.
+    outputs : tuple of Output
     size : int
         Values of an output.
     """
-    sizes = dict(inputs)
     table: dict[str, _Description] = {}
-    every: tuple[Input | Output, ...] = (*INPUTS, *OUTPUTS)
-    for item in every:
-        count = size if isinstance(item, Output) else sizes.get(item.name)
-        if count is not None:
-            width = _ITEMSIZES["float64"]
-            found = _Description("float64", item.units, width, width * count)
-            table.update(dict.fromkeys((item.name, *item.aliases), found))
+    width = _ITEMSIZES["float64"]
+    every: list[tuple[Input | Output, int]] = [*inputs, *((output, size) for output in outputs)]
+    for item, count in every:
+        found = _Description("float64", item.units, width, width * count)
+        table.update(dict.fromkeys((item.name, *item.aliases), found))
     return table
 
 
@@ -141,6 +140,7 @@ class BmiDhydro(Bmi):
         # Inputs that were last set on a GPU, by row.
         self._set_on_device: set[int] = set()
         self._input_names = tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
+        self._output_names = _OUTPUT_NAMES
         self._protocols = Protocols(self._ready)
         # Whether outputs are those of several steps.
         self._together = False
@@ -184,6 +184,7 @@ class BmiDhydro(Bmi):
         self._set_clock(component)
         self._update = component.update
         self._input_names = tuple(item.name for item in component.input_items)
+        self._output_names = tuple(item.name for item in component.output_items)
         self._never_set = set(self._input_names)
         self._find_arrays(component)
 
@@ -199,10 +200,10 @@ class BmiDhydro(Bmi):
     def _find_arrays(self, component: Component | FleetMember) -> None:
         """Find the arrays that names stand for."""
         sizes = tuple(
-            (item.name, _inputs_shown(component, row).size)
+            (item, _inputs_shown(component, row).size)
             for row, item in enumerate(component.input_items)
         )
-        self._described = _described(sizes, component.shown.shape[1])
+        self._described = _described(sizes, component.output_items, component.shown.shape[1])
         self._variables = self._known(component)
         self._fast_inputs = {}
         for row, item in enumerate(component.input_items):
@@ -213,7 +214,7 @@ class BmiDhydro(Bmi):
         if not component.exchange.selective:
             self._fast_outputs = {
                 name: component.shown[row]
-                for row, item in enumerate(OUTPUTS)
+                for row, item in enumerate(component.output_items)
                 for name in (item.name, *item.aliases)
             }
 
@@ -347,14 +348,14 @@ class BmiDhydro(Bmi):
         return len(self._input_names)
 
     def get_output_item_count(self) -> int:
-        return len(_OUTPUT_NAMES)
+        return len(self._output_names)
 
     def get_input_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Names that a host sets each step; none where the component reads its weather."""
         return self._input_names
 
     def get_output_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return _OUTPUT_NAMES
+        return self._output_names
 
     # ---- variables ------------------------------------------------------------------------
 
@@ -378,7 +379,7 @@ class BmiDhydro(Bmi):
         engine set those by name.
         """
         said = f"variable {name!r} is unknown (catchment {component.catchments.ids[0]})"
-        hint = nearest(name, [*self._input_names, *_OUTPUT_NAMES])
+        hint = nearest(name, [*self._input_names, *self._output_names])
         if "__" in name or hint.startswith("did you mean"):
             return f"{said}; {hint}"
         model = component.model
@@ -917,7 +918,7 @@ def _published(component: Component | FleetMember) -> dict[str, _Variable]:
         grid = of_traces if len(values) == model.traces else _CATCHMENT_GRID
         for name in (item.name, *item.aliases):
             table[name] = _Variable("input", item.units, grid, values, "float64", row)
-    for row, output in enumerate(OUTPUTS):
+    for row, output in enumerate(component.output_items):
         for name in (output.name, *output.aliases):
             table[name] = _Variable(
                 "output", output.units, of_traces, component.shown[row], "float64", row
@@ -925,7 +926,7 @@ def _published(component: Component | FleetMember) -> dict[str, _Variable]:
     for row, name in enumerate(model.outputs):
         if name not in model.process.state_names:
             values = component.shown_rows[row]
-            place = len(OUTPUTS) + row
+            place = len(component.output_items) + row
             table[name] = _Variable("output", "mm", of_traces, values, model.dtype.name, place)
     return table
 

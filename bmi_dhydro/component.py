@@ -31,7 +31,7 @@ from .physics import unit_hydrograph
 from .progress_bar import Bar, no_progress
 from .saved_states import SavedStates, restore
 from .settings import parse_date
-from .variables import OUTPUTS, Input, factor, inputs_for
+from .variables import Input, Output, factor, inputs_for, outputs_of
 from .water_account import WaterAccount
 from .weather import FROM_FORCING, Preparation
 
@@ -90,8 +90,9 @@ class Component:
         What the host sets, in the units of `input_items`; empty where weather is read.
     input_items : tuple of Input
     outputs : array, shape (outputs, traces)
-        In the order and units of `variables.OUTPUTS`, current after `update`; see `Model` for
-        traces.
+        In the order and units of `output_items`, current after `update`; see `Model` for traces.
+    output_items : tuple of Output
+        Those of `variables.OUTPUTS` that the process model has.
     rows : array, shape (model outputs, traces)
         All outputs of the model, in its units.
     shown, shown_rows : array, shape (outputs or model outputs, shown traces)
@@ -288,16 +289,19 @@ class Component:
         self._pet = np.empty(len(self._columns))
         self.rows = zeros((len(self.model.outputs), count), self.model.dtype)
         self._step_rows = self.rows[None]
-        self.outputs = zeros((len(OUTPUTS), count))
+        self.output_items: tuple[Output, ...] = outputs_of(self.model.outputs)
+        self.outputs = zeros((len(self.output_items), count))
         self.changes = 0
         self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         if config.ensemble is not None and config.ensemble.view == "one":
             size = len(self.catchments)
-            self.shown = np.zeros((len(OUTPUTS), size))
+            self.shown = np.zeros((len(self.outputs), size))
             self.shown_rows = np.zeros((len(self.rows), size), self.model.dtype)
             self.select(0)
-        self._sources = np.array([self.model.outputs.index(item.source) for item in OUTPUTS])
-        self._factors = np.empty((len(OUTPUTS), count))
+        self._sources = np.array(
+            [self.model.outputs.index(item.source) for item in self.output_items]
+        )
+        self._factors = np.empty((len(self.output_items), count))
         self._set_factors()
         self._receive, self._publish = exchange()
         process = self.model.process
@@ -381,14 +385,15 @@ class Component:
 
     def _set_factors(self) -> None:
         area = np.tile(self.catchments.area, self.model.members)
-        for k, item in enumerate(OUTPUTS):
+        for k, item in enumerate(self.output_items):
             self._factors[k] = factor(item.conversion, self.model.step_seconds, area)
         self.exchange.set_factors(self._factors)
 
     def _open_results(self, config: Config) -> None:
         from .io.results import ResultsWriter
 
-        names = config.output.variables or [*(item.name for item in OUTPUTS), *_WRITTEN_FORCINGS]
+        published = [item.name for item in self.output_items]
+        names = config.output.variables or [*published, *_WRITTEN_FORCINGS]
         columns = self.described(names)
         self._written = list(self.kept(names).values())
         assert config.output.file is not None
@@ -435,7 +440,8 @@ class Component:
         model = self.model
         rows: dict[str, NDArray] = dict(zip(model.outputs, self.rows, strict=True))
         rows.update(zip(model.process.forcing_names, self._forcing[0], strict=True))
-        rows.update((item.name, row) for item, row in zip(OUTPUTS, self.outputs, strict=True))
+        published = [item.name for item in self.output_items]
+        rows.update(zip(published, self.outputs, strict=True))
         return rows
 
     def described(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -447,7 +453,7 @@ class Component:
             If a name is unknown.
         """
         process = self.model.process
-        table = {item.name: (item.units, item.long_name) for item in OUTPUTS}
+        table = {item.name: (item.units, item.long_name) for item in self.output_items}
         for quantity in (*process.forcings, *process.states, *process.fluxes):
             table[quantity.name] = (quantity.units, quantity.long_name)
         table[unit_hydrograph.DISCHARGE] = ("mm", "runoff at the outlet")
@@ -560,7 +566,7 @@ class Component:
         KeyError
             If there is none of that name.
         """
-        names = (*(item.name for item in OUTPUTS), *self.model.outputs)
+        names = (*(item.name for item in self.output_items), *self.model.outputs)
         places = {name: place for place, name in enumerate(names)}
         forcings = self.model.process.forcing_names
         places.update((name, len(names) + k) for k, name in enumerate(forcings))

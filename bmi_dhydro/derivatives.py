@@ -31,7 +31,7 @@ from .kernels.autograd import run_process
 from .kernels.binding import bind
 from .kernels.reference import TORCH_PRIMITIVES
 from .physics import unit_hydrograph
-from .variables import OF_COMPONENTS, OUTPUTS, ROUTING_PENDING, factor
+from .variables import OF_COMPONENTS, ROUTING_PENDING, factor
 from .weather import PET_METHODS
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def vjp(
         )
     leaves = _leaves(component, wrt, *history.since(steps))
     model = component.model
-    outputs = {item.name: item for item in OUTPUTS}
+    outputs = {item.name: item for item in component.output_items}
     sources = {name: outputs[name].source if name in outputs else name for name in seeds}
     for name, source in sources.items():
         # The routing store is left out: it is what remains, not what leaves.

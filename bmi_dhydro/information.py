@@ -10,7 +10,6 @@ from .attributes import ATTRIBUTES
 from .checkpoint import load
 from .component import Component
 from .config import read_config
-from .variables import OUTPUTS
 
 
 def describe_model(name: str) -> None:
@@ -96,7 +95,7 @@ def describe_config(path: Path) -> None:
         click.echo(f"evapotranspiration  {component.preparation.method}")
         for item in component.input_items:
             click.echo(f"input               {item.name} [{item.units}]")
-        for output in OUTPUTS:
+        for output in component.output_items:
             click.echo(f"output              {output.name} [{output.units}]")
     finally:
         component.abandon()

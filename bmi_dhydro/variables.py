@@ -5,6 +5,7 @@ Nothing else in the package knows these names. `docs/variables.md` is made of th
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -227,6 +228,17 @@ MEMBER = "ensemble__member"
 
 # Inputs that a host is asked for unless the configuration says otherwise.
 DEFAULT_INPUTS = ("precipitation", "temperature", "potential_evapotranspiration")
+
+
+def outputs_of(sources: Container[str]) -> tuple[Output, ...]:
+    """Return the outputs that a model can publish.
+
+    Parameters
+    ----------
+    sources : container of str
+        Names of what the model puts out: a process without groundwater publishes none.
+    """
+    return tuple(item for item in OUTPUTS if item.source in sources)
 
 
 def inputs_for(sources: tuple[str, ...]) -> tuple[Input, ...]:

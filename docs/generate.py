@@ -75,6 +75,7 @@ def variables_page() -> str:
             "the range is refused.\n",
             _rows(("name, aliases", "units", "range", "meaning"), inputs),
             "## Outputs\n",
+            "Those that the process model has: EXP-HYDRO has neither groundwater nor recharge.\n",
             _rows(("name", "units", "meaning"), outputs),
             "## By name, but unpublished\n",
             "These can be read by `get_value` and, except for fluxes, set by `set_value`.\n",

@@ -18,7 +18,7 @@ from bmi_dhydro import checkpoint
 from bmi_dhydro.checkpoint import TrainedModel
 from bmi_dhydro.example import write_example
 from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
-from bmi_dhydro.physics import HBV, unit_hydrograph
+from bmi_dhydro.physics import EXP_HYDRO, HBV, unit_hydrograph
 from bmi_dhydro.training.data import TrainingData, read_mopex
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
@@ -112,6 +112,16 @@ def host_example(tmp_path) -> Path:
 def many_host_example(tmp_path) -> Path:
     """Six catchments, weather from a host."""
     return write_example(tmp_path / "many", 6, 60, "1d", "host")
+
+
+@pytest.fixture
+def exp_hydro_model(tmp_path) -> Path:
+    """A file of a model of another process, which has no groundwater, with random weights."""
+    default = checkpoint.load()
+    layout = NetworkLayout(EXP_HYDRO, 2, default.layout.attributes)
+    path = tmp_path / "exp_hydro.safetensors"
+    TrainedModel(layout, initial_weights(layout, (8,), 0), default.normalisation).save(path)
+    return path
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from ..component import Block, Component
 from ..errors import CatchmentError
 from ..exchange import HostExchange
 from ..model import Model
-from ..variables import OF_COMPONENTS, OUTPUTS, ROUTING_PENDING, Input
+from ..variables import OF_COMPONENTS, ROUTING_PENDING, Input
 from ..water_account import WaterAccount
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class FleetMember:
     id : str
     catchments : Catchments
         The one.
-    outputs, rows, inputs, input_items, start, steps, done
+    outputs, output_items, rows, inputs, input_items, start, steps, done
         As those of `Component`.
     prepared : Component or None
         What was changed before the first step, for the engine to take over.
@@ -218,7 +218,8 @@ class FleetMember:
         self.start, self.steps, self.done = sample.start, sample.steps, 0
         self.inputs = np.zeros((0, 1))
         self.input_items: tuple[Input, ...] = ()
-        self.outputs = np.zeros((len(OUTPUTS), 1))
+        self.output_items = sample.output_items
+        self.outputs = np.zeros((len(self.output_items), 1))
         self.rows = np.zeros((len(sample.model.outputs), 1), sample.model.dtype)
         self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         self.exchange = HostExchange()

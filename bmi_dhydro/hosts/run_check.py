@@ -18,15 +18,15 @@ from ..config import Config, read_config
 from ..configured_model import impossible_parameter
 from ..errors import ConfigError, DhydroError, listed, nearest
 from ..io.forcing import ForcingFile
+from ..networks.parameter_network import NetworkLayout
 from ..physics.unit_hydrograph import PARAMETERS
 from ..settings import parse_date
-from ..variables import OF_COMPONENTS, OUTPUTS, inputs_for
+from ..variables import OF_COMPONENTS, inputs_for
 from ..weather import FROM_FORCING, quantities_for
 from .package_weather import engine_name
-from .run_package import MAIN_OUTPUT, STEP_SECONDS
+from .run_package import MAIN_OUTPUT, STEP_SECONDS, published_names
 
 _PYTHON_TYPE = "bmi_dhydro.BmiDhydro"
-_PUBLISHED = tuple(item.name for item in OUTPUTS)
 _MARK = "{{id}}"
 
 
@@ -65,8 +65,9 @@ def check_run(folder: Path) -> list[str]:
     if configs:
         wrong += _times(configs, start, end)
         wrong += _weather(folder, document, configs, params, start, end)
-        wrong += _parameters(params, next(iter(configs.values())))
-    wrong += _outputs(params, formulation["params"])
+        trained = load(next(iter(configs.values())).model)
+        wrong += _parameters(params, trained.layout)
+        wrong += _outputs(params, formulation["params"], published_names(trained))
     if int(time.get("output_interval", STEP_SECONDS)) != STEP_SECONDS:
         wrong.append(f"time.output_interval: is {time['output_interval']}, expected {STEP_SECONDS}")
     if wrong:
@@ -173,9 +174,8 @@ def _inputs(weather: ForcingFile, config: Config, params: dict[str, Any]) -> lis
     return wrong
 
 
-def _parameters(params: dict[str, Any], config: Config) -> list[str]:
+def _parameters(params: dict[str, Any], layout: NetworkLayout) -> list[str]:
     """Check names and values of `model_params`."""
-    layout = load(config.model).layout
     items = {item.name: item for item in (*layout.process.parameters, *PARAMETERS)}
     wrong = []
     for name, value in params.get("model_params", {}).items():
@@ -197,7 +197,7 @@ def _parameters(params: dict[str, Any], config: Config) -> list[str]:
     return wrong
 
 
-def _outputs(params: dict[str, Any], outer: dict[str, Any]) -> list[str]:
+def _outputs(params: dict[str, Any], outer: dict[str, Any], published: list[str]) -> list[str]:
     """Check the outputs that the engine asks for."""
     wrong = []
     if params.get("main_output_variable") != MAIN_OUTPUT:
@@ -205,8 +205,6 @@ def _outputs(params: dict[str, Any], outer: dict[str, Any]) -> list[str]:
             f"main_output_variable: the engine takes it for a depth in m, which is {MAIN_OUTPUT}"
         )
     for name in outer.get("output_variables", []) if outer is params else []:
-        if name not in _PUBLISHED:
-            wrong.append(
-                f"output_variables: {name!r} is not published; {nearest(name, _PUBLISHED)}"
-            )
+        if name not in published:
+            wrong.append(f"output_variables: {name!r} is not published; {nearest(name, published)}")
     return wrong

@@ -30,8 +30,9 @@ from ..files import replaced
 from ..io.export import write_catchments
 from ..io.weather_source import WeatherSource
 from ..model import SECONDS_PER_DAY
+from ..physics.unit_hydrograph import DISCHARGE
 from ..progress_bar import Bar, no_progress
-from ..variables import OUTPUTS, inputs_for
+from ..variables import OUTPUTS, inputs_for, outputs_of
 from ..weather import FROM_FORCING, PET, quantities_for
 from .calibration_bounds import write_bounds
 from .hydrofabric import Hydrofabric, read_hydrofabric
@@ -44,7 +45,6 @@ _STATE = "dhydro_state.nc"
 _BOUNDS = "dhydro_calibration.yml"
 _ROUTING = "troute.yaml"
 _ROUTING_BLOCK = {"t_route_config_file_with_path": f"./config/{_ROUTING}"}
-_PUBLISHED = tuple(item.name for item in OUTPUTS)
 _NAME = "bmi_dhydro"
 
 
@@ -141,11 +141,12 @@ def write_run_package(
         If anything is missing or does not fit.
     """
     fabric = read_hydrofabric(geopackage, options.vegetation)
+    published = published_names(load(options.model))
     for name in options.outputs:
-        if name not in _PUBLISHED:
+        if name not in published:
             raise ConfigError(
                 f"--output: {name!r} is not published, so that the engine cannot ask for it; "
-                f"{nearest(name, _PUBLISHED)}"
+                f"{nearest(name, published)}"
             )
     if options.multi is not None and options.fleet:
         raise ConfigError("a fleet reads its own weather: leave out either --fleet or --multi")
@@ -226,6 +227,12 @@ def _write(
     with replaced(realization) as temporary:
         temporary.write_text(json.dumps(document, indent=2) + "\n")
     return PackageReport(realization, len(catchments), notes)
+
+
+def published_names(trained: TrainedModel) -> list[str]:
+    """Return the outputs that an instance publishes."""
+    process = trained.layout.process
+    return [item.name for item in outputs_of((*process.output_names, DISCHARGE))]
 
 
 def _evapotranspiration_note(method: str, written: bool, options: PackageOptions) -> str:
