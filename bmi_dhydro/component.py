@@ -289,7 +289,9 @@ class Component:
         self._pet = np.empty(len(self._columns))
         self.rows = zeros((len(self.model.outputs), count), self.model.dtype)
         self._step_rows = self.rows[None]
-        self.output_items: tuple[Output, ...] = outputs_of(self.model.outputs)
+        # What outputs are made of: rows of the model, and what it takes in.
+        made_of = (*self.model.outputs, *self.model.process.forcing_names)
+        self.output_items: tuple[Output, ...] = outputs_of(made_of)
         self.outputs = zeros((len(self.output_items), count))
         self.changes = 0
         self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
@@ -298,9 +300,7 @@ class Component:
             self.shown = np.zeros((len(self.outputs), size))
             self.shown_rows = np.zeros((len(self.rows), size), self.model.dtype)
             self.select(0)
-        self._sources = np.array(
-            [self.model.outputs.index(item.source) for item in self.output_items]
-        )
+        self._sources = np.array([made_of.index(item.source) for item in self.output_items])
         self._factors = np.empty((len(self.output_items), count))
         self._set_factors()
         self._receive, self._publish = exchange()
@@ -508,10 +508,11 @@ class Component:
         inflow, losses = self.account_rows
         self._publish(
             rows,
+            forcing,
             self._sources,
             self._factors,
             outputs,
-            forcing[inflow],
+            inflow,
             losses,
             self._account.flows,
         )

@@ -23,7 +23,7 @@ class Arrays:
     rows : array, shape (model outputs, traces)
     outputs : array, shape (outputs, traces)
     sources : array of int, shape (outputs,)
-        The row of each output.
+        The row of each output; behind the rows of the model those of its forcing.
     factors : array, shape (outputs, traces)
     inflow : int
         Among the forcings.
@@ -78,6 +78,9 @@ class ResidentAhead(HostExchange):
         self._block, self._step = block, step
         self._show(self._wanted)
         arrays = self._arrays
+        for place, row in enumerate(arrays.sources - len(arrays.rows)):
+            if row >= 0:
+                np.multiply(forcing[row], arrays.factors[place], out=arrays.outputs[place])
         flows[0] += forcing[arrays.inflow]
         flows[1] += arrays.rows[arrays.losses].sum(axis=0)
 
@@ -92,9 +95,9 @@ class ResidentAhead(HostExchange):
     def _row(self, place: int) -> int | None:
         """Return the row that values are made of; None for forcing, which the host has."""
         arrays = self._arrays
-        if place < len(arrays.outputs):
-            return int(arrays.sources[place])
         row = place - len(arrays.outputs)
+        if row < 0:
+            row = int(arrays.sources[place])
         return row if row < len(arrays.rows) else None
 
     def keep(self, places: Iterable[int]) -> None:

@@ -34,6 +34,7 @@ class Scaling:
     ----------
     lowest, highest, scale, floor : array, shape (inputs,)
     sources : array of int, shape (outputs,)
+        Among the outputs of the model, and behind them the forcings.
     factors : array, shape (outputs, traces)
     inflow : int
         Among the forcings.
@@ -94,7 +95,13 @@ class _Part:
 
         self._lowest, self._highest = down(scaling.lowest)[:, None], down(scaling.highest)[:, None]
         self._scale, self._floor = down(scaling.scale)[:, None], down(scaling.floor)[:, None]
-        self._sources, self._losses = down(scaling.sources), down(scaling.losses)
+        count = len(model.outputs)
+        # Outputs that are made of forcing have a row of the model's first, then what they are.
+        self._sources = down(np.where(scaling.sources < count, scaling.sources, 0))
+        self._of_forcing = [
+            (place, row - count) for place, row in enumerate(scaling.sources) if row >= count
+        ]
+        self._losses = down(scaling.losses)
         self._factors = down(scaling.factors[:, traces])
         self._traces = traces
         self.inputs = zeros(len(scaling.lowest), sum(run.size for run in self._of_inputs))
@@ -125,6 +132,8 @@ class _Part:
         self._resident.advance(self.weather, self.rows, self.refused)
         rows, done = self.rows[0], 1 - self.refused
         torch.mul(rows.index_select(0, self._sources), self._factors, out=self.outputs)
+        for place, row in self._of_forcing:
+            torch.mul(self.weather[0, row], self._factors[place], out=self.outputs[place])
         self.flows[0].add_(self.weather[0, self._scaling.inflow] * done)
         self.flows[1].add_(rows.index_select(0, self._losses).sum(0) * done)
 

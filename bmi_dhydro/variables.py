@@ -61,7 +61,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """A value that a host can get; `source` names an output of the model."""
+    """A value that a host can get; `source` names an output of the model, or what it takes in."""
 
     name: str
     source: str
@@ -214,6 +214,13 @@ OUTPUTS: tuple[Output, ...] = (
         "melt of the snowpack",
         "depth_to_mm_per_hour",
     ),
+    Output(
+        "land_surface_water__potential_evapotranspiration_volume_flux",
+        "potential_evapotranspiration",
+        "mm h-1",
+        "potential evapotranspiration that the step was done with, given or computed",
+        "depth_to_mm_per_hour",
+    ),
 )
 
 # Flows on their way to the outlet: not published, but a state that hosts can move.
@@ -236,7 +243,7 @@ def outputs_of(sources: Container[str]) -> tuple[Output, ...]:
     Parameters
     ----------
     sources : container of str
-        Names of what the model puts out: a process without groundwater publishes none.
+        Names of what the model puts out and takes in: a process without groundwater publishes none.
     """
     return tuple(item for item in OUTPUTS if item.source in sources)
 

@@ -232,7 +232,8 @@ def _write(
 def published_names(trained: TrainedModel) -> list[str]:
     """Return the outputs that an instance publishes."""
     process = trained.layout.process
-    return [item.name for item in outputs_of((*process.output_names, DISCHARGE))]
+    made_of = (*process.output_names, DISCHARGE, *process.forcing_names)
+    return [item.name for item in outputs_of(made_of)]
 
 
 def _evapotranspiration_note(method: str, written: bool, options: PackageOptions) -> str:

@@ -23,13 +23,15 @@ def receive(inputs, lowest, highest, scale, floor, weather):
     return -1
 
 
-def publish(rows, sources, factors, outputs, inflow, losses, flows):
+def publish(rows, forcing, sources, factors, outputs, inflow, losses, flows):
     """Scale model outputs to those of the interface, and add up what went in and out."""
     for k in range(outputs.shape[0]):
+        row = sources[k] - rows.shape[0]
         for c in range(outputs.shape[1]):
-            outputs[k, c] = rows[sources[k], c] * factors[k, c]
-    for c in range(inflow.shape[0]):
-        flows[0, c] += inflow[c]
+            value = forcing[row, c] if row >= 0 else rows[sources[k], c]
+            outputs[k, c] = value * factors[k, c]
+    for c in range(outputs.shape[1]):
+        flows[0, c] += forcing[inflow, c]
         flows[1, c] += rows[losses[0], c] + rows[losses[1], c]
 
 
@@ -47,7 +49,8 @@ def exchange() -> tuple[Callable[..., int], Callable[..., None]]:
     receive : callable
         `receive(inputs, lowest, highest, scale, floor, weather)`
     publish : callable
-        `publish(rows, sources, factors, outputs, inflow, losses, flows)`
+        `publish(rows, forcing, sources, factors, outputs, inflow, losses, flows)`; sources count
+        the rows of the model first, then those of its forcing.
     """
     module: dict[str, Any] = cache.load(_SOURCE, "exchange")
     return module["receive"], module["publish"]
