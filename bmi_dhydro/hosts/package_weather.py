@@ -23,8 +23,8 @@ from ..io.weather_source import AHEAD_STEPS, WeatherSource
 from ..variables import Input
 from ..weather import TEMPERATURE
 
-# What the variable is called that `add_evapotranspiration` writes.
-WRITTEN_PET = "potential_evapotranspiration"
+# What the variable is called that `add_evapotranspiration` writes, unless the file has one.
+_WRITTEN = "potential_evapotranspiration"
 
 # What the engine calls variables that it knows, where that is not our name.
 _ENGINE_NAMES = {"APCP_surface": "atmosphere_water__rainfall_volume_flux"}
@@ -54,7 +54,7 @@ def engine_name(variable: str, item: Input) -> str:
 
 def add_evapotranspiration(
     forcing: Path, target: Path, catchments: Catchments, method: str, step_seconds: int
-) -> None:
+) -> str:
     """Copy a weather file, and add potential evapotranspiration, in mm per hour.
 
     Parameters
@@ -68,6 +68,11 @@ def add_evapotranspiration(
     step_seconds : int
         Of the run.
 
+    Returns
+    -------
+    str
+        What the variable is called there.
+
     Raises
     ------
     ForcingError
@@ -80,13 +85,13 @@ def add_evapotranspiration(
         with replaced(target) as temporary:
             shutil.copyfile(forcing, temporary)
             with netcdf4().Dataset(temporary, "a") as data:
-                variable = data.createVariable(
-                    WRITTEN_PET, "f8", data[like].dimensions, fill_value=np.nan
-                )
+                name = f"{_WRITTEN}_{method}" if _WRITTEN in data.variables else _WRITTEN
+                variable = data.createVariable(name, "f8", data[like].dimensions, fill_value=np.nan)
                 variable.units = "mm h-1"
                 variable.long_name = f"potential evapotranspiration, {method}"
                 ids = data[identifier(data.variables)].dimensions[0]
                 _fill(variable, source, rows, variable.dimensions[0] == ids)
+        return name
     except ForcingError:
         raise
     except READ_ERRORS as error:

@@ -168,7 +168,8 @@ def _inputs(weather: ForcingFile, config: Config, params: dict[str, Any]) -> lis
     for item in inputs_for(quantities_for(FROM_FORCING if method == "auto" else method)):
         variable = weather.variable(item.source)
         asked = names.get(item.name, item.name)
-        if variable is None or engine_name(variable, item) != asked:
+        found = variable is not None and engine_name(variable, item) == asked
+        if not found and not weather.has(asked):
             has = "nothing like it" if variable is None else repr(engine_name(variable, item))
             wrong.append(f"{weather.path}: does not have {asked} ({item.long_name}), but {has}")
     return wrong

@@ -36,7 +36,7 @@ from ..variables import OUTPUTS, inputs_for, outputs_of
 from ..weather import FROM_FORCING, PET, quantities_for
 from .calibration_bounds import write_bounds
 from .hydrofabric import Hydrofabric, read_hydrofabric
-from .package_weather import WRITTEN_PET, add_evapotranspiration, engine_name, gather_tables
+from .package_weather import add_evapotranspiration, engine_name, gather_tables
 
 STEP_SECONDS = 3600
 MAIN_OUTPUT = OUTPUTS[0].name
@@ -209,7 +209,8 @@ def _write(
     _place(geopackage, config / geopackage.name)
     weather = folder / "forcings" / "forcings.nc"
     if written:
-        add_evapotranspiration(forcing, weather, catchments, method, STEP_SECONDS)
+        added = add_evapotranspiration(forcing, weather, catchments, method, STEP_SECONDS)
+        names[inputs_for((PET,))[0].name] = added
     else:
         _place(forcing, weather)
     if options.routing is not None:
@@ -390,8 +391,6 @@ def _engine_names(source: WeatherSource, method: str) -> dict[str, str]:
     names = {}
     for item in inputs_for(quantities_for(method)):
         variable = source.variable(item.source)
-        if variable is None and item.source == PET:
-            variable = WRITTEN_PET
         if variable is not None and engine_name(variable, item) != item.name:
             names[item.name] = engine_name(variable, item)
     return names

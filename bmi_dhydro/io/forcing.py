@@ -213,6 +213,10 @@ class ForcingFile:
         """Return the name of a quantity in the file, if it has it."""
         return self._variables.get(quantity)
 
+    def has(self, name: str) -> bool:
+        """Return whether the file has a variable of a name."""
+        return name in self._data.variables
+
     @property
     def _data(self) -> Any:
         return self._reader.data

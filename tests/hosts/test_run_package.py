@@ -160,6 +160,35 @@ def test_coupled_and_fleet_take_the_same_evapotranspiration(write):
     )
 
 
+@pytest.mark.parametrize("name", ["pet", "potential_evapotranspiration"])
+@pytest.mark.parametrize("said", ["by Penman and Monteith", ""])
+def test_weather_with_evapotranspiration_of_its_own(year, write, tmp_path, name, said):
+    """That of another method is not taken where that of training can be had; else it is."""
+    shutil.copy(year / "f.nc", tmp_path / "o.nc")
+    with netCDF4.Dataset(tmp_path / "o.nc", "a") as data:
+        variable = data.createVariable(name, "f4", ("catchment-id", "time"))
+        variable.units, variable.long_name = "mm h-1", f"potential evapotranspiration {said}"
+        variable[:] = 0.5
+    flows = {}
+    for fleet in (False, True):
+        folder, notes = write(f"own{fleet}", weather=tmp_path / "o.nc", fleet=fleet)
+        check_run(folder)
+        engine = Engine(folder, IDS)
+        engine.step = 374 * 24
+        engine.advance(6)
+        rate = np.empty(1)
+        output = "land_surface_water__potential_evapotranspiration_volume_flux"
+        engine.modules["cat-2"][0].bmi.get_value(output, rate)
+        flows[fleet] = rate[0]
+    if said:
+        assert flows[True] != pytest.approx(0.5)
+        assert flows[False] == pytest.approx(flows[True], rel=1e-6)
+    else:
+        assert "potential evapotranspiration: that of the weather" in notes
+        assert flows[False] == pytest.approx(0.5)
+        assert flows[True] == pytest.approx(0.5)
+
+
 def test_instances_may_compute_it(write):
     folder, notes = write(evapotranspiration="computed")
     assert any("the model learned with hargreaves: flow is biased" in note for note in notes)
