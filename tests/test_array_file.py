@@ -120,7 +120,9 @@ def test_values_that_are_not_finite_are_refused(kind, tmp_path):
     arrays[name] = arrays[name].copy()
     arrays[name].flat[-1] = np.nan
     own.save(path, arrays, metadata)
-    with pytest.raises(DhydroError, match=f"{name} has values that are not finite"):
+    # Arrays that go with a state are called in errors what they are.
+    said = name.removeprefix("more.")
+    with pytest.raises(DhydroError, match=f"{said} has values that are not finite"):
         read(path)
 
 
