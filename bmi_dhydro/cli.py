@@ -370,8 +370,8 @@ def evaluate(
 )
 @click.option(
     "--initial-state",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="State file to start from, instead.",
+    type=click.Path(exists=True, path_type=Path),
+    help="State file to start from, instead, or a folder with those of all divides.",
 )
 @click.option(
     "--evapotranspiration",
@@ -381,6 +381,12 @@ def evaluate(
     help="Potential evapotranspiration is written into the package's copy of the weather, by the "
     "method that the model learned with; or computed by each instance, where weather will be "
     "replaced.",
+)
+@click.option(
+    "--save-states",
+    is_flag=True,
+    help="Instances save their states in outputs/states when the run ends; the next run starts "
+    "from them by --initial-state.",
 )
 @click.option(
     "--routing",
@@ -405,6 +411,7 @@ def ngen(
     spin_up: int,
     initial_state: Path | None,
     evapotranspiration: Literal["written", "computed"],
+    save_states: bool,
     routing: Path | None,
 ) -> None:
     """Write a complete NextGen run for the divides of GEOPACKAGE, a hydrofabric 2.2.
@@ -443,6 +450,7 @@ def ngen(
         spin_up,
         initial_state,
         evapotranspiration,
+        save_states,
         routing,
     )
     report = write_run_package(geopackage, forcing, out, options, progress)

@@ -493,7 +493,7 @@ class Component:
         if self._results is not None:
             self._results.write(np.stack(self._written))
         if self._states.due(self.done):
-            self._save_state()
+            self.save_state()
 
     def publish(self, rows: NDArray, forcing: NDArray, outputs: NDArray) -> None:
         """Write the outputs of a step, and book what went in and out.
@@ -915,10 +915,15 @@ class Component:
             self._results.close()
             self._results = None
         if self._states.due_at_end(self.done):
-            self._save_state()
+            self.save_state()
         self.abandon()
 
-    def _save_state(self) -> None:
+    def save_with(self, states: SavedStates) -> None:
+        """Save states as another has begun to, from now on."""
+        self._states = states
+
+    def save_state(self) -> None:
+        """Save the state at the time of the interface."""
         self.synchronise()
         ids, account = self.catchments.ids, self.account
         self._states.save(self.model, self.trained.fingerprint, ids, self.time, self.done, account)

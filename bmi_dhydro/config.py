@@ -353,12 +353,18 @@ def _check_fleet(config: Config) -> None:
         raise ConfigError("fleet: each instance has one catchment; write catchments.select: [ID]")
     for key, given in (
         ("output.file", config.output.file),
-        ("save_state", config.save_state),
         ("history", config.history or None),
         ("ensemble", config.ensemble),
     ):
         if given is not None:
             raise ConfigError(f"{key}: does not go with fleet; leave one of them out")
+    saved = config.save_state_section
+    own = config.catchments.select[0]
+    if saved is not None and own not in Path(saved.path).name:
+        raise ConfigError(
+            f"save_state.path: {saved.path!r} is that of other instances of the fleet too; put the "
+            f"id, {own}, into the name"
+        )
 
 
 def _check(config: Config) -> None:

@@ -24,6 +24,7 @@ from ..component import Block, Component
 from ..errors import CatchmentError
 from ..exchange import HostExchange
 from ..model import Model
+from ..saved_states import SavedStates
 from ..variables import OF_COMPONENTS, ROUTING_PENDING, Input
 from ..water_account import WaterAccount
 
@@ -116,7 +117,16 @@ class Fleet:
                 for name, values in own.memory().items():
                     _rows(name, memory[name])[member.place] = _rows(name, values)[0]
         engine.model.remember(memory)
-        engine.account = WaterAccount(engine.model.stored())
+        # Of each member as it would be of a separate instance: what an initial state has brought,
+        # and what a host has moved before the first step.
+        account = engine.account.to_array()
+        for member in members:
+            if member.prepared is not None:
+                account[:, member.place] = member.prepared.account.to_array()[:, 0]
+        engine.account.take(account)
+        stored = engine.model.stored()
+        for member in members:
+            member.open_account(account[:, member.place], stored.item(member.place))
         self.engine = engine
         page = self._page(0)
         for member in members:
@@ -145,9 +155,10 @@ _WAITING: weakref.WeakValueDictionary[bytes, Fleet] = weakref.WeakValueDictionar
 
 
 def _of(config: Config, ids: list[str]) -> Config:
-    """Return the configuration of a component of some catchments."""
+    """Return the configuration of a component of some catchments, which saves no states."""
     change = msgspec.structs.replace
-    return change(config, fleet=False, catchments=change(config.catchments, select=ids))
+    chosen = change(config.catchments, select=ids)
+    return change(config, fleet=False, catchments=chosen, save_state=None)
 
 
 def _alone(config: Config) -> Config:
@@ -229,7 +240,8 @@ class FleetMember:
         self._own: Component | None = None
         self._page: _Page | None = None
         self._cursor = 0
-        self._flows = np.zeros(2)
+        self._flows, self._leaked, self._stored_at_start = np.zeros(2), 0.0, 0.0
+        self._states = SavedStates(config.save_state_section, config.step_seconds)
         fleet.add(self)
 
     def _checked(self, sample: Component) -> Catchments:
@@ -286,6 +298,8 @@ class FleetMember:
         self._rows[:] = page.rows[cursor, self.place]
         self._cursor = cursor + 1
         self.done += 1
+        if self._states.due(self.done):
+            self._save_state()
 
     def show(self) -> None:
         """Do nothing: the interface shows the outputs themselves."""
@@ -299,6 +313,19 @@ class FleetMember:
             self._page, self._cursor = following, 0
         assert self._page is not None
         return self._page
+
+    def open_account(self, account: NDArray, stored: float) -> None:
+        """Take what is known of the water that came and went, before the engine's first step.
+
+        Parameters
+        ----------
+        account : array, shape (4,)
+            Of this catchment, as `WaterAccount.to_array` returns it.
+        stored : float
+            In all stores, in mm.
+        """
+        self._flows, self._leaked = account[:2].copy(), account.item(2)
+        self._stored_at_start = stored
 
     def settle(self, page: _Page) -> None:
         """Begin to read the engine's first block, and let go of what the engine has taken over."""
@@ -321,6 +348,7 @@ class FleetMember:
         if self._own is None:
             self._own = self.prepare() if self.waiting else self._continued()
             self._own.share(self.outputs, self.rows)
+            self._own.save_with(self._states)
             self._page = None
         return self._own
 
@@ -363,6 +391,7 @@ class FleetMember:
         """Return the account of this catchment at its present step."""
         account = WaterAccount(engine.account.opened[self.place : self.place + 1])
         account.flows[:, 0] = self._flows + self._flown()
+        account.leaked[0] = self._leaked
         return account
 
     def mass_terms(self) -> tuple[float, float, float, float]:
@@ -376,11 +405,11 @@ class FleetMember:
         assert engine is not None
         opened = engine.account.opened.item(self.place)
         if self._cursor == 0:
-            into, out, stored = 0.0, 0.0, opened
+            into, out, stored = 0.0, 0.0, self._stored_at_start
         else:
             into, out, stored = page.balance[self._cursor - 1, :, self.place].tolist()
         before = self._flows
-        return before.item(0) + into, before.item(1) + out, stored - opened, 0.0
+        return before.item(0) + into, before.item(1) + out, stored - opened, self._leaked
 
     @property
     def changes(self) -> int:
@@ -403,7 +432,7 @@ class FleetMember:
         assert engine is not None
         account = self._account(engine)
         if self.done == 0:
-            return account.values(account.opened)
+            return account.values(np.array([self._stored_at_start]))
         return account.values(engine.stored_in(self.rows))
 
     def payload(self) -> bytes:
@@ -418,9 +447,21 @@ class FleetMember:
         component = self.prepare() if self.waiting else self.leave()
         component.restore_payload(payload, source)
 
+    def _save_state(self) -> None:
+        """Save the state of this catchment, which the engine alone has until now."""
+        component = self.prepare() if self.waiting else self._continued()
+        component.save_with(self._states)
+        component.save_state()
+        if component is not self.prepared:
+            component.abandon()
+
     def close(self) -> None:
-        """Let go of what belongs to this instance alone."""
+        """Save a state if the end's is wanted; let go of what belongs to this instance alone."""
+        if self.shares and self._states.due_at_end(self.done):
+            self._save_state()
         for component in (self._own, self.prepared):
-            if component is not None:
+            if component is not None and component is self._own:
                 component.close()
+            elif component is not None:
+                component.abandon()
         self._page = None

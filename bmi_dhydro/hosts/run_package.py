@@ -24,14 +24,16 @@ from ..checkpoint import SHIPPED, TrainedModel, load
 from ..component import Component
 from ..config import CatchmentsConfig, Config, ForcingConfig, SpinUpConfig, TimeConfig
 from ..configured_model import ExtrapolationWarning
-from ..errors import CatchmentError, ConfigError, listed, nearest
+from ..errors import CatchmentError, ConfigError, StateError, listed, nearest
 from ..evapotranspiration_choice import EvapotranspirationChoice
 from ..files import replaced
+from ..io import state_file
 from ..io.export import write_catchments
 from ..io.weather_source import WeatherSource
 from ..model import SECONDS_PER_DAY
 from ..physics.unit_hydrograph import DISCHARGE
 from ..progress_bar import Bar, no_progress
+from ..state import SavedState
 from ..variables import OUTPUTS, inputs_for, outputs_of
 from ..weather import FROM_FORCING, PET, quantities_for
 from .calibration_bounds import write_bounds
@@ -42,6 +44,7 @@ STEP_SECONDS = 3600
 MAIN_OUTPUT = OUTPUTS[0].name
 _TABLE = "dhydro_catchments.csv"
 _STATE = "dhydro_state.nc"
+_STATES = "outputs/states"
 _BOUNDS = "dhydro_calibration.yml"
 _ROUTING = "troute.yaml"
 _ROUTING_BLOCK = {"t_route_config_file_with_path": f"./config/{_ROUTING}"}
@@ -73,11 +76,13 @@ class PackageOptions:
     spin_up : int
         Years of the weather by which the stores are filled before the run; 0 leaves them empty.
     initial_state : Path, optional
-        State file to start from, instead.
+        State file to start from, instead, or a folder with those of all divides.
     evapotranspiration : {"written", "computed"}
         Where potential evapotranspiration comes from, if the weather has none: written into the
         package's copy of the weather, by the method that the model learned with where the weather
         suffices for it; or computed by each instance of what the engine hands over.
+    save_states : bool
+        Whether each instance saves its state when the run ends, in `outputs/states`.
     routing : Path, optional
         Configuration of t-route, for which the engine's routing is turned on.
     """
@@ -94,6 +99,7 @@ class PackageOptions:
     spin_up: int = 1
     initial_state: Path | None = None
     evapotranspiration: Literal["written", "computed"] = "written"
+    save_states: bool = False
     routing: Path | None = None
 
 
@@ -334,7 +340,7 @@ def _place_state(
     target.unlink(missing_ok=True)
     cold = "the run begins with nearly empty stores, so that its first months are too dry"
     if options.initial_state is not None:
-        _place(options.initial_state, target)
+        _place_given_state(options, target)
         notes.append(f"initial state: {options.initial_state.name}")
         return True
     if not options.spin_up:
@@ -373,6 +379,26 @@ def _place_state(
         + (f", with {method} in place of the other module" if options.multi is not None else "")
     )
     return True
+
+
+def _place_given_state(options: PackageOptions, target: Path) -> None:
+    """Put the state that was given into the package; those of several instances as one."""
+    assert options.initial_state is not None
+    if not options.initial_state.is_dir():
+        _place(options.initial_state, target)
+        return
+    process = load(options.model).layout.process
+    paths = sorted(options.initial_state.glob("*.nc"))
+    if not paths:
+        raise StateError(f"{options.initial_state}: there are no states (*.nc)")
+    states = [state_file.read(path, process.state_names) for path in paths]
+    first = states[0]
+    for path, state in zip(paths, states, strict=True):
+        for what in ("time", "fingerprint", "step_seconds", "steps", "parts", "members"):
+            theirs, ours = getattr(state, what), getattr(first, what)
+            if theirs != ours:
+                raise StateError(f"{path}: its {what} is {theirs}, but {ours} in {paths[0].name}")
+    state_file.write(target, SavedState.joined(states), process)
 
 
 def _place(source: Path, target: Path) -> None:
@@ -422,11 +448,15 @@ def _write_configurations(
             document["time"]["end"] = str(options.end)
     if warm:
         document["initial_state"] = f"../../{_STATE}"
+    if options.save_states:
+        document["save_state"] = f"../../../{_STATES}/ID.nc"
     text = yaml.safe_dump(document, sort_keys=False)
     head, tail = text.split("- ID\n")
+    if options.save_states:
+        (folder / _STATES).mkdir(parents=True, exist_ok=True)
     for name in catchments.ids.tolist():
         path = folder / "config" / "cat_config" / "DHYDRO" / f"{name}.yml"
-        path.write_text(f"{head}- {json.dumps(name)}\n{tail}")
+        path.write_text(f"{head}- {json.dumps(name)}\n{tail.replace('ID.nc', f'{name}.nc')}")
 
 
 def _module(names: dict[str, str], options: PackageOptions) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from click.testing import CliRunner
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.catchments import read_table
 from bmi_dhydro.cli import main
-from bmi_dhydro.errors import ConfigError, ForcingError
+from bmi_dhydro.errors import ConfigError, ForcingError, StateError
 from bmi_dhydro.hosts.hydrofabric import read_hydrofabric
 from bmi_dhydro.hosts.run_check import check_run
 from bmi_dhydro.hosts.run_package import MAIN_OUTPUT, PackageOptions, write_run_package
+from bmi_dhydro.io import state_file
+from bmi_dhydro.physics import HBV
 
 from .replay import Engine
 
@@ -118,6 +120,123 @@ def test_a_state_that_is_given_is_taken(write):
     folder, notes = write("given", initial_state=source / "config" / "dhydro_state.nc")
     assert "initial state: dhydro_state.nc" in notes
     np.testing.assert_array_equal(Engine(folder, IDS).advance(5), Engine(source, IDS).advance(5))
+
+
+@pytest.mark.parametrize("fleet", [False, True], ids=["coupled", "fleet"])
+@pytest.mark.parametrize("model", ["default", "dynamic"])
+def test_the_next_run_starts_from_states_that_a_run_has_saved(write, tmp_path, fleet, model):
+    """Two runs, one after the other, are one."""
+    kind = {"fleet": fleet, "model": model}
+    noon = BEGIN + np.timedelta64(36, "h")
+    whole, _ = write("whole", **kind)
+    first, _ = write("first", end=noon, save_states=True, **kind)
+    engines = [Engine(whole, IDS), Engine(first, IDS)]
+    for engine in engines:
+        engine.step = 374 * 24
+        engine.advance(36)
+    if fleet:
+        # One that has gone on alone saves its state as well.
+        engines[1].modules["cat-2"][0].bmi.get_value_ptr("snowpack")
+    engines[1].end()
+    states = first / "outputs" / "states"
+    assert sorted(path.name for path in states.iterdir()) == [f"{name}.nc" for name in IDS]
+    second, _ = write("second", start=noon, initial_state=states, **kind)
+    again = Engine(second, IDS)
+    again.step = 374 * 24 + 36
+    np.testing.assert_array_equal(again.advance(30), engines[0].advance(30))
+
+
+def test_states_on_the_way_are_those_of_separate_instances(write):
+    found = {}
+    for fleet in (True, False):
+        folder, _ = write(f"fleet-{fleet}", fleet=True, end=BEGIN + np.timedelta64(30, "h"))
+        for path in (folder / "config" / "cat_config" / "DHYDRO").glob("*.yml"):
+            text = path.read_text().replace("fleet: true", f"fleet: {str(fleet).lower()}")
+            saved = f'{{path: "{folder}/{path.stem}-{{time}}.nc", every: 12h, keep: 2}}'
+            path.write_text(f"{text}save_state: {saved}\n")
+        engine = Engine(folder, IDS)
+        engine.advance(30)
+        engine.end()
+        for path in folder.glob("*.nc"):
+            state = state_file.read(path, HBV.state_names)
+            found.setdefault(path.name, []).append(state)
+    assert len(found) == 2 * len(IDS)
+    for one, other in found.values():
+        assert one.time == other.time
+        assert one.steps == other.steps
+        for name, values in one.arrays.items():
+            np.testing.assert_array_equal(values, other.arrays[name])
+        np.testing.assert_allclose(one.more["water_account"], other.more["water_account"])
+
+
+@pytest.mark.parametrize("options", [{}, {"fleet": True}], ids=["coupled", "fleet"])
+def test_the_balance_goes_on_with_that_of_the_state(write, options):
+    """A fleet's terms are those of separate instances, from the first step on; water closes."""
+    folder, _ = write("run", **options)
+    engine = Engine(folder, IDS)
+    engine.step = 374 * 24
+    terms = []
+    for steps in (0, 1, 40):
+        if steps:
+            engine.advance(steps)
+        for name in IDS:
+            bmi = engine.modules[name][0].bmi
+            came, left, stored, leaked = (
+                bmi.get_value_ptr(f"ngen::mass_{term}").item()
+                for term in ("in", "out", "stored", "leaked")
+            )
+            assert abs(came - left - stored - leaked) < 1e-9
+            terms.append((came, left, stored, leaked))
+    alone, _ = write("alone", fleet=True)
+    for path in (alone / "config" / "cat_config" / "DHYDRO").glob("*.yml"):
+        path.write_text(path.read_text().replace("fleet: true", "fleet: false"))
+    separate = Engine(alone, IDS)
+    expected = []
+    for steps in (0, 1, 40):
+        if steps:
+            separate.advance(steps)
+        for name in IDS:
+            balance = separate.modules[name][0].bmi.component.mass_terms()
+            expected.append(np.array(balance) * 1e-3)
+    np.testing.assert_allclose(terms, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_balance_is_asked_of_a_member_that_has_not_stepped_yet(write):
+    folder, _ = write(fleet=True)
+    engine = Engine(folder, IDS)
+    engine.modules["cat-1"][0].bmi.update()
+    bmi = engine.modules["cat-2"][0].bmi
+    values = [bmi.get_value_ptr(f"ngen::mass_{term}").item() for term in ("in", "out", "stored")]
+    assert abs(values[0] - values[1] - values[2]) < 1e-9
+    assert values[0] > 0.0
+
+
+def test_states_that_do_not_go_together(write, tmp_path):
+    with pytest.raises(StateError, match=r"there are no states \(\*.nc\)"):
+        write(initial_state=tmp_path)
+    folders = []
+    for name, hours in (("a", 24), ("b", 30)):
+        end = BEGIN + np.timedelta64(hours, "h")
+        folders.append(write(name, end=end, save_states=True, fleet=True)[0])
+        engine = Engine(folders[-1], IDS)
+        engine.advance(hours)
+        engine.end()
+    states = [folder / "outputs" / "states" for folder in folders]
+    shutil.copy(states[1] / "cat-2.nc", states[0] / "cat-2.nc")
+    with pytest.raises(StateError, match=r"cat-2.nc: its time is 2001-10-11T06:00:00, but 2001-10"):
+        write("c", initial_state=states[0])
+    (states[0] / "cat-2.nc").unlink()
+    folder, _ = write("d", initial_state=states[0])
+    with pytest.raises(StateError, match="has no state for catchment cat-2"):
+        Engine(folder, IDS)
+
+
+def test_instances_of_a_fleet_do_not_overwrite_each_other(write):
+    folder, _ = write(fleet=True)
+    path = folder / "config" / "cat_config" / "DHYDRO" / "cat-1.yml"
+    path.write_text(path.read_text() + "save_state: all.nc\n")
+    with pytest.raises(ConfigError, match="put the id, cat-1, into the name"):
+        BmiDhydro().initialize(str(path))
 
 
 def test_weather_that_is_too_short_for_a_spin_up_is_said(year, tmp_path):
