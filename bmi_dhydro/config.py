@@ -196,8 +196,8 @@ class Config(Section, frozen=True):
     """Grid that the interface reports: scalar for one catchment, else points (pymt, grpc4bmi) or
     unstructured (bmi-tester, grpc4bmi); auto is scalar or unstructured."""
     fleet: bool = False
-    """Whether instances in one process that differ in `catchments.select` only (one catchment each)
-    are computed together; needs `forcing.file`."""
+    """Whether instances in one process that differ in `catchments.select` and `save_state` only
+    (one catchment each) are computed together; needs `forcing.file`."""
     ensemble: EnsembleConfig | None = None
     """Members of an ensemble, with their own weather and states and the same parameters."""
     initial_state: str | None = None
