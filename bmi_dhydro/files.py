@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,24 @@ def replaced(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file elsewhere: as a hard link where possible, else as a copy.
+
+    Parameters
+    ----------
+    source : Path
+    target : Path
+        Replaced; its folder must exist.
+    """
+    if target.exists() and target.samefile(source):
+        return
+    with replaced(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
 
 
 # Ends a file that has a digest: the digest of all before this line. HDF5 says where it ends, and in

@@ -24,7 +24,8 @@ from ..settings import parse_date
 from ..variables import OF_COMPONENTS, inputs_for
 from ..weather import FROM_FORCING, quantities_for
 from .package_weather import engine_name
-from .run_package import MAIN_OUTPUT, STEP_SECONDS, published_names
+from .realization import MAIN_OUTPUT, STEP_SECONDS
+from .run_package import published_names
 
 _PYTHON_TYPE = "bmi_dhydro.BmiDhydro"
 _MARK = "{{id}}"

@@ -6,10 +6,7 @@ The layout is that of NextGen in a Box: `config/`, `forcings/`, `outputs/`.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import tempfile
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,34 +18,26 @@ from numpy.typing import NDArray
 from ..attributes import CLIMATE
 from ..catchments import Catchments
 from ..checkpoint import SHIPPED, TrainedModel, load
-from ..component import Component
-from ..config import CatchmentsConfig, Config, ForcingConfig, SpinUpConfig, TimeConfig
-from ..configured_model import ExtrapolationWarning
-from ..errors import CatchmentError, ConfigError, StateError, listed, nearest
+from ..errors import CatchmentError, ConfigError, listed, nearest
 from ..evapotranspiration_choice import EvapotranspirationChoice
-from ..files import replaced
-from ..io import state_file
+from ..files import link_or_copy, replaced
 from ..io.export import write_catchments
 from ..io.weather_source import WeatherSource
 from ..model import SECONDS_PER_DAY
 from ..physics.unit_hydrograph import DISCHARGE
 from ..progress_bar import Bar, no_progress
-from ..state import SavedState
-from ..variables import OUTPUTS, inputs_for, outputs_of
+from ..variables import inputs_for, outputs_of
 from ..weather import FROM_FORCING, PET, quantities_for
 from .calibration_bounds import write_bounds
 from .hydrofabric import Hydrofabric, read_hydrofabric
+from .package_state import place_state
 from .package_weather import add_evapotranspiration, engine_name, gather_tables
+from .realization import ROUTING, STEP_SECONDS, realization
 
-STEP_SECONDS = 3600
-MAIN_OUTPUT = OUTPUTS[0].name
 _TABLE = "dhydro_catchments.csv"
 _STATE = "dhydro_state.nc"
 _STATES = "outputs/states"
 _BOUNDS = "dhydro_calibration.yml"
-_ROUTING = "troute.yaml"
-_ROUTING_BLOCK = {"t_route_config_file_with_path": f"./config/{_ROUTING}"}
-_NAME = "bmi_dhydro"
 
 
 @dataclass(frozen=True)
@@ -212,28 +201,30 @@ def _write(
     for name in ("config/cat_config/DHYDRO", "forcings", "outputs/ngen"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     config = folder / "config"
-    _place(geopackage, config / geopackage.name)
+    link_or_copy(geopackage, config / geopackage.name)
     weather = folder / "forcings" / "forcings.nc"
     if written:
         added = add_evapotranspiration(forcing, weather, catchments, method, STEP_SECONDS)
         names[inputs_for((PET,))[0].name] = added
     else:
-        _place(forcing, weather)
+        link_or_copy(forcing, weather)
     if options.routing is not None:
-        _place(options.routing, config / _ROUTING)
+        link_or_copy(options.routing, config / ROUTING)
     write_catchments(config / _TABLE, catchments)
     write_bounds(config / _BOUNDS, trained, catchments)
     model = options.model
     if model not in SHIPPED:
-        _place(Path(model), config / Path(model).name)
+        link_or_copy(Path(model), config / Path(model).name)
         model = f"../../{Path(model).name}"
-    warm = _place_state(config, forcing, method, start, options, notes, bar)
+    warm = place_state(
+        config / _STATE, config / _TABLE, forcing, method, start, options, notes, bar
+    )
     _write_configurations(folder, catchments, model, given, start, options, warm)
-    realization = config / "realization.json"
-    document = _realization(names, start, end, options)
-    with replaced(realization) as temporary:
+    path = config / "realization.json"
+    document = realization(names, start, end, options)
+    with replaced(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2) + "\n")
-    return PackageReport(realization, len(catchments), notes)
+    return PackageReport(path, len(catchments), notes)
 
 
 def published_names(trained: TrainedModel) -> list[str]:
@@ -322,96 +313,6 @@ def _with_climate(
     return replace(catchments, attributes={**catchments.attributes, **values})
 
 
-def _place_state(
-    config: Path,
-    forcing: Path,
-    method: str,
-    start: np.datetime64,
-    options: PackageOptions,
-    notes: list[str],
-    bar: Bar,
-) -> bool:
-    """Put a state to start from into the package, if there is one or it can be made.
-
-    The stores are filled by the first years of the weather, and the model run from its beginning to
-    the start of the run.
-    """
-    target = config / _STATE
-    target.unlink(missing_ok=True)
-    cold = "the run begins with nearly empty stores, so that its first months are too dry"
-    if options.initial_state is not None:
-        _place_given_state(options, target)
-        notes.append(f"initial state: {options.initial_state.name}")
-        return True
-    if not options.spin_up:
-        notes.append(f"{cold}: give --initial-state")
-        return False
-    document = Config(
-        catchments=CatchmentsConfig(table=str(config / _TABLE), climate="table"),
-        model=options.model,
-        forcing=ForcingConfig(
-            file=str(forcing),
-            potential_evapotranspiration=method,  # type: ignore[arg-type]
-            evapotranspiration_mismatch="accept",
-        ),
-        time=TimeConfig(step="1h"),
-        spin_up=SpinUpConfig(years=options.spin_up),
-        save_state=str(target),
-    )
-    try:
-        with warnings.catch_warnings():
-            # They are among the notes.
-            warnings.simplefilter("ignore", ExtrapolationWarning)
-            component = Component(document, bar=bar)
-    except ConfigError as error:
-        notes.append(f"{cold} ({error}): give longer weather, or --initial-state")
-        return False
-    assert component.start is not None
-    steps = int((start - component.start).astype(int)) // STEP_SECONDS
-    with bar("to the start", steps) as advance:
-        for _ in range(steps):
-            component.update()
-            advance()
-    component.close()
-    notes.append(
-        f"initial state: stores filled by {options.spin_up} year(s) of {forcing.name}"
-        + (", and run to the start" if steps else "")
-        + (f", with {method} in place of the other module" if options.multi is not None else "")
-    )
-    return True
-
-
-def _place_given_state(options: PackageOptions, target: Path) -> None:
-    """Put the state that was given into the package; those of several instances as one."""
-    assert options.initial_state is not None
-    if not options.initial_state.is_dir():
-        _place(options.initial_state, target)
-        return
-    process = load(options.model).layout.process
-    paths = sorted(options.initial_state.glob("*.nc"))
-    if not paths:
-        raise StateError(f"{options.initial_state}: there are no states (*.nc)")
-    states = [state_file.read(path, process.state_names) for path in paths]
-    first = states[0]
-    for path, state in zip(paths, states, strict=True):
-        for what in ("time", "fingerprint", "step_seconds", "steps", "parts", "members"):
-            theirs, ours = getattr(state, what), getattr(first, what)
-            if theirs != ours:
-                raise StateError(f"{path}: its {what} is {theirs}, but {ours} in {paths[0].name}")
-    state_file.write(target, SavedState.joined(states), process)
-
-
-def _place(source: Path, target: Path) -> None:
-    """Put a file into the package: a hard link where possible, else a copy."""
-    if target.exists() and target.samefile(source):
-        return
-    with replaced(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copyfile(source, temporary)
-
-
 def _engine_names(source: WeatherSource, method: str) -> dict[str, str]:
     """Return how the engine calls our inputs, where it calls them otherwise."""
     names = {}
@@ -457,76 +358,3 @@ def _write_configurations(
     for name in catchments.ids.tolist():
         path = folder / "config" / "cat_config" / "DHYDRO" / f"{name}.yml"
         path.write_text(f"{head}- {json.dumps(name)}\n{tail.replace('ID.nc', f'{name}.nc')}")
-
-
-def _module(names: dict[str, str], options: PackageOptions) -> dict[str, Any]:
-    outputs = [MAIN_OUTPUT, *options.outputs]
-    return {
-        "name": "bmi_python",
-        "params": {
-            "model_type_name": _NAME,
-            "python_type": "bmi_dhydro.BmiDhydro",
-            "init_config": "./config/cat_config/DHYDRO/{{id}}.yml",
-            "main_output_variable": MAIN_OUTPUT,
-            "allow_exceed_end_time": True,
-            "cache_input_variable_metadata": True,
-            "uses_forcing_file": False,
-            **({"variables_names_map": names} if names else {}),
-            "output_variables": outputs,
-            "output_header_fields": outputs,
-        },
-    }
-
-
-def _realization(
-    names: dict[str, str],
-    start: np.datetime64,
-    end: np.datetime64,
-    options: PackageOptions,
-) -> dict[str, Any]:
-    forcing = {"path": "./forcings/forcings.nc", "provider": "NetCDF"}
-    if options.fleet:
-        forcing = {"path": "", "provider": "NullForcingProvider"}
-    formulation = _module(names, options) if options.multi is None else _multi(options, names)
-    # The engine's last step begins at the end time that it is given.
-    last = end - np.timedelta64(STEP_SECONDS, "s")
-    return {
-        "global": {"formulations": [formulation], "forcing": forcing},
-        "time": {
-            "start_time": str(start).replace("T", " "),
-            "end_time": str(last).replace("T", " "),
-            "output_interval": STEP_SECONDS,
-        },
-        "output_root": "./outputs/ngen",
-        **({} if options.routing is None else {"routing": _ROUTING_BLOCK}),
-    }
-
-
-def _multi(options: PackageOptions, names: dict[str, str]) -> dict[str, Any]:
-    """Return a formulation of the other module and ours, which it feeds."""
-    assert options.multi is not None
-    try:
-        other = json.loads(options.multi.read_text())
-        output = options.multi_output or other["params"]["main_output_variable"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{options.multi}: is no formulation of a module, {{name: ..., params: {{...}}}} with "
-            f"a main_output_variable ({error!r})"
-        ) from None
-    pet = inputs_for((PET,))[0].name
-    ours = _module({**names, pet: output}, options)
-    outputs = [MAIN_OUTPUT, *options.outputs]
-    for key in ("output_variables", "output_header_fields"):
-        del ours["params"][key]
-    return {
-        "name": "bmi_multi",
-        "params": {
-            "model_type_name": "bmi_multi",
-            "init_config": "",
-            "allow_exceed_end_time": True,
-            "main_output_variable": MAIN_OUTPUT,
-            "modules": [other, ours],
-            "output_variables": outputs,
-            "output_header_fields": outputs,
-        },
-    }

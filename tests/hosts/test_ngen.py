@@ -19,7 +19,8 @@ from bmi_dhydro.catchments import read_table
 from bmi_dhydro.cli import main
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError, VariableError
 from bmi_dhydro.hosts.hydrofabric import read_hydrofabric
-from bmi_dhydro.hosts.run_package import MAIN_OUTPUT, PackageOptions, write_run_package
+from bmi_dhydro.hosts.realization import MAIN_OUTPUT
+from bmi_dhydro.hosts.run_package import PackageOptions, write_run_package
 
 from .replay import Engine
 

@@ -19,8 +19,9 @@ from bmi_dhydro.catchments import read_table
 from bmi_dhydro.cli import main
 from bmi_dhydro.errors import ConfigError, ForcingError, StateError
 from bmi_dhydro.hosts.hydrofabric import read_hydrofabric
+from bmi_dhydro.hosts.realization import MAIN_OUTPUT
 from bmi_dhydro.hosts.run_check import check_run
-from bmi_dhydro.hosts.run_package import MAIN_OUTPUT, PackageOptions, write_run_package
+from bmi_dhydro.hosts.run_package import PackageOptions, write_run_package
 from bmi_dhydro.io import state_file
 from bmi_dhydro.physics import HBV
 
@@ -237,6 +238,16 @@ def test_instances_of_a_fleet_do_not_overwrite_each_other(write):
     path.write_text(path.read_text() + "save_state: all.nc\n")
     with pytest.raises(ConfigError, match="put the id, cat-1, into the name"):
         BmiDhydro().initialize(str(path))
+
+
+def test_a_package_is_written_again_with_its_own_state(write):
+    folder, _ = write()
+    state = folder / "config" / "dhydro_state.nc"
+    before = state.read_bytes()
+    write(initial_state=state)
+    assert state.read_bytes() == before
+    write(spin_up=0)
+    assert not state.exists()
 
 
 def test_weather_that_is_too_short_for_a_spin_up_is_said(year, tmp_path):
