@@ -7,7 +7,7 @@ from bmi_dhydro import BmiDhydro, parameter_file
 from bmi_dhydro.component import Component
 from bmi_dhydro.config import read_config
 from bmi_dhydro.example import write_example
-from bmi_dhydro.hosts.run_package import MAIN_OUTPUT as DEPTH
+from bmi_dhydro.hosts.realization import MAIN_OUTPUT as DEPTH
 from bmi_dhydro.state import capture
 
 FLOW = "channel_exit_water_x-section__volume_flow_rate"
