@@ -21,7 +21,7 @@ from .settings import (
     parse_date,
     parse_duration,
     parse_step,
-    read_section,
+    read_checked,
     resolved,
 )
 from .time_units import TimeUnits
@@ -255,14 +255,7 @@ def read_config(path: str | Path) -> Config:
     ConfigError
         If the file is missing, no YAML, or has unknown, missing or impossible keys.
     """
-    file = Path(path)
-    config = read_section(file, Config)
-    try:
-        config = _resolved(config, file.parent)
-        _check(config)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error}") from None
-    return config
+    return read_checked(Path(path), Config, _resolved, _check)
 
 
 def _resolved(config: Config, folder: Path) -> Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints, overload
 
@@ -148,15 +148,45 @@ def read_section(file: Path, kind: type[_Kind]) -> _Kind:
     return section
 
 
+def read_checked(
+    file: Path,
+    kind: type[_Kind],
+    resolve: Callable[[_Kind, Path], _Kind],
+    check: Callable[[_Kind], None],
+) -> _Kind:
+    """Read a whole configuration: a section whose paths are absolute, and whose keys go together.
+
+    Parameters
+    ----------
+    file : Path
+    kind : type
+        Of the section.
+    resolve : callable
+        Makes paths absolute that are relative to a folder.
+    check : callable
+        Refuses what each key allows but the whole does not.
+
+    Raises
+    ------
+    ConfigError
+        As `read_section`, and what the callables raise; names the file.
+    """
+    section = read_section(file, kind)
+    try:
+        section = resolve(section, file.parent)
+        check(section)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    return section
+
+
 # How msgspec tells of a key that a section does not have.
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", re.DOTALL)
 
 
 def _explained(message: str, kind: type) -> str:
     """Add the nearest known key to msgspec's message about an unknown one."""
-    match = re.match(
-        r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", message, re.S
-    )
+    match = _UNKNOWN.match(message)
     if not match:
         return message.replace("`$.", "`").replace("`$`", "the top level").replace("[...]", ".*")
     key, where = match[1], re.sub(r"\[.*?\]", ".*", match[2] or "")

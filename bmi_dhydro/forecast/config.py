@@ -29,7 +29,7 @@ from ..settings import (
     parse_date,
     parse_duration,
     parse_step,
-    read_section,
+    read_checked,
     resolved,
 )
 
@@ -202,14 +202,7 @@ def read_forecast_config(path: str | Path) -> ForecastConfig:
     ConfigError
         If the file is missing, no YAML, or has unknown, missing or impossible keys.
     """
-    file = Path(path)
-    config = read_section(file, ForecastConfig)
-    try:
-        config = _resolved(config, file.parent)
-        _check(config)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error}") from None
-    return config
+    return read_checked(Path(path), ForecastConfig, _resolved, _check)
 
 
 def _resolved(config: ForecastConfig, folder: Path) -> ForecastConfig:

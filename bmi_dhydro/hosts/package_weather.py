@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..catchments import Catchments
 from ..errors import ForcingError, listed
 from ..files import replaced
-from ..io.forcing import AORC_UNITS, ForcingFile
+from ..io.forcing import AORC_UNITS
 from ..io.netcdf import READ_ERRORS, identifier, netcdf4
 from ..io.weather_source import AHEAD_STEPS, WeatherSource
 from ..variables import Input
@@ -78,10 +78,9 @@ def add_evapotranspiration(
     ForcingError
         If the weather does not suffice, or the file cannot be written to.
     """
-    with ForcingFile(forcing, catchments.ids, {}, step_seconds) as file:
-        rows, like = file.rows_of(catchments.ids), file.variable(TEMPERATURE)
     source = WeatherSource(forcing, catchments, {}, method, step_seconds)
     try:
+        rows, like = source.require(catchments.ids), source.variable(TEMPERATURE)
         with replaced(target) as temporary:
             shutil.copyfile(forcing, temporary)
             with netcdf4().Dataset(temporary, "a") as data:

@@ -303,11 +303,11 @@ def _with_climate(
         raise CatchmentError(f"{chosen}: cannot be read as a table: {error}") from None
     lacking = [name for name in CLIMATE if name not in table]
     if lacking:
-        raise CatchmentError(f"{options.climate}: has no column {', '.join(lacking)}")
+        raise CatchmentError(f"{chosen}: has no column {', '.join(lacking)}")
     rows = table.reindex(catchments.ids)[list(CLIMATE)]
     unknown = rows.index[~np.isfinite(rows).all(axis=1)]
     if len(unknown):
-        raise CatchmentError(f"{options.climate}: has no climate for divide {listed(unknown)}")
+        raise CatchmentError(f"{chosen}: has no climate for divide {listed(unknown)}")
     notes.append(f"climate indices: of {chosen.name}")
     values = {name: rows[name].to_numpy(dtype=float) for name in CLIMATE}
     return replace(catchments, attributes={**catchments.attributes, **values})

@@ -156,12 +156,11 @@ class WeatherSource:
         elif choice.fits(own):
             return None
         measured = None
-        whole_years = self._file.steps_in_file // (365 * self._steps_per_day)
-        if choice.mismatch == "rescale" and learned is not None and whole_years and lasting:
+        years = self._whole_years
+        if choice.mismatch == "rescale" and learned is not None and years.stop and lasting:
             every = np.arange(len(self._catchments))
-            days = slice(0, whole_years * 365 * self._steps_per_day)
             theirs, ours = (
-                self._monthly_means(name, every, days) for name in (self.pet_method, learned)
+                self._monthly_means(name, every, years) for name in (self.pet_method, learned)
             )
             measured = np.divide(ours, theirs, out=np.ones_like(ours), where=theirs > 0.0)
         return choice.factors(own, self._catchments.latitude, measured, str(self.path), detail)
@@ -169,6 +168,12 @@ class WeatherSource:
     @property
     def _steps_per_day(self) -> int:
         return _SECONDS_PER_DAY // self._step_seconds
+
+    @property
+    def _whole_years(self) -> slice:
+        """Steps of the file's whole years of 365 days, from its beginning on."""
+        year = 365 * self._steps_per_day
+        return slice(0, self._file.steps_in_file // year * year)
 
     def _monthly_means(self, method: str, rows: NDArray, steps: slice) -> NDArray:
         """Return the potential evapotranspiration of a method, whatever the period of the run.
@@ -225,12 +230,11 @@ class WeatherSource:
             In mm per step; None where the weather does not suffice for the method, or is shorter
             than a year.
         """
-        whole_years = self._file.steps_in_file // (365 * self._steps_per_day)
+        years = self._whole_years
         known = method in self._computable or (method == FROM_FORCING and PET in self.available)
-        if not whole_years or not known:
+        if not years.stop or not known:
             return None
-        steps = slice(0, whole_years * 365 * self._steps_per_day)
-        return self._monthly_means(method, np.arange(len(self._catchments)), steps)
+        return self._monthly_means(method, np.arange(len(self._catchments)), years)
 
     def _prepared(
         self,
@@ -262,15 +266,15 @@ class WeatherSource:
         """Return the name of a quantity in the file, if it has it."""
         return self._file.variable(quantity)
 
-    def require(self, ids: NDArray) -> None:
-        """Make sure that the file has these catchments.
+    def require(self, ids: NDArray) -> NDArray:
+        """Make sure that the file has these catchments, and return where: an array of int.
 
         Raises
         ------
         ForcingError
             If it does not; names those that it lacks.
         """
-        self._file.rows_of(ids)
+        return self._file.rows_of(ids)
 
     def read(self, first: int, count: int) -> NDArray:
         """Return the forcing of some steps.

@@ -22,7 +22,7 @@ from ..settings import (
     Section,
     ShareBelowOne,
     parse_date,
-    read_section,
+    read_checked,
     resolved,
 )
 
@@ -125,14 +125,7 @@ def read_train_config(path: str | Path) -> TrainConfig:
     ConfigError
         If the file is missing, no YAML, or has unknown, missing or impossible keys.
     """
-    file = Path(path)
-    config = read_section(file, TrainConfig)
-    try:
-        config = _resolved(config, file.parent)
-        _check(config)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error}") from None
-    return config
+    return read_checked(Path(path), TrainConfig, _resolved, _check)
 
 
 def _resolved(config: TrainConfig, folder: Path) -> TrainConfig:
