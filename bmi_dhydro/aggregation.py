@@ -36,6 +36,7 @@ class Aggregation:
     """
 
     def __init__(self, component: Component | FleetMember) -> None:
+        component.want_rows()
         self._outputs = np.zeros(component.outputs.shape)
         self._rows = np.zeros(component.rows.shape)
         self._steps = 0

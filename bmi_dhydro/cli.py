@@ -390,8 +390,9 @@ def evaluate(
 )
 @click.option(
     "--routing",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Configuration of t-route, to turn the engine's routing on.",
+    metavar="template|FILE",
+    help="Turns the engine's routing on: with a configuration of t-route made for this run, or one "
+    "of your own.",
 )
 @explained
 def ngen(
@@ -412,7 +413,7 @@ def ngen(
     initial_state: Path | None,
     evapotranspiration: Literal["written", "computed"],
     save_states: bool,
-    routing: Path | None,
+    routing: str | None,
 ) -> None:
     """Write a complete NextGen run for the divides of GEOPACKAGE, a hydrofabric 2.2.
 
@@ -451,12 +452,21 @@ def ngen(
         initial_state,
         evapotranspiration,
         save_states,
-        routing,
+        "template" if routing == "template" else _existing(routing, "--routing"),
     )
     report = write_run_package(geopackage, forcing, out, options, progress)
     for note in report.notes:
         click.echo(note)
     click.echo(f"wrote {report.realization} and configurations of {report.divides} divides")
+
+
+def _existing(path: str | None, option: str) -> Path | None:
+    """Return the path of a file that must be there."""
+    from .errors import ConfigError
+
+    if path is not None and not Path(path).is_file():
+        raise ConfigError(f"{option}: there is no file {path}")
+    return None if path is None else Path(path)
 
 
 @main.command()

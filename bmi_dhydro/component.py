@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,15 @@ from numpy.typing import NDArray
 from . import checkpoint, state
 from .catchment_parameters import CatchmentParameters
 from .catchments import Catchments, climate_to_compute, read_table
-from .config import Config
+from .config import Config, OutputConfig, SpinUpConfig
 from .configured_model import build_model, check_run_memory
 from .errors import ConfigError, ForcingError, StateError, nearest
 from .evapotranspiration_choice import EvapotranspirationChoice
 from .exchange import HostExchange
 from .history import History
+from .instance import Instance
 from .io.weather_source import WeatherSource, longest_block
+from .kernels.arena import Arena
 from .kernels.exchange import exchange
 from .physics import unit_hydrograph
 from .progress_bar import Bar, no_progress
@@ -33,10 +35,12 @@ from .saved_states import SavedStates, restore
 from .settings import parse_date
 from .variables import Input, Output, factor, inputs_for, outputs_of
 from .water_account import WaterAccount
-from .weather import FROM_FORCING, Preparation
+from .weather import FROM_FORCING, PET_METHODS, Preparation
 
 if TYPE_CHECKING:
+    from .hosts.fleet import FleetMember
     from .io.results import ResultsWriter
+    from .kernels.coupled import CoupledStep
     from .perturbation import Perturbation
     from .resident_ahead import ResidentAhead
     from .resident_exchange import ResidentExchange
@@ -46,6 +50,16 @@ _log = logging.getLogger(__name__)
 # Beside the interface's outputs, what results hold unless the configuration says otherwise: with
 # these the water balance can be seen.
 _WRITTEN_FORCINGS = ("precipitation", "potential_evapotranspiration")
+
+
+class Results(Protocol):
+    """What takes the results of each step; see `io.results.ResultsWriter`."""
+
+    def write(self, values: NDArray) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +82,7 @@ class Block:
     memory: Any
 
 
-class Component:
+class Component(Instance):
     """Everything a run needs, made of a configuration.
 
     Parameters
@@ -111,9 +125,8 @@ class Component:
         Opened when the component was made.
     account_rows : (int, array of int)
         Of what goes in among the forcings, and of what goes out among `rows`.
-    changes : int
-        How often states or parameters were changed from outside, another member shown, or a host
-        began to look at the states.
+    balance, clock, current
+        See `Instance`.
     history : History or None
         What derivatives with respect to the past need, where the configuration asks for it.
 
@@ -132,12 +145,15 @@ class Component:
         self.config = config
         self.trained = trained or checkpoint.load(config.model)
         self._source: WeatherSource | None = None
-        self._results: ResultsWriter | None = None
+        self._results: Results | None = None
         self.exchange = HostExchange()
         # Of the exchange the one that it is, on a GPU: weather of a host, or of a file.
         self._coupled: ResidentExchange | None = None
         self._ahead: ResidentAhead | None = None
         self._account: WaterAccount
+        # A step in one call, where nothing is between a host's inputs and its outputs.
+        self._whole_step: CoupledStep | None = None
+        self._at_once = self._bound = False
         try:
             self._build(config, bar)
         except BaseException:
@@ -191,21 +207,32 @@ class Component:
         if before is not None:
             self.account.take(before)
         if config.spin_up is not None:
-            from .spin_up import spin_up
-
-            assert self._source is not None
-            cycles = spin_up(
-                self.model,
-                self._source,
-                self.catchments.ids,
-                self.trained.fingerprint,
-                config.spin_up,
-                bar,
-            )
-            self.account = WaterAccount(self.model.stored())
-            _log.info("spin-up: %d repetitions", cycles)
+            self._fill_stores(config.spin_up, evapotranspiration, bar)
         if config.output.file is not None:
-            self._open_results(config)
+            self.write_to(self.results_writer(config.output), self.names_to_write(config.output))
+
+    def _fill_stores(
+        self, wanted: SpinUpConfig, evapotranspiration: EvapotranspirationChoice, bar: Bar
+    ) -> None:
+        """Fill the stores before the first step, by the weather of the run or of before it."""
+        from .spin_up import run_to, spin_up, weather_before
+
+        model, ids, fingerprint = self.model, self.catchments.ids, self.trained.fingerprint
+        source = self._source
+        if source is None:
+            assert self.start is not None
+            source = weather_before(
+                wanted, self.config, self.catchments, self.start, evapotranspiration
+            )
+        try:
+            cycles = spin_up(model, source, ids, fingerprint, wanted, bar)
+            if self._source is None:
+                run_to(model, source, bar)
+        finally:
+            if self._source is None:
+                source.close()
+        self.account = WaterAccount(model.stored())
+        _log.info("spin-up: %d repetitions", cycles)
 
     # ---- building -------------------------------------------------------------------------
 
@@ -271,13 +298,15 @@ class Component:
         quantities = self.preparation.quantities if self._source is None else ()
         self.input_items: tuple[Input, ...] = inputs_for(quantities)
         zeros = self._make_zeros()
+        self.clock, self.current = zeros(1, np.int64), zeros(1, np.int64)
+        self.balance = zeros(4)
         self.inputs = zeros((len(self.input_items), len(self._columns)))
         self._lowest = np.array([item.lowest for item in self.input_items])
         self._highest = np.array([item.highest for item in self.input_items])
         hours = config.step_seconds / 3600.0
         self.input_scale = np.array([hours if item.per_hour else 1.0 for item in self.input_items])
         self._floor = np.array([0.0 if item.per_hour else -np.inf for item in self.input_items])
-        self._forcing = np.empty((1, 3, count), dtype=self.model.dtype)
+        self._forcing = zeros((1, 3, count), self.model.dtype)
         self.perturbation = self._make_perturbation(config)
         # Of what the host sets, before members are made different.
         self._given = self._forcing
@@ -293,7 +322,6 @@ class Component:
         made_of = (*self.model.outputs, *self.model.process.forcing_names)
         self.output_items: tuple[Output, ...] = outputs_of(made_of)
         self.outputs = zeros((len(self.output_items), count))
-        self.changes = 0
         self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         if config.ensemble is not None and config.ensemble.view == "one":
             size = len(self.catchments)
@@ -301,7 +329,7 @@ class Component:
             self.shown_rows = np.zeros((len(self.rows), size), self.model.dtype)
             self.select(0)
         self._sources = np.array([made_of.index(item.source) for item in self.output_items])
-        self._factors = np.empty((len(self.output_items), count))
+        self._factors = zeros((len(self.output_items), count))
         self._set_factors()
         self._receive, self._publish = exchange()
         process = self.model.process
@@ -320,20 +348,73 @@ class Component:
         # Whether `rows` are what the last step has left, and nobody has changed the stores since.
         self._rows_are_current = False
         # Whether stores can be added up from `rows` without rounding.
-        self._rows_are_exact = self.model.dtype == np.float64
+        self._rows_are_exact = self.model.dtype == np.float64 and count == 1
         self._states = SavedStates(config.save_state_section, config.step_seconds)
-        self.done = 0
         self.history: History | None = None
         if config.history:
             self.pin()
             self.history = History(self.model, config.history)
         if self.model.resident:
             self._make_exchange()
+        if self._source is None:
+            # The model counts the steps: it is never ahead.
+            self.clock = self.model.clock
+        if self._source is None and not self.model.resident:
+            from .kernels.coupled import CoupledStep
+
+            self._whole_step = CoupledStep(self._refuse, self.update)
+
+    def _unbind(self) -> None:
+        """Let the next step find again what it touches, after anything of that was replaced."""
+        self._at_once = self._bound = False
+        if self._whole_step is not None:
+            self._whole_step.plain = False
+
+    def _bind(self) -> None:
+        """Find what a step in one call touches, where steps can be done so."""
+        self._bound, step = True, self._whole_step
+        method = self.preparation.method
+        if step is None or self.perturbation is not None:
+            return
+        if self.history is not None or self.preparation.factors is not None:
+            return
+        inflow, losses = self.account_rows
+        arrays = {
+            "inputs": self.inputs,
+            "lowest": self._lowest,
+            "highest": self._highest,
+            "scale": self.input_scale,
+            "floor": self._floor,
+            "forcing": self._forcing,
+            "rows": self._step_rows,
+            "sources": self._sources,
+            "factors": self._factors,
+            "outputs": self.outputs,
+            "losses": losses,
+            "flows": self._account.flows,
+            "opened": self._account.opened,
+            "leaked": self._account.leaked,
+            "stored_rows": np.array(self.stored_rows),
+            "current": self.current,
+            "balance": self.balance if self._rows_are_exact else np.empty(0),
+        }
+        equation = None
+        if method != FROM_FORCING:
+            equation = PET_METHODS[method].function
+            arrays |= {"weather": self._weather, "evapotranspiration": self._pet}
+            arrays |= self.preparation.arrays
+        self._at_once = self.model.bind(step, arrays, inflow, equation)
+        nothing_else = (
+            self._results is None and self.shown is self.outputs and not self._states.repeated
+        )
+        step.plain = self._at_once and nothing_else and not self._watched
 
     def _make_zeros(self) -> Callable[..., NDArray]:
         """Return what makes the arrays that a host reads and writes."""
         if not self.model.resident:
-            return np.zeros
+            arena = Arena()
+            self.model.move_to(arena)
+            return arena.zeros
         from .resident_exchange import host_zeros
 
         return host_zeros
@@ -374,6 +455,8 @@ class Component:
             # What was booked on the device is the old account's.
             self._coupled.book(self._account.flows)
         self._account = account
+        self.balanced = False
+        self._unbind()
 
     def _make_perturbation(self, config: Config) -> Perturbation | None:
         if config.ensemble is None:
@@ -389,21 +472,38 @@ class Component:
             self._factors[k] = factor(item.conversion, self.model.step_seconds, area)
         self.exchange.set_factors(self._factors)
 
-    def _open_results(self, config: Config) -> None:
+    def names_to_write(self, output: OutputConfig) -> list[str]:
+        """Return the names of `series` that results hold."""
+        published = [item.name for item in self.output_items]
+        return output.variables or [*published, *_WRITTEN_FORCINGS]
+
+    def write_to(self, results: Results, names: Sequence[str]) -> None:
+        """Write some of `series` after each step from now on."""
+        self._written = list(self.kept(names).values())
+        self._results = results
+        self._unbind()
+
+    def results_writer(self, output: OutputConfig) -> ResultsWriter:
+        """Open the file of results that a configuration names, for these catchments.
+
+        Raises
+        ------
+        ConfigError
+            If a variable is unknown.
+        ResultsError
+            If it cannot be written.
+        """
         from .io.results import ResultsWriter
 
-        published = [item.name for item in self.output_items]
-        names = config.output.variables or [*published, *_WRITTEN_FORCINGS]
-        columns = self.described(names)
-        self._written = list(self.kept(names).values())
-        assert config.output.file is not None
+        columns = self.described(self.names_to_write(output))
+        assert output.file is not None
         assert self.start is not None
-        self._results = ResultsWriter(
-            Path(config.output.file),
+        return ResultsWriter(
+            Path(output.file),
             self.catchments,
             columns,
             self.start,
-            config.step_seconds,
+            self.config.step_seconds,
             {"title": "Simulated water balance of catchments", **self.provenance},
             self.model.members,
             {
@@ -437,12 +537,16 @@ class Component:
     @property
     def series(self) -> dict[str, NDArray]:
         """All that can be written, by name: arrays of shape (traces,), current if kept."""
+        return self.series_of(self.outputs, self.rows, self._forcing[0])
+
+    def series_of(self, outputs: NDArray, rows: NDArray, forcing: NDArray) -> dict[str, NDArray]:
+        """Return the rows of arrays like those of this component by name; see `series`."""
         model = self.model
-        rows: dict[str, NDArray] = dict(zip(model.outputs, self.rows, strict=True))
-        rows.update(zip(model.process.forcing_names, self._forcing[0], strict=True))
+        series: dict[str, NDArray] = dict(zip(model.outputs, rows, strict=True))
+        series.update(zip(model.process.forcing_names, forcing, strict=True))
         published = [item.name for item in self.output_items]
-        rows.update(zip(published, self.outputs, strict=True))
-        return rows
+        series.update(zip(published, outputs, strict=True))
+        return series
 
     def described(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
         """Return name, units and long name of some of `series`.
@@ -473,6 +577,9 @@ class Component:
         ForcingError
             If weather is missing or impossible, or has ended; names catchment and time.
         """
+        if not self._bound:
+            self._bind()
+        self.balanced = False
         if self._watched:
             self._check_state()
         if self.history is not None:
@@ -481,13 +588,14 @@ class Component:
             self._step_ahead()
         else:
             self._step_with_host()
-        self.done += 1
         self._rows_are_current = not self._watched
         if self._watched:
+            # Who looks at stores through a pointer may change them unseen.
+            self.balanced = False
             self._take_state()
         if self.history is not None:
             self.history.after_step(self.inputs, self._forcing[0])
-        if not self.exchange.selective:
+        if not self._at_once and not self.exchange.selective:
             self.publish(self.rows, self._forcing[0], self.outputs)
         self.show()
         if self._results is not None:
@@ -518,6 +626,10 @@ class Component:
         )
 
     def _step_with_host(self) -> None:
+        if self._at_once:
+            assert self._whole_step is not None
+            self._whole_step()
+            return
         coupled = self._coupled
         if coupled is not None and self._given_on_device:
             if not coupled.step():
@@ -525,7 +637,7 @@ class Component:
                 right = (self.inputs >= self._lowest[:, None]) & (
                     self.inputs <= self._highest[:, None]
                 )
-                raise self._impossible(*divmod(int(np.argmin(right)), len(self._columns)))
+                self._refuse(int(np.argmin(right)))
             return
         if coupled is not None:
             coupled.bring_inputs()
@@ -538,7 +650,7 @@ class Component:
             self._weather,
         )
         if wrong >= 0:
-            raise self._impossible(*divmod(wrong, len(self._columns)))
+            self._refuse(wrong)
         if self.preparation.method != "forcing":
             self._given[0, :2] = self._weather[:2]
             self.preparation.potential_evapotranspiration(self._weather, self.done, self._pet)
@@ -636,16 +748,23 @@ class Component:
             )
         count = len(self.catchments)
         self.part = slice(member * count, (member + 1) * count)
-        self.changes += 1
+        self.balanced = False
         self.show()
 
-    def _impossible(self, row: int, column: int) -> ForcingError:
+    def _refuse(self, place: int) -> None:
+        """Raise an error for an input that is impossible, by its place in memory."""
+        row, column = divmod(place, len(self._columns))
         item = self.input_items[row]
-        return ForcingError(
+        raise ForcingError(
             f"{item.name} is {self.inputs[row, column]:.6g} {item.units} for catchment "
             f"{self.catchments.ids[self._columns[column]]} at {self.moment()}, expected "
             f"{item.lowest:g} to {item.highest:g} {item.units}; the step was not done"
         )
+
+    @property
+    def stepper(self) -> Callable[[], None]:
+        """What does a step in the fewest calls; the same as `update`."""
+        return self.update if self._whole_step is None else self._whole_step.update
 
     @property
     def time(self) -> np.datetime64 | None:
@@ -671,6 +790,7 @@ class Component:
         else:
             self._ahead.publish(block.rows, cursor, self._forcing[0], self._account.flows)
         self._cursor += 1
+        self.done += 1
 
     def compute_ahead(self) -> Block:
         """Compute the steps from the present on, as many as memory allows.
@@ -744,18 +864,25 @@ class Component:
         """Return the water in all stores, in mm, from the outputs of a step of the model."""
         return rows[self.stored_rows].sum(axis=0, dtype=float)
 
-    def share(self, outputs: NDArray, rows: NDArray) -> None:
-        """Write outputs to these arrays from now on; they hold what was there."""
+    def take_balance(self) -> None:
+        """Make `balance` that of now."""
+        self.balance[:] = self.mass_terms()
+        self.balance *= 1e-3
+        # A host that looks at stores through a pointer may change them unseen.
+        self.balanced = not self._watched
+
+    def share(self, other: FleetMember) -> None:
+        """Write to the arrays of a member of a fleet from now on; they hold what was there."""
         self.keep_all()
+        outputs, rows = other.outputs, other.rows
+        other.balance[...], other.current[...] = self.balance, self.current
+        self.balance, self.current = other.balance, other.current
+        other.clock[...], self.clock = self.clock, other.clock
         outputs[...], rows[...] = self.outputs, self.rows
         self.outputs = self.shown = outputs
         self.rows = self.shown_rows = rows
         self._step_rows = rows[None]
-
-    @property
-    def watched(self) -> bool:
-        """Whether a host looks at the stores themselves."""
-        return self._watched
+        self._unbind()
 
     @property
     def block_steps(self) -> int:
@@ -844,8 +971,7 @@ class Component:
 
     def changing(self) -> None:
         """Get ready for a change of states or parameters from outside."""
-        self.changes += 1
-        self._rows_are_current = False
+        self._rows_are_current = self.balanced = False
         self.synchronise()
         self._take_state()
         if self.history is not None:
@@ -879,8 +1005,8 @@ class Component:
         """Compute one step at a time from now on, since a host looks at the states themselves."""
         self.synchronise()
         self._longest_block = self._block_length = 1
-        self._watched, self._rows_are_current = True, False
-        self.changes += 1
+        self._watched, self._rows_are_current, self.balanced = True, False, False
+        self._unbind()
         self._take_state()
 
     # ---- changing -------------------------------------------------------------------------
@@ -921,6 +1047,7 @@ class Component:
     def save_with(self, states: SavedStates) -> None:
         """Save states as another has begun to, from now on."""
         self._states = states
+        self._unbind()
 
     def save_state(self) -> None:
         """Save the state at the time of the interface."""

@@ -11,6 +11,7 @@ import msgspec
 
 from .checkpoint import SHIPPED
 from .errors import ConfigError, nearest
+from .machine import rank_of_processes
 from .settings import (
     Count,
     CountOrZero,
@@ -98,7 +99,8 @@ class OutputConfig(Section, frozen=True):
     """What to write."""
 
     file: str | None = None
-    """NetCDF file of results (CF time series); nothing is written, unless given."""
+    """NetCDF file of results (CF time series); nothing is written, unless given. `{rank}` in it is
+    replaced by the number of the process, where MPI has started several."""
     variables: list[str] | None = None
     """Interface names, model outputs or forcings to write; all interface outputs, precipitation and
     potential evapotranspiration, unless given."""
@@ -107,8 +109,11 @@ class OutputConfig(Section, frozen=True):
 class SpinUpConfig(Section, frozen=True):
     """Filling the stores before the run."""
 
+    weather: str | None = None
+    """File of weather before the run, where a host sets that of the run: its first years are
+    repeated, and the model is run from there to `time.start`."""
     years: Count = 1
-    """How many of the first years of the run to repeat."""
+    """How many of the first years of the run, or of `weather`, to repeat."""
     tolerance: Positive = 1.0
     """Repeat until the water in all stores changes by less than this in a repetition, in mm."""
     most: Count = 50
@@ -197,14 +202,16 @@ class Config(Section, frozen=True):
     unstructured (bmi-tester, grpc4bmi); auto is scalar or unstructured."""
     fleet: bool = False
     """Whether instances in one process that differ in `catchments.select` and `save_state` only
-    (one catchment each) are computed together; needs `forcing.file`."""
+    (one catchment each) are computed together; needs `forcing.file`. They write one `output.file`
+    of all; where there are several processes its name must hold `{rank}`."""
     ensemble: EnsembleConfig | None = None
     """Members of an ensemble, with their own weather and states and the same parameters."""
     initial_state: str | None = None
     """State file to start from; nearly empty stores, unless given."""
     spin_up: SpinUpConfig | None = None
     """Repeat the first years of the run until the stores no longer change, then begin; the result
-    is kept in the cache folder for the next run of the same. Instead of `initial_state`."""
+    is kept in the cache folder for the next run of the same. Instead of `initial_state`. Where a
+    host sets the weather, `spin_up.weather` is that before the run."""
     carry_over: bool = False
     """Whether `initial_state` may be of another trained model of the same process: its stores are
     taken over, and nothing else."""
@@ -266,11 +273,35 @@ def _resolved(config: Config, folder: Path) -> Config:
         model=config.model if config.model in SHIPPED else resolved(config.model, folder),
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
-        output=replace(config.output, file=resolved(config.output.file, folder)),
+        output=replace(config.output, file=resolved(_file_of_rank(config), folder)),
         parameter_file=resolved(config.parameter_file, folder),
         initial_state=resolved(config.initial_state, folder),
+        spin_up=_resolved_spin_up(config.spin_up, folder),
         save_state=_resolved_save(config.save_state, folder),
     )
+
+
+def _resolved_spin_up(wanted: SpinUpConfig | None, folder: Path) -> SpinUpConfig | None:
+    if wanted is None:
+        return None
+    return msgspec.structs.replace(wanted, weather=resolved(wanted.weather, folder))
+
+
+def _file_of_rank(config: Config) -> str | None:
+    """Return the file of results, with the rank of this process in its name.
+
+    Raises
+    ------
+    ConfigError
+        If each of several processes has a fleet, and all would write the same file.
+    """
+    path = config.output.file
+    rank, processes = rank_of_processes()
+    if path is not None and config.fleet and processes > 1 and "{rank}" not in path:
+        raise ConfigError(
+            f"output.file: {path!r} is that of {processes} processes; put {{rank}} into the name"
+        )
+    return None if path is None else path.replace("{rank}", str(rank))
 
 
 def _resolved_save(
@@ -282,8 +313,17 @@ def _resolved_save(
 
 
 def _check_spin_up(config: Config, wanted: SpinUpConfig) -> None:
-    if config.forcing.file is None:
-        raise ConfigError("spin_up: needs forcing.file; a host can restore a state instead")
+    if config.forcing.file is None and wanted.weather is None:
+        raise ConfigError(
+            "spin_up: needs weather before the run, since a host sets that of the run: give "
+            "spin_up.weather, a file, or initial_state"
+        )
+    if config.forcing.file is not None and wanted.weather is not None:
+        raise ConfigError(
+            "spin_up.weather: goes with weather that a host sets; forcing.file is there already"
+        )
+    if wanted.weather is not None and config.time.start is None:
+        raise ConfigError("spin_up.weather: needs time.start, up to which the model is run")
     if config.initial_state is not None:
         raise ConfigError("spin_up: give either it or initial_state")
 
@@ -345,7 +385,6 @@ def _check_fleet(config: Config) -> None:
     if config.catchments.select is None or len(config.catchments.select) != 1:
         raise ConfigError("fleet: each instance has one catchment; write catchments.select: [ID]")
     for key, given in (
-        ("output.file", config.output.file),
         ("history", config.history or None),
         ("ensemble", config.ensemble),
     ):

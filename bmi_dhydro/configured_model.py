@@ -16,8 +16,9 @@ from .config import Config
 from .errors import CheckpointError, ConfigError, listed, nearest
 from .io.weather_source import longest_block
 from .machine import check_memory
-from .model import SECONDS_PER_DAY, Model
+from .model import Model
 from .physics import Parameter, unit_hydrograph
+from .units import SECONDS_PER_DAY
 
 _log = logging.getLogger(__name__)
 

@@ -24,6 +24,22 @@ def threads_of(wanted: int | None) -> int:
     return processors() if wanted is None else min(wanted, processors())
 
 
+# Where launchers of MPI say which of how many processes this one is.
+_RANKS = {
+    "OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",
+    "PMI_RANK": "PMI_SIZE",
+    "MV2_COMM_WORLD_RANK": "MV2_COMM_WORLD_SIZE",
+}
+
+
+def rank_of_processes() -> tuple[int, int]:
+    """Return the rank of this process, and how many there are, where MPI has started it."""
+    for rank, size in _RANKS.items():
+        if rank in os.environ and size in os.environ:
+            return int(os.environ[rank]), int(os.environ[size])
+    return 0, 1
+
+
 @cache
 def memory() -> float:
     """Return the memory that processes on this machine can have, in bytes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from .kernels import Ring, make_kernel
 from .networks.dynamics import Dynamics
 from .physics import Parameter, Process, per_step, unit_hydrograph
 from .physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
+from .units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
+    from .kernels.arena import Arena
+    from .kernels.coupled import CoupledStep
     from .kernels.resident import MovingFactory, Resident
 
-SECONDS_PER_DAY = 86400
 
 # Catchments whose unit hydrographs are computed at a time. Always so many: the order in which a
 # matrix product adds depends on its size, and a catchment has the same alone and among others.
@@ -63,6 +65,8 @@ class Model:
         In mm; may be changed in place before the next step. On a GPU, ask for it again after one.
     steps : int
         Steps done.
+    clock : array of int64, shape (1,)
+        The same, where compiled code counts them.
     parts : int
         In which a step is done; see `Process.longest_step`.
     """
@@ -125,7 +129,7 @@ class Model:
             np.zeros((traces, lags), dtype=self.dtype),
             np.ones(traces, dtype=np.int32),
         )
-        self.steps = 0
+        self.clock = np.zeros(1, np.int64)
         self._kernel = make_kernel(
             kernel,
             process,
@@ -233,6 +237,14 @@ class Model:
     def parameter_items(self) -> tuple[Parameter, ...]:
         """Names, units and bounds of all parameters, those of routing last."""
         return (*self.process.parameters, *unit_hydrograph.PARAMETERS)
+
+    @property
+    def steps(self) -> int:
+        return self.clock.item()
+
+    @steps.setter
+    def steps(self, done: int) -> None:
+        self.clock[0] = done
 
     @property
     def state(self) -> NDArray:
@@ -410,6 +422,55 @@ class Model:
         self._ring.position = self._position
         self._kernel.run(forcing, self._per_step, self._state, self._ring, results, dynamic)
         self.steps += len(forcing)
+
+    def move_to(self, arena: Arena) -> None:
+        """Move what each step touches to memory beside that of the host's side.
+
+        Only before anybody has been given an array of the model.
+        """
+        self.clock, self._state = arena.near(self.clock), arena.near(self._state)
+        self._per_step = arena.near(self._per_step)
+        ring = self._ring
+        ring.weights, ring.pending = arena.near(ring.weights), arena.near(ring.pending)
+        ring.reach = arena.near(ring.reach)
+
+    def bind(
+        self,
+        step: CoupledStep,
+        arrays: Mapping[str, NDArray],
+        inflow: int,
+        evapotranspiration: Callable[..., object] | None = None,
+    ) -> bool:
+        """Let a step from a host's inputs to its outputs be one compiled call.
+
+        Parameters
+        ----------
+        step : CoupledStep
+            Bound.
+        arrays : mapping of array
+            Of the host's side; those of the model are added, see `CoupledStep.bind`.
+        inflow, evapotranspiration
+            As `CoupledStep.bind`.
+
+        Returns
+        -------
+        bool
+            False where a step takes more: threads, a GPU, parameters that move, another kernel.
+        """
+        loop = self._kernel.serial(self.traces * self.components)
+        if loop is None:
+            return False
+        ring = self._ring
+        own = {
+            "clock": self.clock,
+            "parameters": self._per_step,
+            "state": self._state,
+            "weights": ring.weights,
+            "pending": ring.pending,
+            "reach": ring.reach,
+        }
+        step.bind(loop, {**arrays, **own}, inflow, self.parts, evapotranspiration)
+        return True
 
     def residents(self) -> list[Resident]:
         """Return what is on each GPU, after it has taken over what was changed here."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .config import EnsembleConfig, NoiseConfig
 from .errors import ConfigError, nearest
 from .physics import Process
+from .units import SECONDS_PER_DAY
 
 # Of splitmix64 (Steele et al. 2014, 10.1145/2714064.2660195), a hash that fills 64 bits.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -22,8 +23,6 @@ _MIX = (
     (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
     (np.uint64(27), np.uint64(0x94D049BB133111EB)),
 )
-
-_SECONDS_PER_DAY = 86400
 
 
 def _digest(text: str) -> np.uint64:
@@ -157,13 +156,13 @@ class Perturbation:
 
     def starts_day(self, seconds: int) -> bool:
         """Return whether stores are perturbed at a time."""
-        return self.moves_states and seconds % _SECONDS_PER_DAY == 0
+        return self.moves_states and seconds % SECONDS_PER_DAY == 0
 
     def steps_until_moved(self, seconds: int, most: int) -> int:
         """Return how many steps from a time on, at most `most`, pass until stores are perturbed."""
         if not self.moves_states:
             return most
-        return min(most, (_SECONDS_PER_DAY - seconds % _SECONDS_PER_DAY) // self._step_seconds)
+        return min(most, (SECONDS_PER_DAY - seconds % SECONDS_PER_DAY) // self._step_seconds)
 
     def states(self, state: NDArray, seconds: int) -> None:
         """Perturb the stores at the beginning of a day, in place.

@@ -80,6 +80,11 @@ class SavedStates:
         self._every = 0 if wanted is None else wanted.every_seconds // step_seconds
         self._files: dict[int, Path] = {}
 
+    @property
+    def repeated(self) -> bool:
+        """Whether states are saved during the run, not at its end alone."""
+        return self._every > 0
+
     def steps_until_due(self, done: int, most: int) -> int:
         """Return how many steps, `most` at most, there are until the next one is to be saved."""
         return min(most, self._every - done % self._every) if self._every else most

@@ -15,6 +15,7 @@ import yaml
 from msgspec import Meta
 
 from .errors import ConfigError, nearest
+from .units import SECONDS_PER_DAY
 
 # Numbers beyond these bounds are errors of typing more often than wishes.
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -27,7 +28,7 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 ShareBelowOne = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 # Longest length of time, in seconds: 300 years.
-_LONGEST = 300 * 365 * 86400
+_LONGEST = 300 * 365 * SECONDS_PER_DAY
 
 # What file systems take: of a path, and of each name in it.
 _LONGEST_PATH, _LONGEST_NAME = 4095, 255
@@ -40,7 +41,7 @@ class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
 _DURATION = re.compile(
     r"([0-9]{0,12})\s*(d|day|days|h|hour|hours|min|minute|minutes|s|second|seconds)"
 )
-_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_SECONDS = {"d": SECONDS_PER_DAY, "h": 3600, "m": 60, "s": 1}
 
 
 def parse_step(text: str) -> int:
@@ -52,7 +53,7 @@ def parse_step(text: str) -> int:
         If it is no length of time or does not divide a day.
     """
     seconds = parse_duration(text, "time.step")
-    if 86400 % seconds:
+    if SECONDS_PER_DAY % seconds:
         raise ConfigError(f"time.step: {text!r} does not divide a day")
     return seconds
 

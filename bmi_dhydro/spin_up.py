@@ -10,14 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import __version__
-from .config import SpinUpConfig
+from .catchments import Catchments
+from .config import Config, SpinUpConfig
 from .errors import ConfigError, StateError, listed
+from .evapotranspiration_choice import EvapotranspirationChoice
 from .io import state_file
+from .io.forcing import ForcingFile
 from .io.weather_source import WeatherSource, longest_block
 from .kernels.cache import cache_folder
 from .model import Model
 from .networks.dynamics import Dynamics
 from .progress_bar import Bar, no_progress
+from .units import SECONDS_PER_DAY
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +89,86 @@ def spin_up(
     filling.finish()
     _keep(kept, model, ids)
     return filling.cycles
+
+
+def weather_before(
+    settings: SpinUpConfig,
+    config: Config,
+    catchments: Catchments,
+    start: np.datetime64,
+    evapotranspiration: EvapotranspirationChoice,
+) -> WeatherSource:
+    """Open the weather before a run whose own weather a host sets.
+
+    Parameters
+    ----------
+    settings : SpinUpConfig
+        With `weather`.
+    config : Config
+        Of the run.
+    catchments : Catchments
+    start : datetime64[s]
+        Of the run.
+    evapotranspiration : EvapotranspirationChoice
+
+    Returns
+    -------
+    WeatherSource
+        From the beginning of the file to the start.
+
+    Raises
+    ------
+    ConfigError
+        If the file does not reach to the start, or begins after it.
+    ForcingError
+        If it cannot be read.
+    """
+    assert settings.weather is not None
+    path = Path(settings.weather)
+    # Of the file's own potential evapotranspiration, or as the run computes it.
+    method = config.forcing.potential_evapotranspiration
+    with ForcingFile(path, catchments.ids, config.forcing.variables, config.step_seconds) as file:
+        first, last = file.start, file.end
+    if not first < start <= last:
+        raise ConfigError(
+            f"spin_up.weather: {path} is of {first} to {last}, but has to reach from before the "
+            f"run to time.start, {start}"
+        )
+    return WeatherSource(
+        path,
+        catchments,
+        config.forcing.variables,
+        method,
+        config.step_seconds,
+        None,
+        start,
+        evapotranspiration,
+    )
+
+
+def run_to(model: Model, source: WeatherSource, bar: Bar = no_progress) -> None:
+    """Run a model through weather, from its start to its end; the clock stays as it is.
+
+    Parameters
+    ----------
+    model : Model
+        With the stores of the start of the weather; members share it.
+    source : WeatherSource
+    bar : callable
+        Makes a progress bar.
+    """
+    before = model.steps
+    length = longest_block(model.traces, 3 + len(model.outputs))
+    with bar("to the start", source.steps) as advance:
+        for first in range(0, source.steps, length):
+            count = min(length, source.steps - first)
+            model.run(source.read(first, count))
+            for _ in range(count):
+                advance()
+    # Flows on their way are kept by the lags they have left, whatever the number of the step is.
+    memory = model.memory()
+    model.steps = before
+    model.remember(memory)
 
 
 class _Filling:
@@ -235,7 +319,7 @@ def _steps(source: WeatherSource, years: int, step_seconds: int) -> int:
     day = start.astype("datetime64[D]")
     month = day.astype("datetime64[M]")
     later = (month + np.timedelta64(12 * years, "M")).astype("datetime64[D]") + (day - month)
-    steps = int((later - day).astype(int)) * 86400 // step_seconds
+    steps = int((later - day).astype(int)) * SECONDS_PER_DAY // step_seconds
     if steps > source.steps:
         raise ConfigError(
             f"spin_up.years: the run from {start} is shorter than {years} year(s); repeat fewer, "

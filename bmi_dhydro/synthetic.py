@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .catchments import Catchments
 from .climate import day_of_year
+from .units import SECONDS_PER_DAY
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def make_catchments(count: int, seed: int = 0) -> Catchments:
 def make_weather(
     catchments: Catchments,
     days: int,
-    step_seconds: int = 86400,
+    step_seconds: int = SECONDS_PER_DAY,
     start: str = "2000-10-01",
     seed: int = 0,
 ) -> Weather:
@@ -208,7 +209,7 @@ def make_weather(
     )
     half_range = np.where(wet, 0.6, 1.0) * of("half_range")
     half_range = half_range * random.uniform(0.8, 1.2, (days, count))
-    steps = 86400 // step_seconds
+    steps = SECONDS_PER_DAY // step_seconds
     hours = (np.arange(steps) + 0.5) * 24.0 / steps
     cycle = np.cos(2.0 * np.pi * (hours - 15.0) / 24.0) if steps > 1 else np.zeros(1)
     temperature = mean[:, None] + half_range[:, None] * cycle[None, :, None]

@@ -39,7 +39,7 @@ class WaterAccount:
     def take(self, rows: NDArray) -> None:
         """Go on with what `to_array` of another returned."""
         self.flows[...] = rows[:2]
-        self.leaked, self.opened = np.array(rows[2]), np.array(rows[3])
+        self.leaked[...], self.opened[...] = rows[2], rows[3]
 
     def moved(self, added: NDArray) -> None:
         """Book water that was added to the stores from outside: shape (catchments,)."""

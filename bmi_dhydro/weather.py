@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from .errors import ForcingError, listed
 from .kernels.pointwise import compiled
 from .physics import pet
+from .physics.calendar import day_of_year
+from .units import SECONDS_PER_DAY
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,14 @@ def quantities_for(method: str) -> tuple[str, ...]:
     return (PRECIPITATION, *PET_METHODS[method].quantities)
 
 
+# Instances of a host are all at the same time, or one step apart.
+@lru_cache(maxsize=64)
+def _clock(seconds: int) -> tuple[int, float]:
+    """Return day of the year and hour of a time in seconds since 1970."""
+    days, rest = divmod(seconds, SECONDS_PER_DAY)
+    return day_of_year(days), rest / 3600.0
+
+
 class Preparation:
     """Turns weather into the forcing of the process model.
 
@@ -206,6 +217,7 @@ class Preparation:
             raise ForcingError(
                 f"potential evapotranspiration after {method} needs the date: set time.start"
             )
+        self._start_seconds = 0 if start is None else int(start.astype("datetime64[s]").astype(int))
         self._run = compiled(chosen.function)
         rows = len(chosen.quantities)
         self._arguments = np.zeros((rows + 4, len(ids)))
@@ -213,6 +225,8 @@ class Preparation:
             self._arguments[rows] = latitude
         self._arguments[rows + 3] = step_seconds / 3600.0
         self._solar_shift = np.where(np.isfinite(longitude), longitude, 0.0) / 15.0
+        if step_seconds == SECONDS_PER_DAY or not chosen.needs_sun:
+            self._solar_shift[:] = 0.0
         self._rows = rows
 
     def potential_evapotranspiration(self, weather: NDArray, step: int, result: NDArray) -> None:
@@ -229,8 +243,8 @@ class Preparation:
         """
         arguments, rows = self._arguments, self._rows
         arguments[:rows] = weather[1:]
-        if self._needs_sun:
-            arguments[rows + 1], arguments[rows + 2] = self._clock(step)
+        day, hour = self.clock(step)
+        arguments[rows + 1], arguments[rows + 2] = day, (hour + self._solar_shift) % 24.0
         self._run(arguments, result)
         if self.factors is not None:
             result *= self.factors[self._month(step)]
@@ -252,16 +266,25 @@ class Preparation:
             return None
         return np.stack([self.factors[self._month(first + k)] for k in range(count)])
 
-    def _clock(self, step: int) -> tuple[int, NDArray | float]:
-        """Return the day of the year and the solar time at which a step begins."""
+    def clock(self, step: int) -> tuple[int, float]:
+        """Return the day of the year and the hour (UTC) at which a step begins.
+
+        Both are 0 where evapotranspiration does not depend on them.
+        """
+        if not self._needs_sun:
+            return 0, 0.0
         assert self._start is not None
-        time = self._start + np.timedelta64(step * self.step_seconds, "s")
-        day = time.astype("datetime64[D]")
-        day_of_year = int((day - day.astype("datetime64[Y]")).astype(int)) + 1
-        if self.step_seconds == 86400:
-            return day_of_year, 0.0
-        hour = (time - day).astype(int) / 3600.0
-        return day_of_year, (hour + self._solar_shift) % 24.0
+        return _clock(self._start_seconds + step * self.step_seconds)
+
+    @property
+    def arrays(self) -> dict[str, NDArray]:
+        """What the equation takes, for `kernels.coupled`."""
+        calendar = np.array([self._start_seconds, self.step_seconds])
+        return {
+            "arguments": self._arguments,
+            "solar_shift": self._solar_shift,
+            "calendar": calendar,
+        }
 
     def time_arguments(self, first: int, count: int) -> tuple[NDArray, ...]:
         """Return what evapotranspiration takes beside weather, for a block of steps.
@@ -278,11 +301,11 @@ class Preparation:
         if not self._needs_sun:
             zero = np.zeros((count, 1))
             return self._arguments[self._rows], zero, zero, np.array(self.step_seconds / 3600.0)
-        clock = [self._clock(first + k) for k in range(count)]
+        clock = [self.clock(first + k) for k in range(count)]
         return (
             self._arguments[self._rows],
             np.array([[float(day)] for day, _ in clock]),
-            np.array([np.broadcast_to(hour, self._solar_shift.shape) for _, hour in clock]),
+            np.array([(hour + self._solar_shift) % 24.0 for _, hour in clock]),
             np.array(self.step_seconds / 3600.0),
         )
 

@@ -1,10 +1,12 @@
 import dataclasses
+import re
 from contextlib import contextmanager
 
 import netCDF4
 import numpy as np
 import pandas
 import pytest
+import xarray
 
 from bmi_dhydro import BmiDhydro, checkpoint
 from bmi_dhydro.component import Component
@@ -90,7 +92,7 @@ def test_bad_configurations(file_example, extra, message):
 
 
 def test_a_host_cannot_be_repeated(host_example):
-    with pytest.raises(ConfigError, match="spin_up: needs forcing.file"):
+    with pytest.raises(ConfigError, match=r"give spin_up\.weather, a file, or initial_state"):
         opened(host_example, "spin_up: {}\n")
 
 
@@ -213,3 +215,60 @@ def test_a_bar_shows_how_many_are_left(file_example):
     assert shown[0] == ("spin-up", 7)
     assert shown[1].endswith(" of 5 catchments left")
     assert shown[-1] == "0 of 5 catchments left"
+
+
+BEFORE = 400
+
+
+def coupled(path, start, extra="", weather="weather.nc"):
+    """Open an instance whose weather a host sets, spun up by a file of weather before it."""
+    text = path.read_text().partition("output:")[0]
+    text = re.sub(r"forcing:\n(  .*\n)+", "", text)
+    text = re.sub(r"  (start|end): .*\n", "", text)
+    text = text.replace("time:\n", f"time:\n  start: {start}\n")
+    target = path.with_name("coupled.yaml")
+    target.write_text(f"{text}spin_up: {{weather: {weather}, tolerance: 0.5}}\n{extra}")
+    model = BmiDhydro()
+    model.initialize(str(target))
+    return model
+
+
+def start_of(path, days=BEFORE):
+    with xarray.open_dataset(path.with_name("weather.nc")) as weather:
+        return weather.time.values[0].astype("datetime64[s]") + np.timedelta64(days, "D")
+
+
+@pytest.mark.parametrize(
+    "extra", ["", "dtype: float32\n", "ensemble: {members: 2}\n", "model: dynamic\n"]
+)
+def test_a_coupled_instance_starts_where_weather_before_it_ends(file_example, extra):
+    if extra.startswith("model"):
+        file_example.write_text(file_example.read_text().replace("model: default", extra.strip()))
+        extra = ""
+    spun = opened(file_example, f"spin_up: {{tolerance: 0.5}}\n{extra}")
+    spun.update_until(BEFORE * 86400.0)
+    spun = spun.component
+    spun.synchronise()
+    model = coupled(file_example, start_of(file_example), extra)
+    assert model.get_current_time() == 0.0
+    ours = model.component
+    assert np.array_equal(ours.model.state, spun.model.state)
+    assert np.array_equal(ours.model.pending, spun.model.pending)
+    assert [value == 0 for value in ours.mass_terms()] == [True] * 4
+    for name in model.get_input_var_names():
+        model.set_value(name, np.full(model.get_grid_size(model.get_var_grid(name)), 1.0))
+    model.update()
+    runoff = model.get_value(model.get_output_var_names()[0], np.empty(ours.model.traces))
+    assert np.isfinite(runoff).all()
+
+
+def test_weather_before_a_run_has_to_reach_to_its_start(file_example, host_example):
+    with pytest.raises(ConfigError, match="has to reach from before the run to time.start"):
+        coupled(file_example, start_of(file_example, 5000))
+    with pytest.raises(ConfigError, match=r"weather\.nc.*has to reach"):
+        coupled(file_example, start_of(file_example, 0))
+    with pytest.raises(ConfigError, match="forcing.file is there already"):
+        opened(file_example, "spin_up: {weather: weather.nc}\n")
+    host_example.write_text(re.sub(r"  start: .*\n", "", host_example.read_text()))
+    with pytest.raises(ConfigError, match=r"needs time\.start"):
+        opened(host_example, "spin_up: {weather: weather.nc}\n")

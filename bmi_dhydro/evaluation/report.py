@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ResultsError, listed
 from ..files import replaced
+from ..units import SECONDS_PER_DAY
 from . import metrics, plots
 from .series import averaged
 from .water_balance import WaterBalance
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
-_DAY = 86400
 
 # Days that hydrographs show, and steps where they are shorter.
 _HYDROGRAPH_DAYS, _HYDROGRAPH_STEPS = 730, 2160
@@ -48,7 +48,7 @@ class Comparison:
     dates: NDArray
     simulated: NDArray
     observed: NDArray
-    seconds: int = _DAY
+    seconds: int = SECONDS_PER_DAY
     without_flow: tuple[str, ...] = ()
 
 
@@ -58,7 +58,7 @@ def compare(
     warm_up_days: int = 0,
     start: np.datetime64 | None = None,
     end: np.datetime64 | None = None,
-    seconds: int = _DAY,
+    seconds: int = SECONDS_PER_DAY,
 ) -> Comparison:
     """Score means of simulated flow where there is observed flow.
 
@@ -130,7 +130,7 @@ def compare(
             "baseflow_index_simulated": metrics.baseflow_index(same_days),
             "trend_observed": metrics.annual_trend(their_days, years),
             "trend_simulated": metrics.annual_trend(same_days, years),
-            "days": np.isfinite(theirs).sum(axis=0) * (seconds / _DAY),
+            "days": np.isfinite(theirs).sum(axis=0) * (seconds / SECONDS_PER_DAY),
         },
         index=pandas.Index(common, name="catchment"),
     )
@@ -145,12 +145,14 @@ def _daily(
     times: NDArray, ours: NDArray, theirs: NDArray, seconds: int
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Return days, and daily means of both flows, for what is only known of days."""
-    if seconds == _DAY:
+    if seconds == SECONDS_PER_DAY:
         return times, ours, theirs
     import xarray
 
     pair = [
-        averaged("flow", xarray.DataArray(flow, {"time": times}, ("time", "station")), _DAY)
+        averaged(
+            "flow", xarray.DataArray(flow, {"time": times}, ("time", "station")), SECONDS_PER_DAY
+        )
         for flow in (ours, theirs)
     ]
     return pair[0]["time"].values, pair[0].values, pair[1].values
@@ -233,7 +235,7 @@ def _draw_hydrographs(path: Path, comparison: Comparison, ranked: NDArray) -> No
     """Draw the last two observed years of the best, the median and the worst catchment."""
     known = np.isfinite(comparison.observed[:, ranked]).any(axis=1)
     last = int(np.flatnonzero(known)[-1]) + 1
-    steps = _HYDROGRAPH_DAYS if comparison.seconds == _DAY else _HYDROGRAPH_STEPS
+    steps = _HYDROGRAPH_DAYS if comparison.seconds == SECONDS_PER_DAY else _HYDROGRAPH_STEPS
     shown = slice(max(0, last - steps), last)
     panels = []
     for label, place in (("best", 0), ("median", ranked.size // 2), ("worst", ranked.size - 1)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ResultsError, UnitsError, listed
 from ..io.netcdf import READ_ERRORS, Reader, identifier, loaded
-from ..units import conversion, dimension
+from ..units import SECONDS_PER_DAY, conversion, dimension
 from ..variables import RUNOFF_FLUX
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def read_daily_flow(path: Path, variable: str | None, ids: NDArray, dates: NDArr
     ResultsError
         As `read_flow_of`.
     """
-    flow = averaged(path, read_flow_of(ids, path, variable), 86400)
+    flow = averaged(path, read_flow_of(ids, path, variable), SECONDS_PER_DAY)
     return flow.reindex(time=dates.astype("datetime64[ns]")).values
 
 

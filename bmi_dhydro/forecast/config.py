@@ -32,6 +32,7 @@ from ..settings import (
     read_checked,
     resolved,
 )
+from ..units import SECONDS_PER_DAY
 
 
 class AheadConfig(Section, frozen=True):
@@ -248,7 +249,7 @@ def _check_assimilation(config: ForecastConfig, wanted: AssimilationConfig) -> N
     if config.observed is None:
         raise ConfigError("assimilation: needs observed flow; give observed.file")
     seconds = wanted.window_seconds
-    if seconds % max(config.step_seconds, 86400):
+    if seconds % max(config.step_seconds, SECONDS_PER_DAY):
         raise ConfigError(f"assimilation.window: {wanted.window!r} is no whole number of days")
     if wanted.method == "ensemble_filter":
         noise = config.ensemble is not None and (config.ensemble.weather or config.ensemble.states)

@@ -22,10 +22,11 @@ from ..configured_model import build_model
 from ..errors import ForcingError
 from ..evapotranspiration_choice import EvapotranspirationChoice
 from ..io.weather_source import WeatherSource, longest_block
-from ..model import SECONDS_PER_DAY, Model
+from ..model import Model
 from ..perturbation import Perturbation
 from ..physics.unit_hydrograph import DISCHARGE
 from ..state import SavedState, apply, capture
+from ..units import SECONDS_PER_DAY
 from . import ensemble_filter
 from .config import ForecastConfig
 from .observed_flow import ObservedFlow

@@ -17,6 +17,7 @@ from ..errors import ConfigError
 from ..evaluation import metrics, plots
 from ..files import replaced
 from ..state import SavedState
+from ..units import SECONDS_PER_DAY
 from .config import ForecastConfig
 from .cycle import Forecaster
 from .observed_flow import ObservedFlow
@@ -178,7 +179,7 @@ def hindcast(
         found = [flows(part, advance) for part in parts]
     else:
         found = mapper(flows, parts, advance)
-    to_rate = 86400.0 / observed.seconds
+    to_rate = SECONDS_PER_DAY / observed.seconds
     flow: dict[str, NDArray] = {}
     for k, kind in enumerate(kinds):
         own = np.concatenate(found[k * len(rows) : (k + 1) * len(rows)], axis=3).astype(float)
@@ -255,7 +256,7 @@ def scores(result: Hindcast) -> pandas.DataFrame:
                 pandas.DataFrame(
                     {
                         "kind": kind,
-                        "lead_days": seconds / 86400.0,
+                        "lead_days": seconds / SECONDS_PER_DAY,
                         "catchment": result.ids,
                         "rmse": np.where(count, np.sqrt(squares), np.nan),
                         "crps": continuous_ranked_probability_score(flow[:, lead], observed),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..config import ObservedConfig
 from ..errors import ResultsError, listed
 from ..evaluation.series import averaged, read_flow_of
-from ..model import SECONDS_PER_DAY
+from ..units import SECONDS_PER_DAY
 
 _log = logging.getLogger(__name__)
 

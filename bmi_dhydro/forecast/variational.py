@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..differentiable import Block, remembered_dynamics, run
-from ..model import SECONDS_PER_DAY, Model
+from ..model import Model
 from ..physics import unit_hydrograph
 from ..physics.unit_hydrograph import DISCHARGE
+from ..units import SECONDS_PER_DAY
 from .config import AssimilationConfig
 
 # Gauss-Newton steps are cut in half at most so often, where they do not lower the misfit.

@@ -10,9 +10,9 @@ derivative) is answered by a component of its own, with the same result to the l
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..component import Block, Component
-from ..errors import CatchmentError
+from ..config import OutputConfig
+from ..errors import CatchmentError, ConfigError
 from ..exchange import HostExchange
+from ..instance import Instance
 from ..model import Model
 from ..saved_states import SavedStates
 from ..variables import OF_COMPONENTS, ROUTING_PENDING, Input
 from ..water_account import WaterAccount
+from .fleet_results import FleetResults, Sink
 
 if TYPE_CHECKING:
     from ..catchments import Catchments
@@ -40,36 +43,40 @@ class _Page:
     """A block of steps as members read it, and the one that follows."""
 
     def __init__(self, engine: Component, block: Block, number: int) -> None:
-        outputs = np.empty((len(block.rows), *engine.outputs.shape))
-        for rows, forcing, published in zip(block.rows, block.forcing, outputs, strict=True):
-            engine.publish(rows, forcing, published)
+        steps = len(block.rows)
+        outputs = np.empty((steps, *engine.outputs.shape))
+        # What went in and out since the account was opened, before the first step and after each.
+        flows = np.empty((steps + 1, *engine.account.flows.shape))
+        flows[0] = engine.account.flows
+        # As the model has it, so that results are those of separate instances.
+        forcing = np.ascontiguousarray(block.forcing, dtype=engine.model.dtype)
+        for k in range(steps):
+            engine.publish(block.rows[k], forcing[k], outputs[k])
+            flows[k + 1] = engine.account.flows
         self.block = block
+        self.flows = np.ascontiguousarray(flows.transpose(0, 2, 1))
         self.number = number
         self._engine = engine
         # The values of a catchment side by side.
         self.outputs = np.ascontiguousarray(outputs.transpose(0, 2, 1))
-        self.rows = np.ascontiguousarray(block.rows.transpose(0, 2, 1))
         self.next: _Page | None = None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.block.rows)
 
     @cached_property
     def balance(self) -> NDArray:
-        """What went in and out since the block began, and what is stored, in mm.
+        """What went in and out, and is stored, since the account was opened, in m.
 
-        Shape (steps, 3, catchments), of all instances at once: asked for, each takes its own.
+        Shape (steps, catchments, 3), of all instances at once: asked for, each takes its own.
         """
-        rows, engine = self.block.rows, self._engine
-        inflow, losses = engine.account_rows
-        return np.stack(
-            [
-                np.cumsum(self.block.forcing[:, inflow], axis=0, dtype=float),
-                np.cumsum(rows[:, losses].sum(axis=1, dtype=float), axis=0),
-                rows[:, engine.stored_rows].sum(axis=1, dtype=float),
-            ],
-            axis=1,
-        )
+        engine = self._engine
+        # In the order in which a separate instance adds, so that both have the same sum.
+        stored = np.zeros(self.block.rows[:, 0].shape)
+        for row in engine.stored_rows:
+            stored += self.block.rows[:, row]
+        stored -= engine.account.opened
+        return 1e-3 * np.concatenate([self.flows[1:], stored[..., None]], axis=2)
 
 
 class Fleet:
@@ -92,6 +99,8 @@ class Fleet:
         self._config = config
         self.sample = Component(_alone(config))
         self.engine: Component | None = None
+        self._results: FleetResults | None = None
+        self._places: dict[str, int] = {}
         self._members: weakref.WeakSet[FleetMember] = weakref.WeakSet()
 
     def add(self, member: FleetMember) -> None:
@@ -133,6 +142,24 @@ class Fleet:
             member.settle(page)
         self.sample.abandon()
 
+    def results(self, id: str) -> tuple[FleetResults, int]:
+        """Return the results of all members there are, and the place of one; opens the file."""
+        if self._results is None:
+            ids = [m.id for m in sorted(self._members, key=lambda m: m.number)]
+            self._places = {name: place for place, name in enumerate(ids)}
+            if len(self._places) < len(ids):
+                twice = next(name for name in ids if ids.count(name) > 1)
+                raise ConfigError(f"output.file: catchment {twice} has several instances")
+            output = self._config.output
+            # Of all members, also of those that go on alone.
+            every = Component(_of(self._config, ids))
+            try:
+                count = len(every.names_to_write(output))
+                self._results = FleetResults(every.results_writer(output), count, len(ids))
+            finally:
+                every.abandon()
+        return self._results, self._places[id]
+
     def following(self, page: _Page) -> _Page:
         """Return the block that follows one, computed if nobody has asked for it yet."""
         if page.next is None:
@@ -158,7 +185,7 @@ def _of(config: Config, ids: list[str]) -> Config:
     """Return the configuration of a component of some catchments, which saves no states."""
     change = msgspec.structs.replace
     chosen = change(config.catchments, select=ids)
-    return change(config, fleet=False, catchments=chosen, save_state=None)
+    return change(config, fleet=False, catchments=chosen, save_state=None, output=OutputConfig())
 
 
 def _alone(config: Config) -> Config:
@@ -177,7 +204,7 @@ def _key(config: Config) -> bytes:
     changed = [
         Path(file).stat().st_mtime_ns for file in files if file is not None and Path(file).exists()
     ]
-    return msgspec.json.encode((_of(config, []), changed))
+    return msgspec.json.encode((_of(config, []), config.output, changed))
 
 
 def _rows(name: str, values: NDArray) -> NDArray:
@@ -185,7 +212,7 @@ def _rows(name: str, values: NDArray) -> NDArray:
     return values.transpose(1, 0, 2) if name == "state" else values
 
 
-class FleetMember:
+class FleetMember(Instance):
     """One catchment of a fleet: what `Component` is to an instance that is alone.
 
     Parameters
@@ -198,7 +225,7 @@ class FleetMember:
     id : str
     catchments : Catchments
         The one.
-    outputs, output_items, rows, inputs, input_items, start, steps, done
+    outputs, output_items, rows, inputs, input_items, start, steps
         As those of `Component`.
     prepared : Component or None
         What was changed before the first step, for the engine to take over.
@@ -226,22 +253,34 @@ class FleetMember:
         self._fleet = fleet
         sample = fleet.sample
         self.catchments = self._checked(sample)
-        self.start, self.steps, self.done = sample.start, sample.steps, 0
+        self.start, self.steps = sample.start, sample.steps
+        self.clock, self.current = np.zeros(1, np.int64), np.zeros(1, np.int64)
         self.inputs = np.zeros((0, 1))
         self.input_items: tuple[Input, ...] = ()
         self.output_items = sample.output_items
         self.outputs = np.zeros((len(self.output_items), 1))
         self.rows = np.zeros((len(sample.model.outputs), 1), sample.model.dtype)
+        self.balance = np.zeros(4)
         self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         self.exchange = HostExchange()
         self._outputs, self._rows = self.outputs[:, 0], self.rows[:, 0]
+        self._rows_wanted = False
         self.prepared: Component | None = None
         self.place = 0
         self._own: Component | None = None
         self._page: _Page | None = None
         self._cursor = 0
-        self._flows, self._leaked, self._stored_at_start = np.zeros(2), 0.0, 0.0
+        self._leaked, self._stored_at_start = 0.0, 0.0
         self._states = SavedStates(config.save_state_section, config.step_seconds)
+        self._sink: Sink | None = None
+        if config.output.file is not None:
+            self._sink = Sink(partial(fleet.results, self.id))
+            self._forcing = np.zeros((len(sample.model.process.forcings), 1))
+            self._rows_wanted = True
+            series = sample.series_of(self.outputs, self.rows, self._forcing)
+            names = self._written_names
+            sample.described(names)
+            self._written = [series[name] for name in names]
         fleet.add(self)
 
     def _checked(self, sample: Component) -> Catchments:
@@ -289,17 +328,37 @@ class FleetMember:
         """Pick up the next step; see `Component.update`."""
         if self._own is not None:
             self._own.update()
-            self.done += 1
             return
         page, cursor = self._page, self._cursor
         if page is None or cursor == len(page):
             page, cursor = self._turn(), 0
         self._outputs[:] = page.outputs[cursor, self.place]
-        self._rows[:] = page.rows[cursor, self.place]
+        if self._rows_wanted:
+            self._rows[:] = page.block.rows[cursor, :, self.place]
         self._cursor = cursor + 1
         self.done += 1
+        self.balanced = False
+        if self._sink is not None:
+            self._forcing[:, 0] = page.block.forcing[cursor, :, self.place]
+            self._sink.write(np.stack(self._written))
         if self._states.due(self.done):
             self._save_state()
+
+    def want_rows(self) -> None:
+        """See `Instance.want_rows`: they are picked up when somebody knows their names."""
+        self._rows_wanted = True
+        if self._page is not None and self._cursor:
+            self._rows[:] = self._page.block.rows[self._cursor - 1, :, self.place]
+
+    @property
+    def _written_names(self) -> list[str]:
+        """Names of what results hold."""
+        return self._fleet.sample.names_to_write(self.config.output)
+
+    @property
+    def stepper(self) -> Callable[[], None]:
+        """See `Component.stepper`."""
+        return self.update
 
     def show(self) -> None:
         """Do nothing: the interface shows the outputs themselves."""
@@ -308,9 +367,7 @@ class FleetMember:
         if self._page is None:
             self._fleet.build()
         else:
-            following = self._fleet.following(self._page)
-            self._flows += self._flown()
-            self._page, self._cursor = following, 0
+            self._page, self._cursor = self._fleet.following(self._page), 0
         assert self._page is not None
         return self._page
 
@@ -324,7 +381,7 @@ class FleetMember:
         stored : float
             In all stores, in mm.
         """
-        self._flows, self._leaked = account[:2].copy(), account.item(2)
+        self._leaked = account.item(2)
         self._stored_at_start = stored
 
     def settle(self, page: _Page) -> None:
@@ -340,15 +397,17 @@ class FleetMember:
         """Return a component to be changed before the first step; the engine takes it over."""
         if self.prepared is None:
             self.prepared = Component(_alone(self.config))
-            self.prepared.share(self.outputs, self.rows)
+            self.prepared.share(self)
         return self.prepared
 
     def leave(self) -> Component:
         """Go on alone from here, with the arrays that the host knows; return the component."""
         if self._own is None:
             self._own = self.prepare() if self.waiting else self._continued()
-            self._own.share(self.outputs, self.rows)
+            self._own.share(self)
             self._own.save_with(self._states)
+            if self._sink is not None:
+                self._own.write_to(self._sink, self._written_names)
             self._page = None
         return self._own
 
@@ -357,6 +416,7 @@ class FleetMember:
         page, engine = self._page, self._fleet.engine
         assert page is not None
         assert engine is not None
+        self.want_rows()
         component = Component(_alone(self.config))
         component.take_catchment(engine, self.place, 0)
         one = slice(self.place, self.place + 1)
@@ -377,20 +437,11 @@ class FleetMember:
 
     # ---- water and state ------------------------------------------------------------------
 
-    def _flown(self) -> NDArray:
-        """Return what went in and out in the steps of the block that are done, in mm."""
-        page, engine = self._page, self._fleet.engine
-        assert page is not None
-        assert engine is not None
-        inflow, losses = engine.account_rows
-        done = slice(0, self._cursor)
-        came = page.block.forcing[done, inflow, self.place].sum()
-        return np.array([came, page.rows[done, self.place][:, losses].sum(dtype=float)])
-
     def _account(self, engine: Component) -> WaterAccount:
         """Return the account of this catchment at its present step."""
         account = WaterAccount(engine.account.opened[self.place : self.place + 1])
-        account.flows[:, 0] = self._flows + self._flown()
+        assert self._page is not None
+        account.flows[:, 0] = self._page.flows[self._cursor, self.place]
         account.leaked[0] = self._leaked
         return account
 
@@ -403,24 +454,22 @@ class FleetMember:
         page, engine = self._page, self._fleet.engine
         assert page is not None
         assert engine is not None
-        opened = engine.account.opened.item(self.place)
-        if self._cursor == 0:
-            into, out, stored = 0.0, 0.0, self._stored_at_start
-        else:
-            into, out, stored = page.balance[self._cursor - 1, :, self.place].tolist()
-        before = self._flows
-        return before.item(0) + into, before.item(1) + out, stored - opened, self._leaked
+        into, out = page.flows[self._cursor, self.place].tolist()
+        stored = self._stored_now(engine)
+        return into, out, stored - engine.account.opened.item(self.place), self._leaked
 
-    @property
-    def changes(self) -> int:
-        """See `Component.changes`."""
-        own = self._own or self.prepared
-        return 0 if own is None else own.changes
-
-    @property
-    def watched(self) -> bool:
-        """See `Component.watched`."""
-        return self._own is not None and self._own.watched
+    def take_balance(self) -> None:
+        """See `Component.take_balance`."""
+        page, cursor = self._page, self._cursor
+        if page is not None and cursor:
+            self.balance[:3] = page.balance[cursor - 1, self.place]
+            self.balance[3] = 1e-3 * self._leaked
+            self.balanced = True
+            return
+        self.balance[:] = self.mass_terms()
+        self.balance *= 1e-3
+        # Before the first step a host may change what the engine then takes over.
+        self.balanced = self.shares and not self.waiting
 
     def water_balance(self) -> Mapping[str, NDArray]:
         """See `Component.water_balance`."""
@@ -431,9 +480,14 @@ class FleetMember:
         engine = self._fleet.engine
         assert engine is not None
         account = self._account(engine)
+        return account.values(np.array([self._stored_now(engine)]))
+
+    def _stored_now(self, engine: Component) -> float:
+        """Return the water in all stores after the step that was done last, in mm."""
         if self.done == 0:
-            return account.values(np.array([self._stored_at_start]))
-        return account.values(engine.stored_in(self.rows))
+            return self._stored_at_start
+        self.want_rows()
+        return engine.stored_in(self.rows).item()
 
     def payload(self) -> bytes:
         """See `Component.payload`."""
@@ -459,6 +513,8 @@ class FleetMember:
         """Save a state if the end's is wanted; let go of what belongs to this instance alone."""
         if self.shares and self._states.due_at_end(self.done):
             self._save_state()
+        if self.shares and self._sink is not None:
+            self._sink.close()
         for component in (self._own, self.prepared):
             if component is not None and component is self._own:
                 component.close()

@@ -18,12 +18,15 @@ from ..errors import StateError, VariableError
 
 if TYPE_CHECKING:
     from ..component import Component
+    from .fleet import FleetMember
 
 PREFIX = "ngen::"
 
-# Metres, so that the engine's tolerance means the same as for other modules.
+# In the order of `Component.balance`.
+_MASS = tuple(f"{PREFIX}mass_{name}" for name in ("in", "out", "stored", "leaked"))
+
+# As that is; metres, so that the engine's tolerance means the same as for other modules.
 _MASS_UNITS = "m"
-_METRES = 1e-3
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,8 @@ class Protocols:
 
     def __init__(self, component: Callable[[], Component]) -> None:
         self._component = component
-        terms = ("in", "out", "stored", "leaked")
-        self._mass = {f"{PREFIX}mass_{name}": np.zeros(1) for name in terms}
-        # The component, its step, and the changes from outside, of which the terms are.
-        self._balanced: Component | None = None
-        self._done = self._changes = -1
+        # One term each of the component's balance, once it is open.
+        self._mass: dict[str, NDArray] = {}
         self._payload = np.empty(0, np.uint8)
         self._size = np.zeros(1, np.int64)
         self._trigger = np.zeros(1, np.int32)
@@ -68,7 +68,7 @@ class Protocols:
         self.variables = {
             **{
                 name: ProtocolVariable("float64", _MASS_UNITS, partial(self.read, name))
-                for name in self._mass
+                for name in _MASS
             },
             f"{PREFIX}serialization_create": ProtocolVariable(
                 "int32", "ngen::trigger", lambda: self._trigger, self._create
@@ -96,13 +96,17 @@ class Protocols:
         if term is None:
             return self.find(name).read()
         component = self._component()
-        if (
-            component.done != self._done
-            or component.changes != self._changes
-            or component is not self._balanced
-        ):
-            self._balance(component)
+        if not component.balanced:
+            component.take_balance()
         return term
+
+    def open(self, component: Component | FleetMember) -> None:
+        """Show the balance of a component, also after it has left its fleet."""
+        self._mass = {name: component.balance[k : k + 1] for k, name in enumerate(_MASS)}
+
+    def close(self) -> None:
+        """Let go of the component."""
+        self._mass = {}
 
     def find(self, name: str) -> ProtocolVariable:
         """Return a variable by name.
@@ -140,20 +144,6 @@ class Protocols:
         if write is None:
             raise VariableError(f"{name} cannot be set")
         write(values)
-
-    # ---- mass balance ---------------------------------------------------------------------
-
-    def _balance(self, component: Component) -> None:
-        """Take all terms as they are now."""
-        for array, value in zip(self._mass.values(), component.mass_terms(), strict=True):
-            array[0] = _METRES * value
-        # A host that looks at stores through a pointer may change them unseen.
-        self._balanced = None if component.watched else component
-        self._done, self._changes = component.done, component.changes
-
-    def forget(self) -> None:
-        """Let go of the component."""
-        self._balanced = None
 
     # ---- serialization --------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ConfigError
 from ..variables import OUTPUTS, inputs_for
 from ..weather import PET
+from .troute import ROUTING
 
 if TYPE_CHECKING:
     from .run_package import PackageOptions
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 STEP_SECONDS = 3600
 MAIN_OUTPUT = OUTPUTS[0].name
 
-# Where a package has the configuration of t-route.
-ROUTING = "troute.yaml"
 _ROUTING_BLOCK = {"t_route_config_file_with_path": f"./config/{ROUTING}"}
 _NAME = "bmi_dhydro"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from ..catchments import read_table
 from ..checkpoint import load
@@ -69,6 +70,7 @@ def check_run(folder: Path) -> list[str]:
         trained = load(next(iter(configs.values())).model)
         wrong += _parameters(params, trained.layout)
         wrong += _outputs(params, formulation["params"], published_names(trained))
+    wrong += _routing(folder, document, start, end)
     if int(time.get("output_interval", STEP_SECONDS)) != STEP_SECONDS:
         wrong.append(f"time.output_interval: is {time['output_interval']}, expected {STEP_SECONDS}")
     if wrong:
@@ -196,6 +198,35 @@ def _parameters(params: dict[str, Any], layout: NetworkLayout) -> list[str]:
             reason = impossible_parameter(items[base], numbers, base in layout.dynamic)
             if reason:
                 wrong.append(f"model_params: {reason}")
+    return wrong
+
+
+def _routing(
+    folder: Path, document: dict[str, Any], start: np.datetime64, end: np.datetime64
+) -> list[str]:
+    """Make sure that t-route, where it is turned on, routes the same period."""
+    named = document.get("routing", {}).get("t_route_config_file_with_path")
+    if named is None:
+        return []
+    path = folder / named
+    try:
+        compute = yaml.safe_load(path.read_text())["compute_parameters"]
+        begins = parse_date(
+            str(compute["restart_parameters"]["start_datetime"]).replace(" ", "T"), "start_datetime"
+        )
+        forcing = compute["forcing_parameters"]
+        seconds = int(forcing["dt"]) * int(forcing["nts"])
+    except OSError:
+        return [f"routing: there is no {named}"]
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+        # Of a form of its own: the engine and t-route know better.
+        return []
+    wrong = []
+    if begins != start:
+        wrong.append(f"{named}: start_datetime is {begins}, but the realization starts at {start}")
+    length = int((end - start).astype("timedelta64[s]").astype(int))
+    if seconds != length:
+        wrong.append(f"{named}: nts times dt is {seconds} s, but the run is {length} s long")
     return wrong
 
 

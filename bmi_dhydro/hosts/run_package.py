@@ -23,16 +23,17 @@ from ..evapotranspiration_choice import EvapotranspirationChoice
 from ..files import link_or_copy, replaced
 from ..io.export import write_catchments
 from ..io.weather_source import WeatherSource
-from ..model import SECONDS_PER_DAY
 from ..physics.unit_hydrograph import DISCHARGE
 from ..progress_bar import Bar, no_progress
+from ..units import SECONDS_PER_DAY
 from ..variables import inputs_for, outputs_of
 from ..weather import FROM_FORCING, PET, quantities_for
 from .calibration_bounds import write_bounds
 from .hydrofabric import Hydrofabric, read_hydrofabric
 from .package_state import place_state
 from .package_weather import add_evapotranspiration, engine_name, gather_tables
-from .realization import ROUTING, STEP_SECONDS, realization
+from .realization import STEP_SECONDS, realization
+from .troute import ROUTING, troute_configuration
 
 _TABLE = "dhydro_catchments.csv"
 _STATE = "dhydro_state.nc"
@@ -72,8 +73,9 @@ class PackageOptions:
         suffices for it; or computed by each instance of what the engine hands over.
     save_states : bool
         Whether each instance saves its state when the run ends, in `outputs/states`.
-    routing : Path, optional
-        Configuration of t-route, for which the engine's routing is turned on.
+    routing : Path or "template", optional
+        Configuration of t-route, for which the engine's routing is turned on; or that one is to be
+        made, see `troute`.
     """
 
     model: str = "default"
@@ -89,7 +91,7 @@ class PackageOptions:
     initial_state: Path | None = None
     evapotranspiration: Literal["written", "computed"] = "written"
     save_states: bool = False
-    routing: Path | None = None
+    routing: Path | Literal["template"] | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def _write(
     else:
         link_or_copy(forcing, weather)
     if options.routing is not None:
-        link_or_copy(options.routing, config / ROUTING)
+        _place_routing(folder, options.routing, config / geopackage.name, start, end)
     write_catchments(config / _TABLE, catchments)
     write_bounds(config / _BOUNDS, trained, catchments)
     model = options.model
@@ -225,6 +227,25 @@ def _write(
     with replaced(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2) + "\n")
     return PackageReport(path, len(catchments), notes)
+
+
+def _place_routing(
+    folder: Path,
+    routing: Path | Literal["template"],
+    geopackage: Path,
+    start: np.datetime64,
+    end: np.datetime64,
+) -> None:
+    """Put the configuration of t-route into a package, and make the folders that it writes to."""
+    target = folder / "config" / ROUTING
+    if isinstance(routing, Path):
+        link_or_copy(routing, target)
+        return
+    document = troute_configuration(geopackage, start, end, STEP_SECONDS)
+    for name in ("parquet", "troute"):
+        (folder / "outputs" / name).mkdir(exist_ok=True)
+    with replaced(target) as temporary:
+        temporary.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 def published_names(trained: TrainedModel) -> list[str]:

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from ..physics import Process
 
 if TYPE_CHECKING:
+    from .cpu import CompiledLoop
     from .resident import MovingFactory
 
 KERNELS = ("cpu", "reference", "gpu")
@@ -57,6 +58,8 @@ class Kernel(Protocol):
 
     def forget_parameters(self) -> None: ...
 
+    def serial(self, cells: int) -> CompiledLoop | None: ...
+
     def run(
         self,
         forcing: NDArray,
@@ -87,6 +90,10 @@ class HostArrays:
 
     def forget_parameters(self) -> None:
         """Do nothing, see `fetch`."""
+
+    def serial(self, cells: int) -> CompiledLoop | None:
+        """Return None: a step is no compiled loop; see `cpu.CpuKernel.serial`."""
+        return None
 
 
 def make_kernel(

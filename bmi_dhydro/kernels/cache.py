@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,14 @@ def _implementation() -> bytes:
     """Return what compiled code depends on beside its own source."""
     import numba
 
-    here = Path(__file__).parent / "vectors.py"
-    return here.read_bytes() + numba.__version__.encode()
+    here = Path(__file__).parent
+    used = (here / name for name in ("vectors.py", "addresses.py"))
+    return b"".join(path.read_bytes() for path in used) + numba.__version__.encode()
 
 
-def load(source: str, name: str) -> dict[str, Any]:
+def load(
+    source: str, name: str, called: Mapping[str, Callable[..., Any]] | None = None
+) -> dict[str, Any]:
     """Execute generated source as a module kept in the cache folder.
 
     Parameters
@@ -47,6 +51,9 @@ def load(source: str, name: str) -> dict[str, Any]:
         Python source of a kernel, made by this package.
     name : str
         A readable part of the file's name.
+    called : mapping of callable, optional
+        Compiled functions of other modules that it calls, by name. The source must differ where
+        they do.
 
     Returns
     -------
@@ -58,10 +65,10 @@ def load(source: str, name: str) -> dict[str, Any]:
     path = cache_folder() / f"{name}_{digest}.py"
     try:
         _write(path, "CACHE = True\n" + source)
-        return _imported(path)
+        return _imported(path, called or {})
     except (OSError, RuntimeError) as error:  # Numba raises the latter where it cannot write
         _log.info("kernels are compiled anew in this process: %s", error)
-    namespace: dict[str, Any] = {"CACHE": False, "__name__": f"bmi_dhydro_{name}"}
+    namespace: dict[str, Any] = {"CACHE": False, "__name__": f"bmi_dhydro_{name}", **(called or {})}
     exec(compile(source, f"<{name}>", "exec"), namespace)
     return namespace
 
@@ -79,16 +86,17 @@ def load_file(source: str, name: str) -> dict[str, Any]:
         _log.info("kernels are printed anew in this process: %s", error)
         path = Path(tempfile.mkdtemp(prefix="bmi_dhydro_")) / path.name
         _write(path, source)
-    return _imported(path)
+    return _imported(path, {})
 
 
-def _imported(path: Path) -> dict[str, Any]:
+def _imported(path: Path, called: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
     spec = importlib.util.spec_from_file_location(f"bmi_dhydro_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Numba finds the globals of code that it loads from its cache by the module's name.
     sys.modules[spec.name] = module
+    vars(module).update(called)
     spec.loader.exec_module(module)
     return vars(module)
 

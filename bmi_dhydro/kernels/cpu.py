@@ -7,6 +7,7 @@ compiled code, and the code has one order of rounding, so they agree bit for bit
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -403,6 +404,7 @@ class CompiledLoop:
 
     def __init__(self, source: str, name: str) -> None:
         module = cache.load(source, name)
+        self.digest = hashlib.sha256(source.encode()).hexdigest()
         self.serial: Callable[..., None] = module["run_serial"]
         self._parallel: Callable[..., None] = module["run_parallel"]
 
@@ -478,6 +480,18 @@ class CpuKernel(HostArrays):
         self._loop = _block(process, tuple(outputs), components, name, tuple(dynamic), parts)
         self._serial = self._loop.serial
         self.threads = threads_of(threads)
+        self._moving = bool(dynamic)
+
+    def serial(self, cells: int) -> CompiledLoop | None:
+        """Return the loop where one thread runs it, and all parameters stay as they are.
+
+        Parameters
+        ----------
+        cells : int
+            Traces and components of a step.
+        """
+        alone = self.threads == 1 or cells < CELLS_WORTH_THREADS
+        return self._loop if alone and not self._moving else None
 
     def run(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import cache
 
-_SOURCE = '''"""Exchange of values with a host; generated, do not edit."""
+EXCHANGE_SOURCE = '''"""Exchange of values with a host; generated, do not edit."""
 import numba
 
 
@@ -52,5 +52,5 @@ def exchange() -> tuple[Callable[..., int], Callable[..., None]]:
         `publish(rows, forcing, sources, factors, outputs, inflow, losses, flows)`; sources count
         the rows of the model first, then those of its forcing.
     """
-    module: dict[str, Any] = cache.load(_SOURCE, "exchange")
+    module: dict[str, Any] = cache.load(EXCHANGE_SOURCE, "exchange")
     return module["receive"], module["publish"]

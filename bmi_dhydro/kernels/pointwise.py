@@ -27,6 +27,11 @@ def compiled(function: Callable[..., object]) -> Callable[[NDArray, NDArray], No
         `run(arguments, result)`, with `arguments` of shape (arguments, n) in the order of the
         function's, and `result` of shape (n,), written.
     """
+    return cache.load(source_of(function), function.__name__)["run"]
+
+
+def source_of(function: Callable[..., object]) -> str:
+    """Print what `compiled` compiles."""
     program = trace(function)
     lines = [
         header(f"{function.__name__} for many points", float),
@@ -38,4 +43,4 @@ def compiled(function: Callable[..., object]) -> Callable[[NDArray, NDArray], No
         "",
         'run = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
     ]
-    return cache.load("\n".join(lines) + "\n", function.__name__)["run"]
+    return "\n".join(lines) + "\n"

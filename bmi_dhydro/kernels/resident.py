@@ -327,6 +327,9 @@ class GpuKernel:
         """Say that the residents have done some steps."""
         self._ahead = True
 
+    def serial(self, cells: int) -> None:
+        """Return None: no loop on the host does a step; see `cpu.CpuKernel.serial`."""
+
     def run(
         self,
         forcing: NDArray,

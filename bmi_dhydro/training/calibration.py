@@ -31,6 +31,7 @@ from ..networks.dynamics import Dynamics
 from ..physics import Parameter, between_bounds, share_between_bounds
 from ..physics.unit_hydrograph import DISCHARGE
 from ..settings import parse_date
+from ..units import SECONDS_PER_DAY
 from .loss import LOSSES
 
 _between = bind(between_bounds, TORCH_PRIMITIVES)
@@ -256,7 +257,7 @@ class _Problem:
         if self.moving is not None:
             assert self.model.dynamics is not None
             block.dynamic = moved_dynamics(self.model.dynamics, values, self.moving)
-        days = self.model.step_seconds / 86400.0
+        days = self.model.step_seconds / SECONDS_PER_DAY
         kernel = partial(run_process, threads=self.model.threads)
         result = run(process, (DISCHARGE,), block, days, self.model.routed, kernel)
         flow = result.outputs[DISCHARGE]

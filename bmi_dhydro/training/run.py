@@ -29,6 +29,7 @@ from ..networks.parameter_network import NetworkLayout
 from ..networks.similarity import TrainingCatchments
 from ..physics import PROCESSES, with_learned_curves
 from ..progress_bar import Bar
+from ..units import SECONDS_PER_DAY
 from ..weather import PET_METHODS
 from .config import TrainConfig, read_train_config
 from .data import TrainingData
@@ -67,14 +68,16 @@ def read_training_data(config: TrainConfig) -> TrainingData:
     if config.split.validate is not None:
         start, stop = (np.datetime64(text, "D") for text in config.split.validate)
         first, last = min(first, start - _VALIDATION_WARM_UP), max(last, stop)
-    with ForcingFile(Path(config.forcing.file), table.ids, config.forcing.variables, 86400) as file:
+    with ForcingFile(
+        Path(config.forcing.file), table.ids, config.forcing.variables, SECONDS_PER_DAY
+    ) as file:
         first = max(first, file.start.astype("datetime64[D]"))
     source = WeatherSource(
         Path(config.forcing.file),
         table,
         config.forcing.variables,
         config.forcing.potential_evapotranspiration,
-        86400,
+        SECONDS_PER_DAY,
         first.astype("datetime64[s]"),
         (last + 1).astype("datetime64[s]"),
     )

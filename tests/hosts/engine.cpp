@@ -58,6 +58,8 @@ struct Input {
 static const std::map<std::string, Input> inputs = {
     {"atmosphere_water__liquid_equivalent_precipitation_rate", {"precip_rate", 3600.0, 0.0}},
     {"land_surface_air__temperature", {"TMP_2maboveground", 1.0, -273.15}},
+    {"land_surface_water__potential_evaporation_volume_flux",
+     {"potential_evapotranspiration", 1.0, 0.0}},
     {"atmosphere_air_water~vapor__relative_saturation", {"SPFH_2maboveground", 1.0, 0.0}},
     {"land_surface_radiation~incoming~shortwave__energy_flux", {"DSWRF_surface", 1.0, 0.0}},
     {"land_surface_radiation~incoming~longwave__energy_flux", {"DLWRF_surface", 1.0, 0.0}},

@@ -304,8 +304,6 @@ def test_an_initial_state_counts(folder):
 def test_what_does_not_go_with_a_fleet(folder):
     with pytest.raises(CatchmentError, match="has no catchment cat-99"):
         opened(folder, "cat-99")
-    with pytest.raises(ConfigError, match="output.file: does not go with fleet"):
-        opened(folder, IDS[0], extra="output: {file: x.nc}\n")
     with pytest.raises(ConfigError, match=r"write catchments.select: \[ID\]"):
         opened(folder, "cat-1, cat-2")
     host = folder / "host.yaml"

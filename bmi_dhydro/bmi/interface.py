@@ -5,120 +5,37 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bmipy import Bmi
 from numpy.typing import NDArray
 
-from .aggregation import Aggregation
-from .attributes import ATTRIBUTES
-from .errors import ConfigError, ForcingError, OrderError, VariableError, nearest
-from .hosts.ngen import PREFIX, Protocols
-from .time_units import TimeUnits
-from .variables import (
+from ..aggregation import Aggregation
+from ..errors import ConfigError, ForcingError, OrderError, VariableError, nearest
+from ..hosts.ngen import PREFIX, Protocols
+from ..time_units import TimeUnits
+from ..variables import (
     DEFAULT_INPUTS,
     MEMBER,
     OF_COMPONENTS,
     OUTPUTS,
     ROUTING_PENDING,
-    Input,
-    Output,
     inputs_for,
 )
+from .grids import CATCHMENTS, ONE_VALUE, GridMethods, Grids
+from .names import NOTHING_PUBLISHED, PROTOCOL, Names, Variable, moves_with_member
 
 if TYPE_CHECKING:
-    from .component import Component
-    from .hosts.fleet import FleetMember
-    from .physics import Process
+    from ..component import Component
+    from ..hosts.fleet import FleetMember
 
 _log = logging.getLogger(__name__)
-
-# Grids: one node for each catchment; catchments x components; catchments x lags of routing; and
-# one value for all of them. Where all members of an ensemble are shown: members x catchments, the
-# same x components, and x lags.
-_CATCHMENT_GRID, _CELL_GRID, _LAG_GRID, _ONE_VALUE_GRID = 0, 1, 2, 3
-_MEMBER_GRID, _MEMBER_CELL_GRID, _MEMBER_LAG_GRID = 4, 5, 6
-
-# Kind of the variables of `hosts.ngen`.
-PROTOCOL = "protocol"
-
-# What stands for a grid where all members are shown.
-_OF_MEMBERS = {
-    _CATCHMENT_GRID: _MEMBER_GRID,
-    _CELL_GRID: _MEMBER_CELL_GRID,
-    _LAG_GRID: _MEMBER_LAG_GRID,
-}
-
-_ITEMSIZES = {
-    name: np.dtype(name).itemsize for name in ("float64", "float32", "int64", "int32", "uint8")
-}
-
-_OUTPUT_NAMES = tuple(item.name for item in OUTPUTS)
 
 # `update_until` forgives a time that misses a step by this share of it.
 _TOLERANCE = 1e-6
 
 
-class _Variable:
-    """What the interface says of a name, and how its values are reached."""
-
-    __slots__ = ("grid", "index", "itemsize", "kind", "type", "units", "values")
-
-    def __init__(
-        self,
-        kind: str,
-        units: str,
-        grid: int,
-        values: NDArray | None,
-        kind_of_number: str,
-        index: int = 0,
-    ) -> None:
-        self.kind = kind
-        self.units = units
-        self.grid = grid
-        self.values = values
-        self.type = kind_of_number
-        self.itemsize = _ITEMSIZES[kind_of_number]
-        self.index = index
-
-
-class _Description(NamedTuple):
-    """What never changes of an input or output."""
-
-    type: str
-    units: str
-    itemsize: int
-    nbytes: int
-
-
-@lru_cache(maxsize=128)
-def _described(
-    inputs: tuple[tuple[Input, int], ...], outputs: tuple[Output, ...], size: int
-) -> dict[str, _Description]:
-    """Return what instances of one kind say of inputs and outputs.
-
-    One table for all of them, so that a host with many instances finds it in the processor's cache.
-
-    Parameters
-    ----------
-    inputs : tuple of (Input, int)
-        With the number of values.
-    outputs : tuple of Output
-    size : int
-        Values of an output.
-    """
-    table: dict[str, _Description] = {}
-    width = _ITEMSIZES["float64"]
-    every: list[tuple[Input | Output, int]] = [*inputs, *((output, size) for output in outputs)]
-    for item, count in every:
-        found = _Description("float64", item.units, width, width * count)
-        table.update(dict.fromkeys((item.name, *item.aliases), found))
-    return table
-
-
-class BmiDhydro(Bmi):
+class BmiDhydro(GridMethods):
     """A trained differentiable hydrology model for one catchment or many.
 
     Published inputs and outputs are those of `bmi_dhydro.variables`. By name, but unpublished, a
@@ -131,22 +48,20 @@ class BmiDhydro(Bmi):
     def __init__(self) -> None:
         self._component: Component | FleetMember | None = None
         self._finalized = False
-        self._variables: dict[str, _Variable] = {}
-        self._fast_inputs: dict[str, tuple[NDArray, float, float]] = {}
-        self._fast_outputs: dict[str, NDArray] = {}
+        self._names: Names | None = None
+        self._remember(None)
         self._never_set: set[str] = set()
         # Errors of parameters that a host has set, by name, until they are set right.
         self._refused_parameters: dict[str, ValueError] = {}
         # Inputs that were last set on a GPU, by row.
         self._set_on_device: set[int] = set()
         self._input_names = tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
-        self._output_names = _OUTPUT_NAMES
+        self._output_names = tuple(item.name for item in OUTPUTS)
         self._protocols = Protocols(self._ready)
         # Whether outputs are those of several steps.
         self._together = False
         self._time_step = self._start_time = 0.0
         self._time_units = "s"
-        self._described: dict[str, _Description] = {}
 
     # ---- life cycle -----------------------------------------------------------------------
 
@@ -165,14 +80,14 @@ class BmiDhydro(Bmi):
         """
         if self._component is not None:
             raise OrderError("initialize was called before; call finalize first")
-        from .component import Component
-        from .config import read_config
+        from ..component import Component
+        from ..config import read_config
 
         if not config_file:
             raise ConfigError("initialize needs the path of a configuration file")
         config = read_config(config_file)
         if config.fleet:
-            from .hosts.fleet import FleetMember
+            from ..hosts.fleet import FleetMember
 
             self._start(FleetMember(config))
         else:
@@ -180,9 +95,11 @@ class BmiDhydro(Bmi):
 
     def _start(self, component: Component | FleetMember) -> None:
         self._component = component
+        self._protocols.open(component)
         self._finalized = False
+        self._clock = component.clock.data
         self._set_clock(component)
-        self._update = component.update
+        self._update = component.stepper
         self._input_names = tuple(item.name for item in component.input_items)
         self._output_names = tuple(item.name for item in component.output_items)
         self._never_set = set(self._input_names)
@@ -199,29 +116,19 @@ class BmiDhydro(Bmi):
 
     def _find_arrays(self, component: Component | FleetMember) -> None:
         """Find the arrays that names stand for."""
-        sizes = tuple(
-            (item, _inputs_shown(component, row).size)
-            for row, item in enumerate(component.input_items)
-        )
-        self._described = _described(sizes, component.output_items, component.shown.shape[1])
-        self._variables = self._known(component)
-        self._fast_inputs = {}
-        for row, item in enumerate(component.input_items):
-            for name in (item.name, *item.aliases):
-                values = _inputs_shown(component, row)
-                self._fast_inputs[name] = (values, item.lowest, item.highest)
-        self._fast_outputs = {}
-        if not component.exchange.selective:
-            self._fast_outputs = {
-                name: component.shown[row]
-                for row, item in enumerate(component.output_items)
-                for name in (item.name, *item.aliases)
-            }
+        self._names = Names(component)
+        self._remember(self._names)
 
-    @staticmethod
-    def _known(component: Any) -> dict[str, _Variable]:
-        """Return the names that can be read where the component stands."""
-        return _published(component) if component.config.fleet else _variables(component)
+    def _remember(self, names: Names | None) -> None:
+        """Keep what is asked in each step, so that an engine with many instances does not wait."""
+        published = NOTHING_PUBLISHED if names is None else names.published
+        self._types, self._units = published.types, published.units
+        self._itemsizes, self._nbytes = published.itemsizes, published.nbytes
+        self._input_places, self._output_places = published.inputs, published.outputs
+        self._inputs = () if names is None else names.inputs
+        self._outputs = () if names is None else names.outputs
+        self._single_inputs = None if names is None else names.single_inputs
+        self._single_outputs = None if names is None else names.single_outputs
 
     @property
     def component(self) -> Component:
@@ -239,7 +146,7 @@ class BmiDhydro(Bmi):
         if not member.waiting:
             return self._leave_fleet()
         component = member.prepare()
-        self._variables = _variables(component)
+        self._known.take(component)
         self._update = self._first_update
         return component
 
@@ -249,15 +156,25 @@ class BmiDhydro(Bmi):
         if not member.config.fleet:
             return member
         component = member.leave()
-        self._component, self._update = component, component.update
-        self._variables = _variables(component)
+        self._component, self._update = component, component.stepper
+        self._known.take(component)
         return component
 
     def _first_update(self) -> None:
         """Do the first step of a fleet that has taken over what was changed here."""
         member = self._ready()
-        self._variables, self._update = self._known(member), member.update
+        self._names, self._update = Names(member), member.stepper
         self._update()
+
+    @property
+    def _known(self) -> Names:
+        """The names of this instance, while it is initialized."""
+        assert self._names is not None
+        return self._names
+
+    @property
+    def _grids(self) -> Grids:
+        return Grids(self._ready())
 
     def _ready(self) -> Any:
         if self._component is None:
@@ -331,9 +248,10 @@ class BmiDhydro(Bmi):
     def finalize(self) -> None:
         """Finish files and let go of everything; may be called at any time, and twice."""
         component, self._component = self._component, None
-        self._variables, self._fast_inputs, self._fast_outputs = {}, {}, {}
-        self._described, self._refused_parameters = {}, {}
-        self._protocols.forget()
+        self._names = None
+        self._remember(None)
+        self._refused_parameters = {}
+        self._protocols.close()
         self._finalized = True
         if component is not None:
             self._update = _not_ready
@@ -359,18 +277,18 @@ class BmiDhydro(Bmi):
 
     # ---- variables ------------------------------------------------------------------------
 
-    def _variable(self, name: str) -> _Variable:
-        try:
-            return self._variables[name]
-        except KeyError:
-            member = self._ready()
-            if member.config.fleet and name in member.private_names:
-                self._own()
-                return self._variables[name]
-            if name.startswith(PREFIX):
-                item = self._protocols.find(name)
-                return _Variable(PROTOCOL, item.units, _ONE_VALUE_GRID, None, item.type)
-            raise VariableError(self._unknown(member, name)) from None
+    def _variable(self, name: str) -> Variable:
+        member = self._ready()
+        found = self._known.find(name)
+        if found is None and member.config.fleet and name in member.private_names:
+            self._own()
+            found = self._known.find(name)
+        if found is not None:
+            return found
+        if name.startswith(PREFIX):
+            item = self._protocols.find(name)
+            return Variable(PROTOCOL, item.units, ONE_VALUE, None, item.type)
+        raise VariableError(self._unknown(member, name))
 
     def _unknown(self, component: Component | FleetMember, name: str) -> str:
         """Return what to say of a name that is none.
@@ -390,21 +308,21 @@ class BmiDhydro(Bmi):
         return self._variable(name).grid
 
     def get_var_type(self, name: str) -> str:
-        known = self._described.get(name)
-        return self._variable(name).type if known is None else known.type
+        known = self._types.get(name)
+        return self._variable(name).type if known is None else known
 
     def get_var_units(self, name: str) -> str:
-        known = self._described.get(name)
-        return self._variable(name).units if known is None else known.units
+        known = self._units.get(name)
+        return self._variable(name).units if known is None else known
 
     def get_var_itemsize(self, name: str) -> int:
-        known = self._described.get(name)
-        return self._variable(name).itemsize if known is None else known.itemsize
+        known = self._itemsizes.get(name)
+        return self._variable(name).itemsize if known is None else known
 
     def get_var_nbytes(self, name: str) -> int:
-        known = self._described.get(name)
+        known = self._nbytes.get(name)
         if known is not None:
-            return known.nbytes
+            return known
         if name.startswith(PREFIX):
             return self._protocols.nbytes(name)
         return self.get_var_itemsize(name) * self.get_grid_size(self._variable(name).grid)
@@ -416,10 +334,9 @@ class BmiDhydro(Bmi):
     # ---- time -----------------------------------------------------------------------------
 
     def get_current_time(self) -> float:
-        component = self._component
-        if component is None:
-            component = self._ready()
-        return self._start_time + component.done * self._time_step
+        if self._component is None:
+            self._ready()
+        return self._start_time + self._clock[0] * self._time_step
 
     def get_start_time(self) -> float:
         self._ready()
@@ -451,8 +368,10 @@ class BmiDhydro(Bmi):
         ValueError
             If `dest` has another size.
         """
-        values = self._fast_outputs.get(name)
-        if values is None:
+        row = self._output_places.get(name)
+        if row is not None and self._outputs:
+            values = self._outputs[row]
+        else:
             values = self._current(name).reshape(-1)
         if dest.size != values.size:
             raise ValueError(f"{name} has {values.size} values, but dest has room for {dest.size}")
@@ -477,7 +396,7 @@ class BmiDhydro(Bmi):
             variable = self._variable(name)
         if variable.kind == ROUTING_PENDING:
             raise VariableError(f"{name} has no fixed place in memory; use get_value")
-        if _moves_with_member(component, variable):
+        if moves_with_member(component, variable):
             raise VariableError(
                 f"{name} has no fixed place in memory where the interface shows one member at a "
                 "time; use get_value and set_value, or set ensemble.view: all"
@@ -497,13 +416,15 @@ class BmiDhydro(Bmi):
 
     def get_value_at_indices(self, name: str, dest: NDArray, inds: NDArray) -> NDArray:
         """Copy the values at some flat indices into `dest`, and return it."""
-        values = self._fast_outputs.get(name)
-        if values is None:
-            values = self._current(name).reshape(-1)
-        if values.size == 1 and len(inds) == 1 and inds[0] == 0:
-            dest[0] = values[0]
+        row = self._output_places.get(name)
+        if row is not None and self._single_outputs is not None and len(inds) == 1 and inds[0] == 0:
+            dest[0] = self._single_outputs[row]
+            return dest
+        if row is not None and self._outputs:
+            values = self._outputs[row]
         else:
-            dest[:] = values[inds]
+            values = self._current(name).reshape(-1)
+        dest[:] = values[inds]
         return dest
 
     def set_value(self, name: str, src: NDArray) -> None:
@@ -523,28 +444,28 @@ class BmiDhydro(Bmi):
         ForcingError
             If weather is not a number or impossible; nothing is changed then.
         """
-        fast = self._fast_inputs.get(name)
-        if fast is None:
+        known = self._input_places.get(name)
+        if known is None:
             self._set_other(name, src)
             return
-        values, lowest, highest = fast
+        row, lowest, highest = known
         if self._set_on_device:
-            self._back_to_host(self._variables[name].index)
-        if type(src) is np.ndarray and src.size == 1 and not self._never_set:
+            self._back_to_host(row)
+        if self._single_inputs is not None and type(src) is np.ndarray and src.size == 1:
             number = src.item()
-            if lowest <= number <= highest and values.size == 1:
-                values[0] = number
+            if lowest <= number <= highest and not self._never_set:
+                self._single_inputs[row] = number
                 return
+        values = self._inputs[row]
         source = src if type(src) is np.ndarray else np.asarray(src)
         if source.size != values.size:
             raise ValueError(f"{name} has {values.size} values, but {source.size} were given")
         source = source.reshape(-1)
         if not (lowest <= source.min() and source.max() <= highest):
-            raise self._refused(name, source)
+            raise self._refused(name, row, source)
         values[:] = source
         if self._never_set:
-            component = self._ready()
-            self._never_set.discard(component.input_items[self._variables[name].index].name)
+            self._never_set.discard(self._ready().input_items[row].name)
 
     def set_value_at_indices(self, name: str, inds: NDArray, src: NDArray) -> None:
         """Set the values of a variable at some flat indices."""
@@ -565,7 +486,7 @@ class BmiDhydro(Bmi):
         if variable.kind in ("state", ROUTING_PENDING):
             component = self._own()
             component.synchronise()
-            variable = self._variables[name]
+            variable = self._variable(name)
         if variable.kind == ROUTING_PENDING:
             return component.model.pending[component.part]
         if variable.kind == "output":
@@ -575,7 +496,7 @@ class BmiDhydro(Bmi):
         assert variable.values is not None
         return variable.values
 
-    def _bring(self, variable: _Variable) -> None:
+    def _bring(self, variable: Variable) -> None:
         """Make an output current, where only those that are asked for are."""
         component = self._ready()
         if component.exchange.selective:
@@ -653,9 +574,9 @@ class BmiDhydro(Bmi):
                 return
         self.set_value(name, _on_host(values))
 
-    def _refused(self, name: str, values: NDArray) -> ForcingError:
+    def _refused(self, name: str, row: int, values: NDArray) -> ForcingError:
         component = self._ready()
-        item = component.input_items[self._variables[name].index]
+        item = component.input_items[row]
         values = values.astype(float)
         wrong = int(np.argmax(~((values >= item.lowest) & (values <= item.highest))))
         ids = component.catchments.ids
@@ -672,12 +593,12 @@ class BmiDhydro(Bmi):
         goes on whatever `set_value` raises.
         """
         component = self._own()
-        variable = self._variables[name]
+        variable = self._variable(name)
         shape = self._current(name).shape
         try:
             values = self._numbers(name, src, int(np.prod(shape)), single=True).reshape(shape)
             base = name.removesuffix(OF_COMPONENTS)
-            if variable.grid == _CATCHMENT_GRID and component.model.parameters[base].ndim == 2:
+            if variable.grid == CATCHMENTS and component.model.parameters[base].ndim == 2:
                 values = np.repeat(values[:, None], component.model.components, axis=1)
             component.set_parameter(base, values[rows], rows)
         except ValueError as error:
@@ -717,7 +638,7 @@ class BmiDhydro(Bmi):
             self._set_parameter(name, src)
             return
         component = self._own()
-        variable = self._variables[name]
+        variable = self._variable(name)
         if variable.kind == MEMBER:
             component.select(int(np.asarray(src).reshape(-1)[0]))
             self._find_arrays(component)
@@ -763,116 +684,9 @@ class BmiDhydro(Bmi):
         dict of array
             The derivative of the objective with respect to each of `wrt`.
         """
-        from .derivatives import vjp
+        from ..derivatives import vjp
 
         return vjp(self._leave_fleet(), seeds, wrt, steps)
-
-    # ---- grids ----------------------------------------------------------------------------
-
-    def _shape(self, grid: int) -> tuple[int, ...]:
-        component = self._ready()
-        count = len(component.catchments)
-        if grid == _CATCHMENT_GRID:
-            return () if self._catchment_grid_type() == "scalar" else (count,)
-        if grid == _CELL_GRID:
-            return count, component.model.components
-        if grid == _LAG_GRID:
-            return count, component.model.pending.shape[1]
-        if grid == _ONE_VALUE_GRID:
-            return ()
-        if grid in _OF_MEMBERS.values() and _all_members(component):
-            of_one = next(one for one, several in _OF_MEMBERS.items() if several == grid)
-            return component.model.members, *(self._shape(of_one) or (1,))
-        raise ValueError(f"grid {grid} is unknown; known: 0, 1, 2, 3")
-
-    def _catchment_grid_type(self) -> str:
-        component = self._ready()
-        chosen = component.config.grid
-        if chosen != "auto":
-            return chosen
-        return "scalar" if len(component.catchments) == 1 else "unstructured"
-
-    def get_grid_rank(self, grid: int) -> int:
-        if grid == _CATCHMENT_GRID:
-            return {"scalar": 0, "points": 1, "unstructured": 2}[self._catchment_grid_type()]
-        return len(self._shape(grid))
-
-    def get_grid_size(self, grid: int) -> int:
-        size = 1
-        for length in self._shape(grid):
-            size *= length
-        return size
-
-    def get_grid_type(self, grid: int) -> str:
-        if grid == _CATCHMENT_GRID:
-            return self._catchment_grid_type()
-        return "uniform_rectilinear" if self._shape(grid) else "scalar"
-
-    def get_grid_shape(self, grid: int, shape: NDArray) -> NDArray:
-        shape[:] = self._shape(grid)
-        return shape
-
-    def get_grid_spacing(self, grid: int, spacing: NDArray) -> NDArray:
-        self._shape(grid)
-        spacing[:] = 1.0
-        return spacing
-
-    def get_grid_origin(self, grid: int, origin: NDArray) -> NDArray:
-        self._shape(grid)
-        origin[:] = 0.0
-        return origin
-
-    def get_grid_x(self, grid: int, x: NDArray) -> NDArray:
-        """Longitudes of the catchments; indices on the other grids."""
-        x[:] = self._coordinates(grid, -1, self._ready().catchments.longitude)
-        return x
-
-    def get_grid_y(self, grid: int, y: NDArray) -> NDArray:
-        """Latitudes of the catchments; indices on the other grids."""
-        y[:] = self._coordinates(grid, -2, self._ready().catchments.latitude)
-        return y
-
-    def get_grid_z(self, grid: int, z: NDArray) -> NDArray:
-        """Elevations of the catchments, in m; the other grids have none."""
-        z[:] = self._ready().catchments.elevation if grid == _CATCHMENT_GRID else 0.0
-        return z
-
-    def _coordinates(self, grid: int, axis: int, of_catchments: NDArray) -> NDArray:
-        shape = self._shape(grid)
-        if grid == _CATCHMENT_GRID:
-            return of_catchments
-        return np.arange(float(shape[axis])) if shape else np.zeros(1)
-
-    def get_grid_node_count(self, grid: int) -> int:
-        return self.get_grid_size(grid)
-
-    def get_grid_edge_count(self, grid: int) -> int:
-        self._shape(grid)
-        return 0
-
-    def get_grid_face_count(self, grid: int) -> int:
-        self._shape(grid)
-        return 0
-
-    def get_grid_edge_nodes(self, grid: int, edge_nodes: NDArray) -> NDArray:
-        """Return the array as it is: the catchments are nodes without edges."""
-        self._shape(grid)
-        return edge_nodes
-
-    def get_grid_face_edges(self, grid: int, face_edges: NDArray) -> NDArray:
-        """Return the array as it is: the catchments are nodes without faces."""
-        self._shape(grid)
-        return face_edges
-
-    def get_grid_face_nodes(self, grid: int, face_nodes: NDArray) -> NDArray:
-        """Return the array as it is: the catchments are nodes without faces."""
-        self._shape(grid)
-        return face_nodes
-
-    def get_grid_nodes_per_face(self, grid: int, nodes_per_face: NDArray) -> NDArray:
-        """Return the array as it is: the catchments are nodes without faces."""
-        self._shape(grid)
-        return nodes_per_face
 
 
 def _on_host(values: Any) -> NDArray:
@@ -887,80 +701,3 @@ def _on_host(values: Any) -> NDArray:
 
 def _not_ready() -> None:
     raise OrderError("finalize was called; call initialize(config_file) first")
-
-
-def _all_members(component: Component | FleetMember) -> bool:
-    """Return whether the interface shows several members of an ensemble at once."""
-    return component.model.members > 1 and component.shown is component.outputs
-
-
-def _moves_with_member(component: Component | FleetMember, variable: _Variable) -> bool:
-    """Return whether the values of a variable are elsewhere when another member is shown."""
-    if component.shown is component.outputs:
-        return False
-    own_inputs = component.inputs.shape[1] == component.model.traces
-    return variable.kind == "state" or (variable.kind == "input" and own_inputs)
-
-
-def _inputs_shown(component: Component | FleetMember, row: int) -> NDArray:
-    """Return what a host sets of an input: of all members, or of the one that is shown."""
-    values = component.inputs[row]
-    return values[component.part] if len(values) == component.model.traces else values
-
-
-def _published(component: Component | FleetMember) -> dict[str, _Variable]:
-    """Return the names of inputs and outputs, those that are means over components too."""
-    table: dict[str, _Variable] = {}
-    model = component.model
-    of_traces = _MEMBER_GRID if _all_members(component) else _CATCHMENT_GRID
-    for row, item in enumerate(component.input_items):
-        values = _inputs_shown(component, row)
-        grid = of_traces if len(values) == model.traces else _CATCHMENT_GRID
-        for name in (item.name, *item.aliases):
-            table[name] = _Variable("input", item.units, grid, values, "float64", row)
-    for row, output in enumerate(component.output_items):
-        for name in (output.name, *output.aliases):
-            table[name] = _Variable(
-                "output", output.units, of_traces, component.shown[row], "float64", row
-            )
-    for row, name in enumerate(model.outputs):
-        if name not in model.process.state_names:
-            values = component.shown_rows[row]
-            place = len(component.output_items) + row
-            table[name] = _Variable("output", "mm", of_traces, values, model.dtype.name, place)
-    return table
-
-
-def _variables(component: Component) -> dict[str, _Variable]:
-    """Return every name that the interface knows, the published ones first."""
-    model = component.model
-    process: Process = model.process
-    own = model.dtype.name
-    table = _published(component)
-    every = _all_members(component)
-    grid = _MEMBER_CELL_GRID if every else _CELL_GRID
-    for k, quantity in enumerate(process.states):
-        values = model.state[k][component.part]
-        table[quantity.name] = _Variable("state", quantity.units, grid, values, own)
-    grid = _MEMBER_LAG_GRID if every else _LAG_GRID
-    table[ROUTING_PENDING] = _Variable(ROUTING_PENDING, "mm", grid, None, own)
-    if component.shown is not component.outputs:
-        member = np.array([component.part.start // len(component.catchments)], np.int32)
-        table[MEMBER] = _Variable(MEMBER, "1", _ONE_VALUE_GRID, member, "int32")
-    units = {item.name: item.units for item in model.parameter_items}
-    parameters = component.parameters
-    for name, values in model.parameters.items():
-        unit, means = units[name], parameters.means(name)
-        table[name] = _Variable("parameter", unit, _CATCHMENT_GRID, means, "float64")
-        if values.ndim == 2:
-            kind = values.dtype.name
-            table[name + OF_COMPONENTS] = _Variable("parameter", unit, _CELL_GRID, values, kind)
-    for name in parameters.attribute_names:
-        table[name] = _Variable(
-            "attribute",
-            ATTRIBUTES[name].units,
-            _CATCHMENT_GRID,
-            parameters.attribute(name),
-            "float64",
-        )
-    return table

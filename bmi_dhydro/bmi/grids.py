@@ -1,0 +1,188 @@
+"""The grids of the interface: catchments, and what each of them has several of."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+import numpy as np
+from bmipy import Bmi
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ..component import Component
+    from ..hosts.fleet import FleetMember
+
+# One node for each catchment; catchments x components; catchments x lags of routing; and one value
+# for all of them. Where all members of an ensemble are shown: members x catchments, the same x
+# components, and x lags.
+CATCHMENTS, CELLS, LAGS, ONE_VALUE = 0, 1, 2, 3
+_OF_MEMBERS = {CATCHMENTS: 4, CELLS: 5, LAGS: 6}
+
+
+def all_members(component: Component | FleetMember) -> bool:
+    """Return whether the interface shows several members of an ensemble at once."""
+    return component.model.members > 1 and component.shown is component.outputs
+
+
+def shown_of(component: Component | FleetMember, grid: int) -> int:
+    """Return the grid that stands for one of a single member where all of them are shown."""
+    return _OF_MEMBERS[grid] if all_members(component) else grid
+
+
+class Grids:
+    """What the interface says of grids.
+
+    Parameters
+    ----------
+    component : Component or FleetMember
+    """
+
+    def __init__(self, component: Component | FleetMember) -> None:
+        self._component = component
+
+    def shape(self, grid: int) -> tuple[int, ...]:
+        """Return the lengths of a grid's dimensions; none where it is a scalar.
+
+        Raises
+        ------
+        ValueError
+            If there is no such grid.
+        """
+        component = self._component
+        count = len(component.catchments)
+        if grid == CATCHMENTS:
+            return () if self._catchments_are == "scalar" else (count,)
+        if grid == CELLS:
+            return count, component.model.components
+        if grid == LAGS:
+            return count, component.model.pending.shape[1]
+        if grid == ONE_VALUE:
+            return ()
+        if grid in _OF_MEMBERS.values() and all_members(component):
+            of_one = next(one for one, several in _OF_MEMBERS.items() if several == grid)
+            return component.model.members, *(self.shape(of_one) or (1,))
+        raise ValueError(f"grid {grid} is unknown; known: 0, 1, 2, 3")
+
+    @property
+    def _catchments_are(self) -> str:
+        """Type of the grid of catchments."""
+        component = self._component
+        if component.config.grid != "auto":
+            return component.config.grid
+        return "scalar" if len(component.catchments) == 1 else "unstructured"
+
+    def rank(self, grid: int) -> int:
+        """Return the number of dimensions of a grid, of its nodes' coordinates for catchments."""
+        if grid == CATCHMENTS:
+            return {"scalar": 0, "points": 1, "unstructured": 2}[self._catchments_are]
+        return len(self.shape(grid))
+
+    def size(self, grid: int) -> int:
+        """Return the number of values on a grid."""
+        size = 1
+        for length in self.shape(grid):
+            size *= length
+        return size
+
+    def type(self, grid: int) -> str:
+        """Return the type of a grid, as BMI names it."""
+        if grid == CATCHMENTS:
+            return self._catchments_are
+        return "uniform_rectilinear" if self.shape(grid) else "scalar"
+
+    def x(self, grid: int) -> NDArray:
+        """Return longitudes of the catchments; indices on the other grids."""
+        return self._coordinates(grid, -1, self._component.catchments.longitude)
+
+    def y(self, grid: int) -> NDArray:
+        """Return latitudes of the catchments; indices on the other grids."""
+        return self._coordinates(grid, -2, self._component.catchments.latitude)
+
+    def z(self, grid: int) -> NDArray | float:
+        """Return elevations of the catchments, in m; the other grids have none."""
+        return self._component.catchments.elevation if grid == CATCHMENTS else 0.0
+
+    def _coordinates(self, grid: int, axis: int, of_catchments: NDArray) -> NDArray:
+        shape = self.shape(grid)
+        if grid == CATCHMENTS:
+            return of_catchments
+        return np.arange(float(shape[axis])) if shape else np.zeros(1)
+
+
+class GridMethods(Bmi):
+    """The methods of the interface that ask for grids."""
+
+    @property
+    @abstractmethod
+    def _grids(self) -> Grids:
+        """The grids of the component."""
+
+    def get_grid_rank(self, grid: int) -> int:
+        return self._grids.rank(grid)
+
+    def get_grid_size(self, grid: int) -> int:
+        return self._grids.size(grid)
+
+    def get_grid_type(self, grid: int) -> str:
+        return self._grids.type(grid)
+
+    def get_grid_shape(self, grid: int, shape: NDArray) -> NDArray:
+        shape[:] = self._grids.shape(grid)
+        return shape
+
+    def get_grid_spacing(self, grid: int, spacing: NDArray) -> NDArray:
+        self._grids.shape(grid)
+        spacing[:] = 1.0
+        return spacing
+
+    def get_grid_origin(self, grid: int, origin: NDArray) -> NDArray:
+        self._grids.shape(grid)
+        origin[:] = 0.0
+        return origin
+
+    def get_grid_x(self, grid: int, x: NDArray) -> NDArray:
+        """Longitudes of the catchments; indices on the other grids."""
+        x[:] = self._grids.x(grid)
+        return x
+
+    def get_grid_y(self, grid: int, y: NDArray) -> NDArray:
+        """Latitudes of the catchments; indices on the other grids."""
+        y[:] = self._grids.y(grid)
+        return y
+
+    def get_grid_z(self, grid: int, z: NDArray) -> NDArray:
+        """Elevations of the catchments, in m; the other grids have none."""
+        z[:] = self._grids.z(grid)
+        return z
+
+    def get_grid_node_count(self, grid: int) -> int:
+        return self._grids.size(grid)
+
+    def get_grid_edge_count(self, grid: int) -> int:
+        self._grids.shape(grid)
+        return 0
+
+    def get_grid_face_count(self, grid: int) -> int:
+        self._grids.shape(grid)
+        return 0
+
+    def get_grid_edge_nodes(self, grid: int, edge_nodes: NDArray) -> NDArray:
+        """Return the array as it is: the catchments are nodes without edges."""
+        self._grids.shape(grid)
+        return edge_nodes
+
+    def get_grid_face_edges(self, grid: int, face_edges: NDArray) -> NDArray:
+        """Return the array as it is: the catchments are nodes without faces."""
+        self._grids.shape(grid)
+        return face_edges
+
+    def get_grid_face_nodes(self, grid: int, face_nodes: NDArray) -> NDArray:
+        """Return the array as it is: the catchments are nodes without faces."""
+        self._grids.shape(grid)
+        return face_nodes
+
+    def get_grid_nodes_per_face(self, grid: int, nodes_per_face: NDArray) -> NDArray:
+        """Return the array as it is: the catchments are nodes without faces."""
+        self._grids.shape(grid)
+        return nodes_per_face
