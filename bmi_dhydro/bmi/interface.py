@@ -95,7 +95,6 @@ class BmiDhydro(GridMethods):
 
     def _start(self, component: Component | FleetMember) -> None:
         self._component = component
-        self._protocols.open(component)
         self._finalized = False
         self._clock = component.clock.data
         self._set_clock(component)
@@ -369,6 +368,9 @@ class BmiDhydro(GridMethods):
             If `dest` has another size.
         """
         row = self._output_places.get(name)
+        if row is not None and self._single_outputs is not None and dest.size == 1:
+            dest[...] = self._single_outputs[row]
+            return dest
         if row is not None and self._outputs:
             values = self._outputs[row]
         else:

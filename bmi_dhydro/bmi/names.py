@@ -130,9 +130,11 @@ class Names:
     inputs : tuple of array
         What a host sets of each input: of all members, or of the one that is shown.
     outputs : tuple of array
-        What it reads of each output; empty where only what is asked for is current.
+        What it reads of each output; empty where only what is asked for is current, and where each
+        has one value.
     single_inputs, single_outputs : memoryview or None
-        The same where each has one value, read and set about twice as fast as through NumPy.
+        Where each input, or output, has one value: read and set about twice as fast as through
+        NumPy.
     """
 
     __slots__ = (
@@ -150,11 +152,13 @@ class Names:
         self._table: dict[str, Variable] | None = None
         items = component.input_items
         self.inputs = tuple(_inputs_shown(component, row) for row in range(len(items)))
-        self.outputs: tuple[NDArray, ...] = ()
-        if not component.exchange.selective:
-            self.outputs = tuple(component.shown)
         self.single_inputs = _numbers(component.inputs) if self.inputs else None
-        self.single_outputs = _numbers(component.shown) if self.outputs else None
+        self.outputs: tuple[NDArray, ...] = ()
+        self.single_outputs: memoryview | None = None
+        if not component.exchange.selective:
+            self.single_outputs = _numbers(component.shown)
+            if self.single_outputs is None:
+                self.outputs = tuple(component.shown)
         sizes = tuple(values.size for values in self.inputs)
         self.published = _published(items, sizes, component.output_items, component.shown.shape[1])
 

@@ -290,7 +290,8 @@ class FleetMember(Instance):
         for name in sample.trained.layout.attributes:
             if not np.isfinite(catchments.attributes.get(name, np.zeros(1))).all():
                 raise CatchmentError(f"attribute {name!r} has no value for catchment {self.id}")
-        return catchments
+        # The engine has the attributes of all.
+        return replace(catchments, attributes={})
 
     @property
     def model(self) -> Model:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from ..errors import StateError, VariableError
 
 if TYPE_CHECKING:
     from ..component import Component
-    from .fleet import FleetMember
 
 PREFIX = "ngen::"
 
@@ -50,22 +49,21 @@ class Protocols:
     ----------
     component : callable
         Returns the component; asked each time, since it may be replaced.
-
-    Attributes
-    ----------
-    variables : dict of ProtocolVariable
-        By name.
     """
 
     def __init__(self, component: Callable[[], Component]) -> None:
         self._component = component
-        # One term each of the component's balance, once it is open.
+        # One term each of the component's balance, once somebody has asked for one.
         self._mass: dict[str, NDArray] = {}
+        self._expected: int | None = None
+
+    @cached_property
+    def variables(self) -> dict[str, ProtocolVariable]:
+        """All of them by name, made when one is asked for: many instances are never asked."""
         self._payload = np.empty(0, np.uint8)
         self._size = np.zeros(1, np.int64)
         self._trigger = np.zeros(1, np.int32)
-        self._expected: int | None = None
-        self.variables = {
+        return {
             **{
                 name: ProtocolVariable("float64", _MASS_UNITS, partial(self.read, name))
                 for name in _MASS
@@ -94,15 +92,15 @@ class Protocols:
         """
         term = self._mass.get(name)
         if term is None:
-            return self.find(name).read()
+            if name not in _MASS:
+                return self.find(name).read()
+            balance = self._component().balance
+            self._mass = {each: balance[k : k + 1] for k, each in enumerate(_MASS)}
+            term = self._mass[name]
         component = self._component()
         if not component.balanced:
             component.take_balance()
         return term
-
-    def open(self, component: Component | FleetMember) -> None:
-        """Show the balance of a component, also after it has left its fleet."""
-        self._mass = {name: component.balance[k : k + 1] for k, name in enumerate(_MASS)}
 
     def close(self) -> None:
         """Let go of the component."""
