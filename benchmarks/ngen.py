@@ -170,18 +170,22 @@ def balanced_step(model: Any) -> None:
     balance(model)
 
 
-def microseconds(models: list[Any], call: Callable[[Any], object], steps: int) -> float:
-    """Return the time of one call, stepping all models in turn.
+def microseconds(
+    steps: int, *measured: tuple[list[Any], Callable[[Any], object]]
+) -> tuple[float, ...]:
+    """Return the time of one call for each of some pairs of models and what is called.
 
-    The lower quartile over steps, since others use the machine too.
+    All models are stepped in turn, and the pairs too, so that they meet the same machine; the lower
+    quartile over steps, since others use it.
     """
-    times = []
+    times: list[list[float]] = [[] for _ in measured]
     for _ in range(steps):
-        begin = time.perf_counter()
-        for model in models:
-            call(model)
-        times.append(time.perf_counter() - begin)
-    return sorted(times)[steps // 4] / len(models) * 1e6
+        for (models, call), taken in zip(measured, times, strict=True):
+            begin = time.perf_counter()
+            for model in models:
+                call(model)
+            taken.append((time.perf_counter() - begin) / len(models))
+    return tuple(sorted(taken)[steps // 4] * 1e6 for taken in times)
 
 
 def opened(folder: Path, count: int) -> list[BmiDhydro]:
@@ -205,26 +209,26 @@ def stepping(report: Report, computed: Path, coupled: Path, fleet: Path) -> None
     def all_calls(model: Any) -> None:
         engine_step(model, dest)
 
-    nothing = {
-        names: microseconds([Nothing(names) for _ in range(INSTANCES)], all_calls, 50)
-        for names in (FEW, MANY, ())
-    }
-    for names, seconds in nothing.items():
-        report.row(
-            f"a module that does nothing, {len(names)} inputs, all calls",
-            f"{seconds:.2f} us",
-            "1.0 x",
-        )
+    def against_nothing(name: str, models: list[Any], inputs: tuple[str, ...], most: float) -> None:
+        """Add rows of a module that does nothing, and of ours."""
+        idle: list[Any] = [Nothing(inputs) for _ in range(INSTANCES)]
+        nothing, ours = microseconds(200, (idle, all_calls), (models, all_calls))
+        row_name = f"a module that does nothing, {len(inputs)} inputs, all calls"
+        report.row(row_name, f"{nothing:.2f} us", "1.0 x")
+        row(report, name, ours, nothing, most)
+
+    def balance_alone(name: str, models: list[Any]) -> float:
+        """Add a row of the mass balance; return the time of an update."""
+        alone, balanced = microseconds(200, (models, lambda m: m.update()), (models, balanced_step))
+        row(report, name, balanced - alone, 0.0, 4.0)
+        return alone
+
     eight = opened(computed, INSTANCES)
-    ours = microseconds(eight, all_calls, 200)
-    row(report, f"computed, {len(MANY)} inputs, all calls", ours, nothing[MANY], 12.0)
+    against_nothing(f"computed, {len(MANY)} inputs, all calls", eight, MANY, 12.0)
     models = opened(coupled, INSTANCES)
-    ours = microseconds(models, all_calls, 300)
-    row(report, f"coupled, {len(FEW)} inputs, all calls", ours, nothing[FEW], 12.0)
-    alone = microseconds(models, lambda m: m.update(), 300)
+    against_nothing(f"coupled, {len(FEW)} inputs, all calls", models, FEW, 12.0)
+    alone = balance_alone("coupled, mass balance of a step", models)
     row(report, "coupled, update alone", alone, 0.0, 6.0)
-    with_balance = microseconds(models, balanced_step, 300)
-    row(report, "coupled, mass balance of a step", with_balance - alone, 0.0, 4.0)
     before = resident_kilobytes()
     for _ in range(10_000 // 20):
         for model in models[:20]:
@@ -234,11 +238,8 @@ def stepping(report: Report, computed: Path, coupled: Path, fleet: Path) -> None
         "memory after 10,000 more steps", f"{grown:+.0f} kB", "", limit="flat", kept=grown < 1024
     )
     together = opened(fleet, INSTANCES)
-    ours = microseconds(together, all_calls, 200)
-    row(report, "fleet, all calls, engine included", ours, nothing[()], 6.0)
-    alone = microseconds(together, lambda m: m.update(), 150)
-    with_balance = microseconds(together, balanced_step, 150)
-    row(report, "fleet, mass balance of a step", with_balance - alone, 0.0, 4.0)
+    against_nothing("fleet, all calls, engine included", together, (), 6.0)
+    balance_alone("fleet, mass balance of a step", together)
 
 
 def row(report: Report, name: str, ours: float, baseline: float, limit: float) -> None:

@@ -16,7 +16,7 @@ import yaml
 from numpy.typing import NDArray
 
 from ..attributes import CLIMATE
-from ..catchments import Catchments
+from ..catchments import Catchments, read_table
 from ..checkpoint import SHIPPED, TrainedModel, load
 from ..errors import CatchmentError, ConfigError, listed, nearest
 from ..evapotranspiration_choice import EvapotranspirationChoice
@@ -204,6 +204,9 @@ def _write(
         (folder / name).mkdir(parents=True, exist_ok=True)
     config = folder / "config"
     link_or_copy(geopackage, config / geopackage.name)
+    write_catchments(config / _TABLE, catchments)
+    # Coordinates as the table has them, so that a fleet, which reads it, computes the same.
+    catchments = read_table(config / _TABLE, catchments.ids.tolist())
     weather = folder / "forcings" / "forcings.nc"
     if written:
         added = add_evapotranspiration(forcing, weather, catchments, method, STEP_SECONDS)
@@ -212,7 +215,6 @@ def _write(
         link_or_copy(forcing, weather)
     if options.routing is not None:
         _place_routing(folder, options.routing, config / geopackage.name, start, end)
-    write_catchments(config / _TABLE, catchments)
     write_bounds(config / _BOUNDS, trained, catchments)
     model = options.model
     if model not in SHIPPED:

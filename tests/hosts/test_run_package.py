@@ -286,7 +286,7 @@ def test_coupled_and_fleet_take_the_same_evapotranspiration(write):
     one = Engine(coupled, IDS)
     one.step = 374 * 24
     np.testing.assert_allclose(
-        one.advance(48), Engine(fleet, IDS).advance(48), rtol=2e-6, atol=1e-12
+        one.advance(48), Engine(fleet, IDS).advance(48), rtol=1e-9, atol=1e-15
     )
 
 
