@@ -21,10 +21,12 @@ import xarray
 from step import random_model
 from table import Report, median_seconds
 
-from bmi_dhydro import BmiDhydro, checkpoint
-from bmi_dhydro.kernels import gpu, reference
-from bmi_dhydro.kernels.program import fused, trace
-from bmi_dhydro.kernels.resident import Resident
+from bmi_dhydro import BmiDhydro
+from bmi_dhydro.kernels import reference
+from bmi_dhydro.kernels.gpu import launch as gpu
+from bmi_dhydro.kernels.gpu.resident import Resident
+from bmi_dhydro.kernels.ir.program import fused, trace
+from bmi_dhydro.networks import trained_model
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.variables import DEFAULT_INPUTS, OUTPUTS, inputs_for
 
@@ -189,7 +191,7 @@ def cpu_kernel(report: Report, catchments: int = 10_000) -> None:
 
 def table(path: Path, catchments: int) -> None:
     """Write a table of catchments as they occur in training."""
-    normalisation = checkpoint.load().normalisation
+    normalisation = trained_model.load().normalisation
     random = np.random.default_rng(0)
     columns = {
         name: random.uniform(low, high, catchments).round(4)

@@ -25,7 +25,7 @@ from table import Report
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.hosts.run_package import PackageOptions, write_run_package
 from bmi_dhydro.variables import INPUTS, OUTPUTS, inputs_for
-from bmi_dhydro.weather import quantities_for
+from bmi_dhydro.weather.quantities import quantities_for
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "nextgen"))
 from make_inputs import made_up_divides, write_climate, write_forcing, write_hydrofabric

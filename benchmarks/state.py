@@ -16,7 +16,7 @@ import numpy as np
 from table import Report
 
 from bmi_dhydro.io import state_file
-from bmi_dhydro.model import Model
+from bmi_dhydro.model.model import Model
 from bmi_dhydro.physics import HBV, unit_hydrograph
 
 CATCHMENTS, COMPONENTS = 100_000, 16

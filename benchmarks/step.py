@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from table import Report, median_seconds, peak_resident_megabytes
 
-from bmi_dhydro import BmiDhydro, checkpoint
-from bmi_dhydro.example import write_example
-from bmi_dhydro.model import Model
+from bmi_dhydro import BmiDhydro
+from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.model.model import Model
+from bmi_dhydro.networks import trained_model
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
@@ -155,7 +156,7 @@ def moving_parameters(report: Report) -> None:
     for catchments in (1, 10_000):
         times = {}
         for name in ("default", "dynamic"):
-            trained = checkpoint.load(name)
+            trained = trained_model.load(name)
             known = trained.normalisation
             attributes = {
                 item: random.uniform(low, high, catchments)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from table import Report
 
-from bmi_dhydro.attributes import NETWORK_INPUTS
+from bmi_dhydro.catchments.attributes import NETWORK_INPUTS
 from bmi_dhydro.kernels import reference
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.physics import HBV

@@ -27,9 +27,9 @@ def main() -> None:
     os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
     import distributed
 
-    from bmi_dhydro.distribution import workers
-    from bmi_dhydro.example import write_example
-    from bmi_dhydro.simulation import run_divided
+    from bmi_dhydro.cli.example import write_example
+    from bmi_dhydro.run.simulation import run_divided
+    from bmi_dhydro.run.workers import workers
 
     warnings.simplefilter("ignore")
     report = Report(

@@ -1,5 +1,5 @@
 """`python -m bmi_dhydro` is `bmi-dhydro`."""
 
-from .cli import main
+from .cli.main import main
 
 main(prog_name="bmi-dhydro")

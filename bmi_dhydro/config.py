@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from .checkpoint import SHIPPED
 from .errors import ConfigError, nearest
 from .machine import rank_of_processes
+from .networks.trained_model import SHIPPED
 from .settings import (
     Count,
     CountOrZero,
@@ -26,7 +26,7 @@ from .settings import (
     resolved,
 )
 from .time_units import TimeUnits
-from .weather import PET, PRECIPITATION, TEMPERATURE
+from .weather.quantities import PET, PRECIPITATION, TEMPERATURE
 
 
 class CatchmentsConfig(Section, frozen=True):

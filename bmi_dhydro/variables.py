@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .weather import QUANTITIES
+from .weather.quantities import QUANTITIES
 
 # How a value in the model's units (mm per step, mm, degC) becomes one in the item's units.
 Conversion = Literal["none", "depth_to_m", "depth_to_mm_per_hour", "depth_to_m3_per_second"]

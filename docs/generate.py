@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
 from bmi_dhydro import config
-from bmi_dhydro.attributes import ATTRIBUTES
+from bmi_dhydro.catchments.attributes import ATTRIBUTES
 from bmi_dhydro.forecast import config as forecast
-from bmi_dhydro.kernels.cpu import DISCHARGE, ROUTING_STORE
+from bmi_dhydro.kernels.cpu.kernel import DISCHARGE, ROUTING_STORE
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.training import config as training
 from bmi_dhydro.variables import INPUTS, OUTPUTS, ROUTING_PENDING

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.example import write_example
+from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
 RAIN, TEMPERATURE, EVAPORATION = (item.name for item in INPUTS[:3])

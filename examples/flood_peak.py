@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.example import write_example
-from bmi_dhydro.synthetic import make_catchments, make_weather
+from bmi_dhydro.catchments.synthetic import make_catchments, make_weather
+from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
 RAIN, TEMPERATURE, EVAPORATION = (item.name for item in INPUTS[:3])

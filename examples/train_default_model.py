@@ -21,21 +21,21 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from bmi_dhydro.attributes import NETWORK_INPUTS
-from bmi_dhydro.catchments import Catchments
-from bmi_dhydro.checkpoint import TrainedModel
+from bmi_dhydro.catchments.attributes import NETWORK_INPUTS
+from bmi_dhydro.catchments.catchments import Catchments
 from bmi_dhydro.evaluation.metrics import kge, nse
-from bmi_dhydro.io.weather_source import WeatherSource
-from bmi_dhydro.learned_evapotranspiration import LearnedEvapotranspiration
 from bmi_dhydro.networks.ensemble import merge
+from bmi_dhydro.networks.learned_evapotranspiration import LearnedEvapotranspiration
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.networks.similarity import TrainingCatchments
+from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_mopex
 from bmi_dhydro.training.kept_memory import dependence_on_start, described
 from bmi_dhydro.training.loop import simulate, train
 from bmi_dhydro.training.run import learned_evapotranspiration
+from bmi_dhydro.weather.source import WeatherSource
 
 TRAINING = "1948-10-01", "1975-09-30"
 WARM_UP_START = "1970-10-01"

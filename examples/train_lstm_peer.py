@@ -19,7 +19,7 @@ import torch
 from rich.progress import track
 from train_default_model import TESTING, TRAINING, WARM_UP_START, drawn, summary
 
-from bmi_dhydro.attributes import NETWORK_INPUTS
+from bmi_dhydro.catchments.attributes import NETWORK_INPUTS
 from bmi_dhydro.evaluation.metrics import kge, nse
 from bmi_dhydro.networks.normalisation import Normalisation
 from bmi_dhydro.training.config import TrainingSettings

@@ -14,10 +14,10 @@ import importlib.util
 import numpy as np
 import pytest
 
-from bmi_dhydro import checkpoint
-from bmi_dhydro.checkpoint import TrainedModel
-from bmi_dhydro.example import write_example
+from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.networks import trained_model
 from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
+from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import EXP_HYDRO, HBV, unit_hydrograph
 from bmi_dhydro.training.data import TrainingData, read_mopex
 
@@ -89,7 +89,7 @@ def gpus(monkeypatch):
     if importlib.util.find_spec("triton") is None:
         pytest.skip("needs triton, which is there for Linux only")
     torch = pytest.importorskip("torch", reason="needs torch")
-    from bmi_dhydro.kernels import devices
+    from bmi_dhydro.kernels.gpu import devices
 
     device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     monkeypatch.setattr(devices, "devices_of", lambda name: [device] * (1 + name.count(",")))
@@ -117,7 +117,7 @@ def many_host_example(tmp_path) -> Path:
 @pytest.fixture
 def exp_hydro_model(tmp_path) -> Path:
     """A file of a model of another process, which has no groundwater, with random weights."""
-    default = checkpoint.load()
+    default = trained_model.load()
     layout = NetworkLayout(EXP_HYDRO, 2, default.layout.attributes)
     path = tmp_path / "exp_hydro.safetensors"
     TrainedModel(layout, initial_weights(layout, (8,), 0), default.normalisation).save(path)
@@ -127,7 +127,7 @@ def exp_hydro_model(tmp_path) -> Path:
 @pytest.fixture
 def dynamic_model(tmp_path) -> Path:
     """A file of a model whose parameters BETA and K0 move from day to day, with random weights."""
-    default = checkpoint.load()
+    default = trained_model.load()
     layout = NetworkLayout(HBV, 2, default.layout.attributes, ("BETA", "K0"))
     weights = initial_weights(layout, (8,), 0, memory=5)
     weights[DYNAMIC_HEAD] = np.random.default_rng(0).normal(0.0, 0.7, (5, 4)).astype(np.float32)

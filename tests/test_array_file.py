@@ -7,14 +7,15 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from bmi_dhydro import checkpoint, parameter_file, state
 from bmi_dhydro.array_file import digest
 from bmi_dhydro.errors import CheckpointError, DhydroError, StateError, TrainingError
-from bmi_dhydro.model import Model
+from bmi_dhydro.io import parameter_file
+from bmi_dhydro.model import state
+from bmi_dhydro.model.model import Model
+from bmi_dhydro.networks import trained_model
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.progress import Progress
-
-from .conftest import random_routing, random_setup
+from tests.conftest import random_routing, random_setup
 
 IDS = np.array(["a", "b", "c"])
 
@@ -27,12 +28,12 @@ def make_model():
 
 
 def write_trained(path):
-    checkpoint.load().save(path)
+    trained_model.load().save(path)
 
 
 def read_trained(path):
-    checkpoint._load.cache_clear()
-    trained = checkpoint.load(path)
+    trained_model._load.cache_clear()
+    trained = trained_model.load(path)
     arrays = {**trained.weights, "table": trained.catchments.table}
     return digest(arrays, {"all": json.dumps([trained._structure(), trained.about])})
 
@@ -108,7 +109,7 @@ def test_values_that_are_not_finite_are_refused(kind, tmp_path):
     path = tmp_path / "whole.safetensors"
     write(path)
     formats = {
-        "trained": checkpoint.FORMAT,
+        "trained": trained_model.FORMAT,
         "parameters": parameter_file.FORMAT,
         "state": state.PAYLOAD,
     }
@@ -147,7 +148,7 @@ def test_a_pickle_is_not_executed(tmp_path):
 def test_older_files_are_taken_with_a_note(tmp_path, caplog):
     path = tmp_path / "older.safetensors"
     write_trained(path)
-    trained = checkpoint.load(path)
+    trained = trained_model.load(path)
     description = {**trained._structure(), "about": dict(trained.about)}
     metadata = {
         "format": "bmi_dhydro trained model",
@@ -155,7 +156,7 @@ def test_older_files_are_taken_with_a_note(tmp_path, caplog):
         "description": json.dumps(description),
     }
     save_file(dict(trained.weights), path, metadata)
-    older = checkpoint.load(path)
+    older = trained_model.load(path)
     assert older.fingerprint == trained.fingerprint
     assert "without a digest" in caplog.text
     # What older files say to people is known all the same.
@@ -163,9 +164,9 @@ def test_older_files_are_taken_with_a_note(tmp_path, caplog):
     assert np.isnan(older.distance({n: np.ones(2) for n in older.layout.attributes})).all()
     metadata["format_version"] = "3"
     save_file(dict(trained.weights), path, metadata)
-    checkpoint._load.cache_clear()
+    trained_model._load.cache_clear()
     with pytest.raises(CheckpointError, match="format version 3, but this version .* up to 2"):
-        checkpoint.load(path)
+        trained_model.load(path)
     # A file of this version must have one.
     write_parameters(path)
     save_file(load_file(path), path, {"format": "bmi_dhydro parameters", "format_version": "2"})

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bmi_dhydro import __version__, checkpoint
-from bmi_dhydro.cli import main
+from bmi_dhydro import __version__
+from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.cli.main import main
 from bmi_dhydro.config import read_config
-from bmi_dhydro.example import write_example
 from bmi_dhydro.forecast.config import read_forecast_config
+from bmi_dhydro.networks import trained_model
 from bmi_dhydro.training.config import read_train_config
 
 ROOT = Path(__file__).parents[1]
@@ -71,7 +72,7 @@ def test_every_module_stands_in_the_architecture():
 
 def test_the_readme_states_the_skill_of_the_model_that_is_shipped():
     text = (ROOT / "README.md").read_text()
-    skill = checkpoint.load().about["skill"]
+    skill = trained_model.load().about["skill"]
     for name in ("in_time", "in_space"):
         scores = skill[name]
         row = f"{scores['median_nse']:.3f} | {scores['median_kge']:.3f} | {scores['catchments']}"

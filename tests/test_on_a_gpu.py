@@ -6,18 +6,17 @@ All else of devices is tested everywhere, see `test_device` and `kernels/test_re
 import numpy as np
 import pytest
 
-from bmi_dhydro import device_choice
-from bmi_dhydro.kernels import devices
 from bmi_dhydro.kernels.autograd import run_process
-from bmi_dhydro.model import Model
+from bmi_dhydro.kernels.gpu import devices
+from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.physics import HBV
+from bmi_dhydro.run import device_choice
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData
 from bmi_dhydro.training.loop import Trainer
-
-from .conftest import random_routing, random_setup
-from .test_device import INPUTS, RUNOFF, close, driven, pair, started, value, weather_of
+from tests.conftest import random_routing, random_setup
+from tests.run.test_device import INPUTS, RUNOFF, close, driven, pair, started, value, weather_of
 
 torch = pytest.importorskip("torch", reason="needs torch")
 pytestmark = pytest.mark.gpu

@@ -10,8 +10,8 @@ from bmipy import Bmi
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ..component import Component
     from ..hosts.fleet import FleetMember
+    from ..run.component import Component
 
 # One node for each catchment; catchments x components; catchments x lags of routing; and one value
 # for all of them. Where all members of an ensemble are shown: members x catchments, the same x

@@ -10,24 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..aggregation import Aggregation
 from ..errors import ConfigError, ForcingError, OrderError, VariableError, nearest
 from ..hosts.ngen import PREFIX, Protocols
+from ..run.aggregation import Aggregation
 from ..time_units import TimeUnits
-from ..variables import (
-    DEFAULT_INPUTS,
-    MEMBER,
-    OF_COMPONENTS,
-    OUTPUTS,
-    ROUTING_PENDING,
-    inputs_for,
-)
+from ..variables import DEFAULT_INPUTS, MEMBER, OF_COMPONENTS, OUTPUTS, ROUTING_PENDING, inputs_for
 from .grids import CATCHMENTS, ONE_VALUE, GridMethods, Grids
 from .names import NOTHING_PUBLISHED, PROTOCOL, Names, Variable, moves_with_member
 
 if TYPE_CHECKING:
-    from ..component import Component
     from ..hosts.fleet import FleetMember
+    from ..run.component import Component
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +73,8 @@ class BmiDhydro(GridMethods):
         """
         if self._component is not None:
             raise OrderError("initialize was called before; call finalize first")
-        from ..component import Component
         from ..config import read_config
+        from ..run.component import Component
 
         if not config_file:
             raise ConfigError("initialize needs the path of a configuration file")
@@ -671,7 +664,7 @@ class BmiDhydro(GridMethods):
         """Pull the derivative of an objective back through the last steps.
 
         No part of BMI: in the manner of FMI 3's adjoint derivatives. Needs `history` in the
-        configuration; see `bmi_dhydro.derivatives.vjp` for shapes and units.
+        configuration; see `bmi_dhydro.run.derivatives.vjp` for shapes and units.
 
         Parameters
         ----------
@@ -686,7 +679,7 @@ class BmiDhydro(GridMethods):
         dict of array
             The derivative of the objective with respect to each of `wrt`.
         """
-        from ..derivatives import vjp
+        from ..run.derivatives import vjp
 
         return vjp(self._leave_fleet(), seeds, wrt, steps)
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attributes import ATTRIBUTES
+from ..catchments.attributes import ATTRIBUTES
 from ..variables import MEMBER, OF_COMPONENTS, ROUTING_PENDING, Input, Output
 from .grids import CATCHMENTS, CELLS, LAGS, ONE_VALUE, shown_of
 
 if TYPE_CHECKING:
-    from ..component import Component
     from ..hosts.fleet import FleetMember
+    from ..run.component import Component
 
 # Kind of the variables of `hosts.ngen`.
 PROTOCOL = "protocol"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..catchments import Catchments
+from ..catchments.catchments import Catchments
 from ..errors import ResultsError
 from ..files import replaced
 from ..io.netcdf import netcdf4

@@ -23,16 +23,17 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from .. import checkpoint
-from ..catchments import Catchments, climate_to_compute, read_table
+from ..catchments.catchments import Catchments, climate_to_compute
 from ..errors import CatchmentError, ChainError, DhydroError, ResultsError, listed
 from ..evaluation import plots
-from ..evapotranspiration_choice import EvapotranspirationChoice
 from ..files import digest_holds, replaced
+from ..io.catchment_table import read_table
 from ..io.export import write_catchments
 from ..io.netcdf import READ_ERRORS, loaded
-from ..io.weather_source import WeatherSource
-from ..state import SavedState
+from ..model.state import SavedState
+from ..networks import trained_model
+from ..weather.evapotranspiration_choice import EvapotranspirationChoice
+from ..weather.source import WeatherSource
 from . import archive
 from .config import ForecastConfig
 from .cycle import Forecast, Forecaster, stamp
@@ -106,7 +107,7 @@ def complete_catchments(config: ForecastConfig, time: np.datetime64) -> Catchmen
     CatchmentError
         If an attribute is missing.
     """
-    table, trained = _table(config), checkpoint.load(config.model)
+    table, trained = _table(config), trained_model.load(config.model)
     needed = trained.layout.attributes
     absent = climate_to_compute(table, needed, config.catchments.climate)
     if absent:
@@ -152,7 +153,7 @@ class Chain:
         self.config = config
         self.folder = Path(config.folder)
         self._forecasts = self.folder / "forecasts"
-        self._trained = checkpoint.load(config.model)
+        self._trained = trained_model.load(config.model)
         self._states = StateFolder(self.folder / "states", self._trained.layout.process)
 
     def path(self, time: np.datetime64) -> Path:

@@ -8,7 +8,6 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from ..checkpoint import SHIPPED
 from ..config import (
     CatchmentsConfig,
     Config,
@@ -20,6 +19,7 @@ from ..config import (
     check_ensemble,
 )
 from ..errors import ConfigError
+from ..networks.trained_model import SHIPPED
 from ..settings import (
     Count,
     Positive,

@@ -15,18 +15,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import checkpoint
-from ..catchments import Catchments
+from ..catchments.catchments import Catchments
 from ..config import EnsembleConfig
-from ..configured_model import build_model
 from ..errors import ForcingError
-from ..evapotranspiration_choice import EvapotranspirationChoice
-from ..io.weather_source import WeatherSource, longest_block
-from ..model import Model
-from ..perturbation import Perturbation
+from ..model.model import Model
+from ..model.state import SavedState, apply, capture
+from ..networks import trained_model
 from ..physics.unit_hydrograph import DISCHARGE
-from ..state import SavedState, apply, capture
+from ..run.configured_model import build_model
+from ..run.perturbation import Perturbation
 from ..units import SECONDS_PER_DAY
+from ..weather.evapotranspiration_choice import EvapotranspirationChoice
+from ..weather.source import WeatherSource, longest_block
 from . import ensemble_filter
 from .config import ForecastConfig
 from .observed_flow import ObservedFlow
@@ -120,7 +120,7 @@ class Forecaster:
         self.ids = catchments.ids
         self._catchments = catchments
         self._step = np.timedelta64(config.step_seconds, "s")
-        trained = checkpoint.load(config.model)
+        trained = trained_model.load(config.model)
         self._fingerprint = trained.fingerprint
         self._evapotranspiration = EvapotranspirationChoice(
             trained.evapotranspiration, config.analysis.evapotranspiration_mismatch
@@ -157,7 +157,7 @@ class Forecaster:
             self._analysis_model, self._fingerprint, self.ids, config.start_time
         )
 
-    def _model(self, trained: checkpoint.TrainedModel, ensemble: EnsembleConfig | None) -> Model:
+    def _model(self, trained: trained_model.TrainedModel, ensemble: EnsembleConfig | None) -> Model:
         config = self.config.of_run(ensemble)
         return build_model(config, trained, self._catchments, (DISCHARGE,))[0]
 

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catchments import Catchments
-from ..distribution import Mapper, divided, here
+from ..catchments.catchments import Catchments
 from ..errors import ConfigError
 from ..evaluation import metrics, plots
 from ..files import replaced
-from ..state import SavedState
+from ..model.state import SavedState
+from ..run.workers import Mapper, divided, here
 from ..units import SECONDS_PER_DAY
 from .config import ForecastConfig
 from .cycle import Forecaster
@@ -149,7 +149,7 @@ def hindcast(
     times : array of datetime64[s]
         From which forecasts start.
     mapper : callable
-        Of `distribution.workers`.
+        Of `workers.workers`.
     count : int
         Of workers.
     advance : callable

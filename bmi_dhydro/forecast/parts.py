@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..catchments import Catchments
-from ..distribution import Mapper, divided
-from ..state import SavedState
+from ..catchments.catchments import Catchments
+from ..model.state import SavedState
+from ..run.workers import Mapper, divided
 from .chain import Compute, compute_here
 from .config import ForecastConfig
 from .cycle import Forecast
@@ -61,7 +61,7 @@ def in_parts(mapper: Mapper, workers: int, advance: Callable[[], object] = lambd
     Parameters
     ----------
     mapper : callable
-        Of `distribution.workers`.
+        Of `workers.workers`.
     workers : int
     advance : callable
         Called for each part that is done.

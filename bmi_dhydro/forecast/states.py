@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import DamagedStateError
 from ..io import state_file
+from ..model.state import SavedState
 from ..physics import Process
-from ..state import SavedState
 from .cycle import stamp
 
 _log = logging.getLogger(__name__)

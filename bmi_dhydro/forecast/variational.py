@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..differentiable import Block, remembered_dynamics, run
-from ..model import Model
+from ..model.differentiable import Block, remembered_dynamics, run
+from ..model.model import Model
 from ..physics import unit_hydrograph
 from ..physics.unit_hydrograph import DISCHARGE
 from ..units import SECONDS_PER_DAY

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from ..catchments import Catchments
-from ..checkpoint import TrainedModel
+from ..catchments.catchments import Catchments
 from ..files import replaced
+from ..networks.trained_model import TrainedModel
 from ..physics.unit_hydrograph import PARAMETERS
 
 _HEAD = """\

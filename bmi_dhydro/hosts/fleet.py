@@ -20,19 +20,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..component import Block, Component
 from ..config import OutputConfig
 from ..errors import CatchmentError, ConfigError
-from ..exchange import HostExchange
-from ..instance import Instance
-from ..model import Model
-from ..saved_states import SavedStates
+from ..model.model import Model
+from ..run.component import Block, Component
+from ..run.exchange.host import HostExchange
+from ..run.instance import Instance
+from ..run.saved_states import SavedStates
+from ..run.water_account import WaterAccount
 from ..variables import OF_COMPONENTS, ROUTING_PENDING, Input
-from ..water_account import WaterAccount
 from .fleet_results import FleetResults, Sink
 
 if TYPE_CHECKING:
-    from ..catchments import Catchments
+    from ..catchments.catchments import Catchments
     from ..config import Config
 
 # Blocks by which an instance may stay behind the others before it goes on alone.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catchments import Catchments
+from ..catchments.catchments import Catchments
 from ..errors import CatchmentError, listed, nearest
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import StateError, VariableError
 
 if TYPE_CHECKING:
-    from ..component import Component
+    from ..run.component import Component
 
 PREFIX = "ngen::"
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..checkpoint import load
-from ..component import Component
 from ..config import CatchmentsConfig, Config, ForcingConfig, SpinUpConfig, TimeConfig
-from ..configured_model import ExtrapolationWarning
 from ..errors import ConfigError, StateError
 from ..files import link_or_copy
 from ..io import state_file
+from ..model.state import SavedState
+from ..networks.trained_model import load
 from ..progress_bar import Bar
-from ..state import SavedState
+from ..run.component import Component
+from ..run.configured_model import ExtrapolationWarning
 from .realization import STEP_SECONDS
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catchments import Catchments
+from ..catchments.catchments import Catchments
 from ..errors import ForcingError, listed
 from ..files import replaced
-from ..io.forcing import AORC_UNITS
 from ..io.netcdf import READ_ERRORS, identifier, netcdf4
-from ..io.weather_source import AHEAD_STEPS, WeatherSource
 from ..variables import Input
-from ..weather import TEMPERATURE
+from ..weather.file import AORC_UNITS
+from ..weather.quantities import TEMPERATURE
+from ..weather.source import AHEAD_STEPS, WeatherSource
 
 # What the variable is called that `add_evapotranspiration` writes, unless the file has one.
 _WRITTEN = "potential_evapotranspiration"
@@ -64,7 +64,7 @@ def add_evapotranspiration(
     catchments : Catchments
         For which it is computed; others of the file have none.
     method : str
-        A name in `weather.PET_METHODS`.
+        A name in `weather.quantities.PET_METHODS`.
     step_seconds : int
         Of the run.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..variables import OUTPUTS, inputs_for
-from ..weather import PET
+from ..weather.quantities import PET
 from .troute import ROUTING
 
 if TYPE_CHECKING:

@@ -13,17 +13,17 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ..catchments import read_table
-from ..checkpoint import load
 from ..config import Config, read_config
-from ..configured_model import impossible_parameter
 from ..errors import ConfigError, DhydroError, listed, nearest
-from ..io.forcing import ForcingFile
+from ..io.catchment_table import read_table
 from ..networks.parameter_network import NetworkLayout
+from ..networks.trained_model import load
 from ..physics.unit_hydrograph import PARAMETERS
+from ..run.configured_model import impossible_parameter
 from ..settings import parse_date
 from ..variables import OF_COMPONENTS, inputs_for
-from ..weather import FROM_FORCING, quantities_for
+from ..weather.file import ForcingFile
+from ..weather.quantities import FROM_FORCING, quantities_for
 from .package_weather import engine_name
 from .realization import MAIN_OUTPUT, STEP_SECONDS
 from .run_package import published_names

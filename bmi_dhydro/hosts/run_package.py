@@ -15,19 +15,20 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from ..attributes import CLIMATE
-from ..catchments import Catchments, read_table
-from ..checkpoint import SHIPPED, TrainedModel, load
+from ..catchments.attributes import CLIMATE
+from ..catchments.catchments import Catchments
 from ..errors import CatchmentError, ConfigError, listed, nearest
-from ..evapotranspiration_choice import EvapotranspirationChoice
 from ..files import link_or_copy, replaced
+from ..io.catchment_table import read_table
 from ..io.export import write_catchments
-from ..io.weather_source import WeatherSource
+from ..networks.trained_model import SHIPPED, TrainedModel, load
 from ..physics.unit_hydrograph import DISCHARGE
 from ..progress_bar import Bar, no_progress
 from ..units import SECONDS_PER_DAY
 from ..variables import inputs_for, outputs_of
-from ..weather import FROM_FORCING, PET, quantities_for
+from ..weather.evapotranspiration_choice import EvapotranspirationChoice
+from ..weather.quantities import FROM_FORCING, PET, quantities_for
+from ..weather.source import WeatherSource
 from .calibration_bounds import write_bounds
 from .hydrofabric import Hydrofabric, read_hydrofabric
 from .package_state import place_state
@@ -48,7 +49,7 @@ class PackageOptions:
     Attributes
     ----------
     model : str
-        A name in `checkpoint.SHIPPED`, or a file, which is copied.
+        A name in `trained_model.SHIPPED`, or a file, which is copied.
     start, end : datetime64[s], optional
         Of the run; those of the weather, unless given.
     climate : Path, optional

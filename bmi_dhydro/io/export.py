@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catchments import GEOGRAPHY, Catchments
+from ..catchments.catchments import GEOGRAPHY, Catchments
+from ..catchments.synthetic import Weather
 from ..files import append_digest, replaced
-from ..synthetic import Weather
 from .netcdf import netcdf4
 from .stations import define_stations
 

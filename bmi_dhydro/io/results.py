@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..catchments import Catchments
+from ..catchments.catchments import Catchments
 from ..errors import ResultsError
 from ..files import replaced
 from .netcdf import netcdf4

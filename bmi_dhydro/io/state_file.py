@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..errors import DamagedStateError, StateError
 from ..files import append_digest, digest_holds, replaced
-from ..model import Model
+from ..model.model import Model
+from ..model.state import FORMAT, SavedState, apply, capture, digest, parsed
 from ..physics import Process
-from ..state import FORMAT, SavedState, apply, capture, digest, parsed
 from .netcdf import READ_ERRORS, netcdf4
 
 FORMAT_VERSION = 4
@@ -50,7 +50,7 @@ def save(
     ----------
     path : Path
     model, fingerprint, ids, time
-        As `state.capture`.
+        As `model.state.capture`.
 
     Raises
     ------
@@ -285,7 +285,7 @@ def _read_once(
 def restore(
     path: Path, model: Model, fingerprint: str, ids: NDArray, carry_over: bool = False
 ) -> SavedState:
-    """Read a state file into a model; arguments and errors as `state.apply`.
+    """Read a state file into a model; arguments and errors as `model.state.apply`.
 
     Returns
     -------

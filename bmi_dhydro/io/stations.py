@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..catchments import Catchments
+from ..catchments.catchments import Catchments
 
 
 def define_stations(data: Any, catchments: Catchments) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..physics import Process
-from . import Ring
-from .cpu import CpuKernel, gradients
+from .cpu.kernel import CpuKernel, gradients
+from .interface import Ring
 
 
 class _Block(torch.autograd.Function):
@@ -95,7 +95,7 @@ def run_process(
     the CPU, all processors unless given.
     """
     if forcing.is_cuda:
-        from .gpu import run_process as run_on_gpu
+        from .gpu.launch import run_process as run_on_gpu
 
         return run_on_gpu(process, outputs, forcing, parameters, state, dynamic)
     names = tuple(dynamic or ())

@@ -35,7 +35,7 @@ def _implementation() -> bytes:
     """Return what compiled code depends on beside its own source."""
     import numba
 
-    here = Path(__file__).parent
+    here = Path(__file__).parent / "cpu"
     used = (here / name for name in ("vectors.py", "addresses.py"))
     return b"".join(path.read_bytes() for path in used) + numba.__version__.encode()
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..physics import Process
 from ..physics.unit_hydrograph import ROUTING_STORE
-from . import HostArrays, Kernel, Ring
+from .interface import HostArrays, Kernel, Ring
 
 # What the parts of a block may take; longer blocks are done piece by piece.
 _BYTES = 32 * 2**20

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
-from . import HostArrays, Ring
-from .binding import bind
+from .interface import HostArrays, Ring
+from .ir.binding import bind
 
 
 def _minimum(a: Tensor | float, b: Tensor | float) -> Tensor:

@@ -12,9 +12,9 @@ from functools import cache as memoised
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.cpu import CompiledLoop, loop_module, over_lanes
-from ..kernels.printing import indented, operand, printed
-from ..kernels.program import Program, trace
+from ..kernels.cpu.kernel import CompiledLoop, loop_module, over_lanes
+from ..kernels.ir.printing import indented, operand, printed
+from ..kernels.ir.program import Program, trace
 from ..physics import Parameter, Quantity, between_bounds, per_step
 from .lstm import cell_step
 from .mlp import sigmoid

@@ -13,17 +13,12 @@ import torch
 from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
-from ..kernels.binding import bind
+from ..kernels.ir.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES
 from ..physics import per_step
 from .dynamics import Dynamics, day_of
 from .lstm import cell_step
-from .parameter_network import (
-    FORCING_DEVIATION,
-    FORCING_MEAN,
-    dynamic_items,
-    dynamic_parameters,
-)
+from .parameter_network import FORCING_DEVIATION, FORCING_MEAN, dynamic_items, dynamic_parameters
 
 _cell_step = bind(cell_step, TORCH_PRIMITIVES)
 _dynamic_parameters = bind(dynamic_parameters, TORCH_PRIMITIVES)

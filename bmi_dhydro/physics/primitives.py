@@ -1,6 +1,6 @@
 """The primitives that process equations are written in, on NumPy arrays.
 
-A kernel replaces these names by its own (see `bmi_dhydro.kernels.binding`), so the equations
+A kernel replaces these names by its own (see `bmi_dhydro.kernels.ir.binding`), so the equations
 themselves never say how they are executed.
 """
 

@@ -15,21 +15,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .. import parameter_file
-from ..component import Component
 from ..config import Config, OutputConfig
-from ..differentiable import Block, moved_dynamics, run
 from ..errors import ConfigError, TrainingError, nearest
 from ..evaluation import metrics
 from ..evaluation.series import read_daily_flow
+from ..io import parameter_file
 from ..kernels.autograd import run_process
-from ..kernels.binding import bind
+from ..kernels.ir.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES
 from ..machine import threads_of
-from ..model import Model
+from ..model.differentiable import Block, moved_dynamics, run
+from ..model.model import Model
 from ..networks.dynamics import Dynamics
 from ..physics import Parameter, between_bounds, share_between_bounds
 from ..physics.unit_hydrograph import DISCHARGE
+from ..run.component import Component
 from ..settings import parse_date
 from ..units import SECONDS_PER_DAY
 from .loss import LOSSES

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from ..attributes import ATTRIBUTES
+from ..catchments.attributes import ATTRIBUTES
 from ..config import CatchmentsConfig, ForcingConfig, ObservedConfig
 from ..errors import ConfigError, nearest
 from ..physics import PROCESSES, with_learned_curves

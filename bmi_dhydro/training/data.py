@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attributes import CLIMATE
-from ..climate import climate_indices, day_of_year
-from ..learned_evapotranspiration import LearnedEvapotranspiration
+from ..catchments.attributes import CLIMATE
+from ..catchments.climate import climate_indices, day_of_year
+from ..networks.learned_evapotranspiration import LearnedEvapotranspiration
 
 
 @dataclass(frozen=True)

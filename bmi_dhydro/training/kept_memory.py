@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checkpoint import TrainedModel
-from ..model import Model
+from ..model.model import Model
+from ..networks.trained_model import TrainedModel
 from ..physics.unit_hydrograph import DISCHARGE
 from .data import TrainingData
 

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..differentiable import Block, run, torch_dynamics, torch_parameters
 from ..errors import TrainingError
 from ..evaluation.metrics import nse
-from ..kernels.devices import devices_of
+from ..kernels.gpu.devices import devices_of
+from ..model.differentiable import Block, run, torch_dynamics, torch_parameters
 from ..networks.normalisation import Normalisation
 from ..networks.parameter_network import (
     FORCING_DEVIATION,

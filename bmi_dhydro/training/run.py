@@ -14,23 +14,23 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ..attributes import CLIMATE, NETWORK_INPUTS
-from ..catchments import read_table
-from ..checkpoint import TrainedModel
+from ..catchments.attributes import CLIMATE, NETWORK_INPUTS
 from ..errors import CatchmentError, TrainingError, listed
 from ..evaluation.plots import training_curves
 from ..evaluation.series import read_daily_flow
 from ..files import replaced
-from ..io.forcing import ForcingFile
-from ..io.weather_source import WeatherSource
-from ..learned_evapotranspiration import LearnedEvapotranspiration, monthly_factors
+from ..io.catchment_table import read_table
 from ..networks.ensemble import merge
+from ..networks.learned_evapotranspiration import LearnedEvapotranspiration, monthly_factors
 from ..networks.parameter_network import NetworkLayout
 from ..networks.similarity import TrainingCatchments
+from ..networks.trained_model import TrainedModel
 from ..physics import PROCESSES, with_learned_curves
 from ..progress_bar import Bar
 from ..units import SECONDS_PER_DAY
-from ..weather import PET_METHODS
+from ..weather.file import ForcingFile
+from ..weather.quantities import PET_METHODS
+from ..weather.source import WeatherSource
 from .config import TrainConfig, read_train_config
 from .data import TrainingData
 from .kept_memory import dependence_on_start, described

@@ -19,9 +19,9 @@ import netCDF4
 import numpy as np
 from pyproj import Transformer
 
-from bmi_dhydro.catchments import Catchments
-from bmi_dhydro.example import climate
-from bmi_dhydro.synthetic import make_catchments, make_weather
+from bmi_dhydro.catchments.catchments import Catchments
+from bmi_dhydro.catchments.synthetic import make_catchments, make_weather
+from bmi_dhydro.cli.example import climate
 
 LAYERS = [f"soil_layers_stag={layer}" for layer in range(1, 5)]
 DECIDUOUS_FOREST, CROPLAND = 11, 2

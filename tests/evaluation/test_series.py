@@ -6,15 +6,15 @@ import pytest
 import xarray
 from click.testing import CliRunner
 
-from bmi_dhydro.catchments import Catchments
-from bmi_dhydro.cli import main
+from bmi_dhydro.catchments.catchments import Catchments
+from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.cli.main import main
 from bmi_dhydro.config import ObservedConfig
 from bmi_dhydro.errors import ResultsError
 from bmi_dhydro.evaluation.report import compare
 from bmi_dhydro.evaluation.series import averaged, members_in, read_daily_flow, read_flow
-from bmi_dhydro.example import write_example
 from bmi_dhydro.forecast.observed_flow import ObservedFlow
-from bmi_dhydro.simulation import run_config
+from bmi_dhydro.run.simulation import run_config
 
 FLUX = "land_surface_water__runoff_volume_flux"
 

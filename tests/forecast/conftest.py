@@ -4,8 +4,8 @@ import netCDF4
 import numpy as np
 import pytest
 
-from bmi_dhydro.example import write_example
-from bmi_dhydro.simulation import run_config
+from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.variables import RUNOFF_FLUX
 
 CONFIG = """

@@ -12,7 +12,7 @@ import pytest
 import xarray
 from click.testing import CliRunner
 
-from bmi_dhydro.cli import main
+from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import (
     CatchmentError,
     ChainError,
@@ -25,8 +25,7 @@ from bmi_dhydro.forecast.chain import Chain
 from bmi_dhydro.forecast.config import read_forecast_config
 from bmi_dhydro.forecast.cycle import stamp
 from bmi_dhydro.variables import RUNOFF_FLUX
-
-from .conftest import OBSERVED, changed
+from tests.forecast.conftest import OBSERVED, changed
 
 
 def day(text):
@@ -315,7 +314,7 @@ def test_another_trained_model_takes_over_the_stores_if_it_is_told_to(case, tmp_
 
 
 # A year of weather is a climate of its own.
-@pytest.mark.filterwarnings("ignore::bmi_dhydro.configured_model.ExtrapolationWarning")
+@pytest.mark.filterwarnings("ignore::bmi_dhydro.run.configured_model.ExtrapolationWarning")
 def test_climate_is_that_of_the_beginning(case, tmp_path):
     changed(case, "table: catchments.csv", "table: catchments.csv, climate: forcing")
     with pytest.raises(CatchmentError, match="at least 365 days"):

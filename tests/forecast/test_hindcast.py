@@ -6,17 +6,16 @@ import pytest
 import xarray
 from click.testing import CliRunner
 
-from bmi_dhydro.catchments import read_table
-from bmi_dhydro.cli import main
+from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import ConfigError
-from bmi_dhydro.example import write_example
 from bmi_dhydro.forecast import hindcast as hindcasts
 from bmi_dhydro.forecast.chain import Chain, complete_catchments
 from bmi_dhydro.forecast.config import read_forecast_config
-from bmi_dhydro.simulation import run_config
+from bmi_dhydro.io.catchment_table import read_table
+from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.variables import RUNOFF_FLUX
-
-from .conftest import CONFIG, OBSERVED, changed
+from tests.forecast.conftest import CONFIG, OBSERVED, changed
 
 NOISE = "ensemble: {members: 5, weather: {precipitation: {spread: 0.4}}}\n"
 
@@ -79,10 +78,9 @@ def test_observations_and_persistence(wrong_case):
 
 
 def test_hourly_steps_are_scored_by_observed_days(tmp_path):
-    from bmi_dhydro.example import write_example
-    from bmi_dhydro.simulation import run_config
-
-    from .conftest import CONFIG, OBSERVED
+    from bmi_dhydro.cli.example import write_example
+    from bmi_dhydro.run.simulation import run_config
+    from tests.forecast.conftest import CONFIG, OBSERVED
 
     write_example(tmp_path, 2, 120, "6h", "file")
     run_config(tmp_path / "config.yaml", tmp_path / "r.nc")

@@ -11,9 +11,8 @@ from bmi_dhydro.forecast.config import AssimilationConfig, read_forecast_config
 from bmi_dhydro.forecast.cycle import Forecaster
 from bmi_dhydro.forecast.variational import Window
 from bmi_dhydro.variables import RUNOFF_FLUX
-
-from ..test_model import forcing, make
-from .conftest import changed
+from tests.forecast.conftest import changed
+from tests.model.test_model import forcing, make
 
 # Controls that may move far, and observations that can be trusted.
 SETTINGS = AssimilationConfig(window="6d", stores=0.3, precipitation=0.4)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bmi_dhydro.example import write_example
+from bmi_dhydro.cli.example import write_example
 
 bmi_tester = pytest.importorskip("bmi_tester", reason="needs bmi-tester")
 pytest.importorskip("gimli", reason="without gimli the tester skips every unit")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .replay import Engine
-from .test_ngen import IDS, inputs, package  # noqa: F401
+from tests.hosts.replay import Engine
+from tests.hosts.test_ngen import IDS, inputs, package  # noqa: F401
 
 SOURCE = Path(__file__).with_name("engine.cpp")
 STEPS = 48

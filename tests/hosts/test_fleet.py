@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bmi_dhydro import BmiDhydro
+from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError
-from bmi_dhydro.example import write_example
 from bmi_dhydro.hosts import fleet
 from bmi_dhydro.variables import OUTPUTS
 
@@ -25,7 +25,7 @@ def folder(tmp_path):
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
     """Several blocks in a short run."""
-    monkeypatch.setattr("bmi_dhydro.io.weather_source.AHEAD_STEPS", 16)
+    monkeypatch.setattr("bmi_dhydro.weather.source.AHEAD_STEPS", 16)
 
 
 def configured(folder, name, shared=True, extra=""):

@@ -6,8 +6,7 @@ import xarray
 
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.errors import ConfigError, ResultsError
-
-from .test_fleet import DEPTH, IDS, folder, opened, short_blocks  # noqa: F401
+from tests.hosts.test_fleet import DEPTH, IDS, folder, opened, short_blocks  # noqa: F401
 
 STEPS = 50
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.example import write_example
+from bmi_dhydro.cli.example import write_example
 
 grpc = pytest.importorskip("grpc", reason="needs grpcio")
 client_module = pytest.importorskip("grpc4bmi.bmi_grpc_client", reason="needs grpc4bmi")

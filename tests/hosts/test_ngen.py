@@ -15,14 +15,13 @@ import xarray
 from click.testing import CliRunner
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.catchments import read_table
-from bmi_dhydro.cli import main
+from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError, VariableError
 from bmi_dhydro.hosts.hydrofabric import read_hydrofabric
 from bmi_dhydro.hosts.realization import MAIN_OUTPUT
 from bmi_dhydro.hosts.run_package import PackageOptions, write_run_package
-
-from .replay import Engine
+from bmi_dhydro.io.catchment_table import read_table
+from tests.hosts.replay import Engine
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "nextgen"
 sys.path.insert(0, str(EXAMPLE))

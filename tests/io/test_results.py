@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray
 
+from bmi_dhydro.catchments.synthetic import make_catchments
 from bmi_dhydro.errors import ResultsError
 from bmi_dhydro.io.results import ResultsWriter
-from bmi_dhydro.synthetic import make_catchments
 
 VARIABLES = [("runoff", "mm", "runoff"), ("snow", "mm", "snow water equivalent")]
 

@@ -10,10 +10,9 @@ import xarray
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.errors import ConfigError, DamagedStateError, StateError
 from bmi_dhydro.io import state_file
+from bmi_dhydro.model.state import capture
 from bmi_dhydro.physics import HBV
-from bmi_dhydro.state import capture
-
-from ..test_model import forcing, make
+from tests.model.test_model import forcing, make
 
 IDS = np.array(list("abcd"))
 DATA = Path(__file__).parents[1] / "data"

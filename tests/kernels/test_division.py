@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from bmi_dhydro.kernels import division
-
-from ..test_model import forcing, make
+from tests.model.test_model import forcing, make
 
 STORED = ("snowpack", "soil_moisture", "snow_water_equivalent", "groundwater", "routing_store")
 

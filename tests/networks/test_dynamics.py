@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dhydro.checkpoint import TrainedModel, load
-from bmi_dhydro.differentiable import torch_dynamics
 from bmi_dhydro.io import state_file
 from bmi_dhydro.kernels import autograd, reference
-from bmi_dhydro.model import Model
+from bmi_dhydro.model.differentiable import torch_dynamics
+from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks.ensemble import merge
 from bmi_dhydro.networks.normalisation import Normalisation
 from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
+from bmi_dhydro.networks.trained_model import TrainedModel, load
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.loop import simulate
-
-from ..conftest import random_setup
+from tests.conftest import random_setup
 
 DYNAMIC = ("BETA", "K0", "BETAET")
 LAYOUT = NetworkLayout(HBV, 3, ("aridity", "forest_fraction"), DYNAMIC)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dhydro.kernels.binding import bind
+from bmi_dhydro.kernels.ir.binding import bind
 from bmi_dhydro.kernels.reference import TORCH_PRIMITIVES
 from bmi_dhydro.networks import parameter_network
 from bmi_dhydro.networks.normalisation import Normalisation

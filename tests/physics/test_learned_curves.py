@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dhydro.kernels.binding import bind
-from bmi_dhydro.kernels.program import trace
+from bmi_dhydro.kernels.ir.binding import bind
+from bmi_dhydro.kernels.ir.program import trace
 from bmi_dhydro.kernels.reference import TORCH_PRIMITIVES
 from bmi_dhydro.physics import HBV, between_bounds, with_learned_curves
 from bmi_dhydro.physics.hbv import soil_wetness

@@ -9,8 +9,7 @@ from bmi_dhydro.physics import (
     per_step,
     share_between_bounds,
 )
-
-from ..conftest import random_setup
+from tests.conftest import random_setup
 
 
 def parameter(name):

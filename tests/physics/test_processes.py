@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dhydro.kernels import autograd, make_kernel, reference
-from bmi_dhydro.kernels.cpu import gradients
-from bmi_dhydro.model import Model
+from bmi_dhydro.kernels import autograd, reference
+from bmi_dhydro.kernels.cpu.kernel import gradients
+from bmi_dhydro.kernels.factory import make_kernel
+from bmi_dhydro.model.model import Model
 from bmi_dhydro.physics import HBV, PROCESSES, with_learned_curves
 from bmi_dhydro.physics.unit_hydrograph import DISCHARGE
-
-from ..conftest import random_routing, random_setup
+from tests.conftest import random_routing, random_setup
 
 VARIANTS = {
     **PROCESSES,

@@ -5,17 +5,19 @@ import pytest
 import xarray
 from click.testing import CliRunner
 
-from bmi_dhydro import checkpoint, parameter_file
-from bmi_dhydro.catchments import Catchments, read_table
-from bmi_dhydro.cli import main
+from bmi_dhydro.catchments.catchments import Catchments
+from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.cli.main import main
 from bmi_dhydro.config import read_config
-from bmi_dhydro.configured_model import build_model
 from bmi_dhydro.errors import CheckpointError, ConfigError, ResultsError, TrainingError
 from bmi_dhydro.evaluation.report import compare
 from bmi_dhydro.evaluation.series import read_flow
-from bmi_dhydro.example import write_example
+from bmi_dhydro.io import parameter_file
+from bmi_dhydro.io.catchment_table import read_table
 from bmi_dhydro.io.export import write_catchments
-from bmi_dhydro.simulation import run_config
+from bmi_dhydro.networks import trained_model
+from bmi_dhydro.run.configured_model import build_model
+from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.training import calibration
 from bmi_dhydro.training.calibration import CalibrationSettings, calibrate
 
@@ -88,7 +90,7 @@ def test_only_what_is_asked_for_changes(case, tmp_path):
 
 
 def _component(config):
-    from bmi_dhydro.component import Component
+    from bmi_dhydro.run.component import Component
 
     return Component(read_config(config))
 
@@ -152,18 +154,18 @@ def test_calibration_starts_where_a_run_starts(tmp_path, more, start):
 def test_calibration_keeps_to_its_threads(case, tmp_path, monkeypatch):
     import torch
 
-    from bmi_dhydro.kernels import cpu
+    from bmi_dhydro.kernels.cpu import kernel
 
     config, observed = case
     config.write_text(config.read_text() + "threads: 1\n")
     used = []
-    call = cpu.CompiledLoop.__call__
+    call = kernel.CompiledLoop.__call__
 
     def counted(self, catchments, cells, threads, *arguments):
         used.append(threads)
         return call(self, catchments, cells, threads, *arguments)
 
-    monkeypatch.setattr(cpu.CompiledLoop, "__call__", counted)
+    monkeypatch.setattr(kernel.CompiledLoop, "__call__", counted)
     torch_threads = []
     descend = calibration._descend
     monkeypatch.setattr(
@@ -252,7 +254,7 @@ def test_parameter_files_that_do_not_fit(case, tmp_path):
     kept = table.read_text()
     table.write_text(kept.replace("cat-", "dog-"))
     with pytest.raises(CheckpointError, match="of none of the catchments dog-1, dog-2"):
-        build_model(read_config(config), checkpoint.load(), read_table(table))
+        build_model(read_config(config), trained_model.load(), read_table(table))
     table.write_text(kept)
     config.write_text(text)
     cut = tmp_path / "cut.safetensors"

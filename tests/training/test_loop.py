@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dhydro.checkpoint import TrainedModel
 from bmi_dhydro.evaluation.metrics import nse
-from bmi_dhydro.model import Model
+from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks.parameter_network import NetworkLayout, initial_weights
+from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import EXP_HYDRO, HBV
 from bmi_dhydro.training.config import LossName, TrainingSettings
 from bmi_dhydro.training.data import TrainingData
 from bmi_dhydro.training.loop import simulate, train
 from bmi_dhydro.training.loss import LOSSES
 from bmi_dhydro.training.loss import nse as nse_loss
-
-from ..conftest import random_setup
+from tests.conftest import random_setup
 
 LAYOUT = NetworkLayout(HBV, 4, ("aridity", "forest_fraction"))
 

@@ -15,12 +15,13 @@ import torch
 import xarray
 from click.testing import CliRunner
 
-from bmi_dhydro import BmiDhydro, checkpoint
-from bmi_dhydro.cli import main
+from bmi_dhydro import BmiDhydro
+from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import CatchmentError, ConfigError, ResultsError, TrainingError
-from bmi_dhydro.example import write_example
+from bmi_dhydro.networks import trained_model
 from bmi_dhydro.progress_bar import progress
-from bmi_dhydro.simulation import run_band, run_config
+from bmi_dhydro.run.simulation import run_band, run_config
 from bmi_dhydro.training.config import read_train_config
 from bmi_dhydro.training.kept_memory import dependence_on_start
 from bmi_dhydro.training.progress import Progress
@@ -64,7 +65,7 @@ def changed(path, old, new):
 
 
 def weights(folder):
-    return checkpoint.load(folder / "model.safetensors").weights
+    return trained_model.load(folder / "model.safetensors").weights
 
 
 def test_a_run_makes_a_model_that_the_component_takes(case):
@@ -80,7 +81,7 @@ def test_a_run_makes_a_model_that_the_component_takes(case):
         "progress_0.safetensors",
         "config.json",
     }
-    model = checkpoint.load(folder / "model.safetensors")
+    model = trained_model.load(folder / "model.safetensors")
     assert model.about["name"] == "a test"
     assert model.about["training"]["period"] == ["2000-10-01", "2002-06-30"]
     assert model.about["skill"]["validation"]["catchments"] == 8
@@ -154,7 +155,7 @@ def test_held_out_catchments_are_judged_by_and_not_learned_from(case):
 def test_seeds_become_components(case):
     changed(case, "components: 2", "components: 2\nseeds: [3, 5]")
     changed(case, "batches: 12", "batches: 2")
-    model = checkpoint.load(TrainingRun(case).run(progress))
+    model = trained_model.load(TrainingRun(case).run(progress))
     assert model.layout.components == 4
     assert model.about["training"]["seeds"] == [3, 5]
     assert model.layout.members == 2
@@ -200,11 +201,11 @@ def test_dynamic_parameters_are_trained_and_run(case):
     changed(case, "hidden: [8]", "hidden: [8], memory: 5")
     assert TrainingRun(case).run(progress, 7) is None
     path = TrainingRun(case).run(progress)
-    model = checkpoint.load(path)
+    model = trained_model.load(path)
     assert model.layout.dynamic == ("BETA", "K0")
     assert np.abs(model.weights["dynamic_head"]).max() > 1e-4
     changed(case, "output: run", "output: whole")
-    expected = checkpoint.load(TrainingRun(case).run(progress)).weights
+    expected = trained_model.load(TrainingRun(case).run(progress)).weights
     for name, values in model.weights.items():
         assert np.array_equal(values, expected[name]), name
     config = changed(case.parent / "config.yaml", "model: default", "model: run/model.safetensors")
@@ -220,7 +221,7 @@ def test_learned_curves_are_trained_and_run(case):
     path = TrainingRun(case).run(progress)
     log = pandas.read_csv(case.parent / "run" / "log_0.csv")
     assert log["loss"][-10:].mean() < 0.8 * log["loss"][:10].mean()
-    model = checkpoint.load(path)
+    model = trained_model.load(path)
     assert model.layout.process.learned == ("soil_wetness",)
     config = changed(case.parent / "config.yaml", "model: default", "model: run/model.safetensors")
     with warnings.catch_warnings():
@@ -342,7 +343,7 @@ def test_the_random_state_of_the_caller_stays(case):
 
 def test_a_dynamic_model_says_how_far_its_memory_keeps_its_start(case):
     changed(case, "components: 2", "components: 2\ndynamic: [BETA]")
-    model = checkpoint.load(TrainingRun(case).run(progress))
+    model = trained_model.load(TrainingRun(case).run(progress))
     assert "started full instead of empty, the flow of" in model.about["memory"]
     assert "of 8 catchments differs" in model.about["memory"]
     data = TrainingRun(case).learned
@@ -365,7 +366,7 @@ def test_a_model_that_was_validated_is_described(case):
 
 def test_a_trained_model_knows_its_catchments_and_its_evapotranspiration(case):
     path = TrainingRun(case).run(progress)
-    model = checkpoint.load(path)
+    model = trained_model.load(path)
     assert model.evapotranspiration.methods == ("hargreaves",)
     assert model.about["training"]["forcing"] == "weather.nc"
     # Eight catchments are too few to compare 17 attributes with.

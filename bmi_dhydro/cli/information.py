@@ -1,0 +1,101 @@
+"""Descriptions of trained models and configurations, for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..catchments.attributes import ATTRIBUTES
+from ..config import read_config
+from ..networks.trained_model import load
+from ..run.component import Component
+
+
+def describe_model(name: str) -> None:
+    """Print what a trained model is, expects and can do; `name` is as for `trained_model.load`."""
+    from rich.console import Console
+    from rich.table import Table
+
+    model = load(name)
+    console = Console()
+    about, process = model.about, model.layout.process
+    console.print(f"[bold]{about.get('name', 'trained model')}[/], {name}")
+    console.print(f"fingerprint {model.fingerprint}, licence {about.get('licence', 'not stated')}")
+    console.print(f"{process.long_name}; {model.layout.components} components; {process.reference}")
+    training, skill = about.get("training", {}), about.get("skill", {})
+    if training:
+        console.print(
+            f"trained on {training.get('data')}, {training.get('catchments')} catchments, "
+            f"{' to '.join(training.get('period', []))}, potential evapotranspiration: "
+            f"{training.get('potential_evapotranspiration')}"
+            + (f", weather: {training['forcing']}" if "forcing" in training else "")
+        )
+    for where, scores in skill.items():
+        if isinstance(scores, dict):
+            medians = [
+                f"{label} {scores[key]}"
+                for label, key in (("NSE", "median_nse"), ("KGE", "median_kge"))
+                if key in scores
+            ]
+            console.print(
+                f"skill {where.replace('_', ' ')}, {' to '.join(skill.get('period', []))}: median "
+                f"{', '.join(medians)}, {scores.get('catchments')} catchments"
+            )
+    learned = model.evapotranspiration
+    if learned.methods:
+        rescaled = f"; rescaled from {', '.join(learned.monthly)}" if learned.monthly else ""
+        console.print(
+            f"learned with potential evapotranspiration of {' or '.join(learned.methods)}"
+            f"{rescaled} (forcing.evapotranspiration_mismatch)"
+        )
+    if "memory" in about:
+        console.print(str(about["memory"]))
+    table = Table(title="attributes it needs", title_justify="left")
+    for heading in ("attribute", "units", "in training", "meaning"):
+        table.add_column(heading)
+    normalisation = model.normalisation
+    for name, lowest, highest in zip(
+        normalisation.names, normalisation.lowest, normalisation.highest, strict=True
+    ):
+        item = ATTRIBUTES[name]
+        table.add_row(name, item.units, f"{lowest:.4g} to {highest:.4g}", item.long_name)
+    console.print(table)
+    table = Table(title="parameters it gives", title_justify="left")
+    for heading in ("parameter", "units", "bounds", "meaning"):
+        table.add_column(heading)
+    for parameter in process.parameters:
+        moves = "changes daily: " if parameter.name in model.layout.dynamic else ""
+        bounds = f"{parameter.lower:g} to {parameter.upper:g}"
+        table.add_row(parameter.name, parameter.units, bounds, moves + parameter.long_name)
+    console.print(table)
+
+
+def describe_config(path: Path) -> None:
+    """Check a configuration by building it, without running or writing; print what it makes."""
+    import msgspec
+
+    from ..config import OutputConfig
+
+    config = read_config(path)
+    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
+    component = Component(idle)
+    try:
+        model = component.model
+        click.echo(f"{path}: fits together")
+        click.echo(f"trained model       {component.trained.about.get('name')}")
+        click.echo(f"catchments          {len(component.catchments)}")
+        click.echo(f"components          {model.components}")
+        click.echo(f"step                {config.time.step}")
+        if component.start is not None:
+            click.echo(f"start               {component.start}")
+        if component.steps is not None:
+            click.echo(f"steps               {component.steps}")
+        click.echo(f"weather             {config.forcing.file or 'from the host'}")
+        click.echo(f"evapotranspiration  {component.preparation.method}")
+        for item in component.input_items:
+            click.echo(f"input               {item.name} [{item.units}]")
+        for output in component.output_items:
+            click.echo(f"output              {output.name} [{output.units}]")
+    finally:
+        component.abandon()

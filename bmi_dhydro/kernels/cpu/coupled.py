@@ -1,0 +1,230 @@
+"""A step for which a host sets the weather, from its inputs to its outputs, in one compiled call.
+
+NextGen's engine makes an instance for each catchment and steps them in turn, so that what a step
+costs is calling, and finding memory that is no longer in the processor's cache. Everything a step
+touches is therefore found from one table, and nothing between inputs and outputs is Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache as memoised
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ...physics.calendar import day_of_year
+from .. import cache
+from .addresses import loads, table_of
+from .exchange import EXCHANGE_SOURCE, exchange
+from .kernel import CompiledLoop
+from .pointwise import compiled, source_of
+
+# Arrays of a step in the order of the table: name, type (None is the model's), dimensions. Shapes
+# are those of `exchange` and `cpu.CpuKernel.run`.
+_ARRAYS = (
+    ("clock", np.int64, 1),
+    ("current", np.int64, 1),
+    ("inputs", float, 2),
+    ("lowest", float, 1),
+    ("highest", float, 1),
+    ("scale", float, 1),
+    ("floor", float, 1),
+    ("forcing", None, 3),
+    ("parameters", None, 3),
+    ("state", None, 3),
+    ("weights", None, 2),
+    ("pending", None, 2),
+    ("reach", np.int32, 1),
+    ("rows", None, 3),
+    ("sources", np.int64, 1),
+    ("factors", float, 2),
+    ("outputs", float, 2),
+    ("losses", np.int64, 1),
+    ("flows", float, 2),
+    ("opened", float, 1),
+    ("leaked", float, 1),
+    ("stored_rows", np.int64, 1),
+    ("balance", float, 1),
+)
+
+# Where potential evapotranspiration is computed: weather as the host's in the units of a step; what
+# the equation takes, as `weather.preparation.Preparation` lays it out; hours by which the sun is ahead; and the
+# start in seconds since 1970 with the length of a step.
+_COMPUTED = (
+    ("weather", float, 2),
+    ("arguments", float, 2),
+    ("evapotranspiration", float, 1),
+    ("solar_shift", float, 1),
+    ("calendar", np.int64, 1),
+)
+
+_COMPUTE = """
+seconds = calendar[0] + clock[0] * calendar[1]
+day = day_of_year(seconds // 86400)
+hour = (seconds % 86400) / 3600.0
+for c in range(weather.shape[1]):
+    for k in range(weather.shape[0] - 1):
+        arguments[k, c] = weather[k + 1, c]
+    arguments[weather.shape[0], c] = day
+    arguments[weather.shape[0] + 1, c] = (hour + solar_shift[c]) % 24.0
+evapotranspire(arguments, evapotranspiration)
+for c in range(weather.shape[1]):
+    forcing[0, 0, c] = weather[0, c]
+    forcing[0, 1, c] = weather[1, c]
+    forcing[0, 2, c] = evapotranspiration[c]
+"""
+
+
+_BALANCE = """
+clock[0] += 1
+current[0] = balance.shape[0] > 0
+if balance.shape[0] > 0:
+    stored = 0.0
+    for k in range(stored_rows.shape[0]):
+        stored += rows[0, stored_rows[k], 0]
+    balance[0] = 1e-3 * flows[0, 0]
+    balance[1] = 1e-3 * flows[1, 0]
+    balance[2] = 1e-3 * (stored - opened[0])
+    balance[3] = 1e-3 * leaked[0]
+"""
+
+
+@memoised
+def _compiled(
+    loop: CompiledLoop,
+    dtype: str,
+    evapotranspiration: Callable[..., object] | None,
+) -> Callable[..., int]:
+    """Return `step(address, inflow, parts)`; see `CoupledStep`."""
+    computed = evapotranspiration is not None
+    method = "" if evapotranspiration is None else source_of(evapotranspiration)
+    arrays = [
+        (name, dtype if kind is None else kind, dimensions)
+        for name, kind, dimensions in (*_ARRAYS, *(_COMPUTED if computed else ()))
+    ]
+    receive, publish = exchange()
+    # What is called is compiled elsewhere: its text is part of what this is made of.
+    made_of = hashlib.sha256((EXCHANGE_SOURCE + loop.digest + method).encode())
+    lines = [
+        f'"""A coupled step; generated, do not edit. Made of {made_of.hexdigest()[:16]}."""',
+        "import numba",
+        "from bmi_dhydro.kernels.cpu.addresses import float32_at, float64_at, int32_at, int64_at",
+        "",
+        "",
+        "def step(address, inflow, parts):",
+        *(f"    {line}" for line in loads(arrays, "address")),
+        f"    weather = {'weather' if computed else 'forcing[0]'}",
+        "    wrong = receive(inputs, lowest, highest, scale, floor, weather)",
+        "    if wrong >= 0:",
+        "        return wrong",
+        *(f"    {line}" for line in (_COMPUTE.strip().splitlines() if computed else ())),
+        "    run_block(0, state.shape[1], forcing, parameters, state, weights, pending, reach, "
+        "clock[0] * parts % pending.shape[1], rows)",
+        "    publish(rows[0], forcing[0], sources, factors, outputs, inflow, losses, flows)",
+        *(f"    {line}" for line in _BALANCE.strip().splitlines()),
+        "    return -1",
+        "",
+        "",
+        "step = numba.njit(cache=CACHE, nogil=True)(step)",
+    ]
+    called: dict[str, Any] = {"receive": receive, "publish": publish, "run_block": loop.serial}
+    if evapotranspiration is not None:
+        called["evapotranspire"] = compiled(evapotranspiration)
+        called["day_of_year"] = numba.njit(day_of_year)
+    module = cache.load("\n".join(lines) + "\n", "coupled", called)
+    return module["step"]
+
+
+class CoupledStep:
+    """A step of a model on the CPU whose parameters do not move, with its inputs and outputs.
+
+    Parameters
+    ----------
+    refuse : callable
+        Raises an error for an input that is impossible; called with its place among the inputs, in
+        the order of memory. Nothing is done then.
+    otherwise : callable
+        Does a step where more is to be done than this does.
+
+    Attributes
+    ----------
+    plain : bool
+        Whether `update` may do a step by itself; only after `bind`.
+    """
+
+    # One piece of memory, instead of an object and a dictionary.
+    __slots__ = (
+        "_address",
+        "_arrays",
+        "_inflow",
+        "_otherwise",
+        "_parts",
+        "_refuse",
+        "_step",
+        "_table",
+        "plain",
+    )
+
+    def __init__(self, refuse: Callable[[int], None], otherwise: Callable[[], None]) -> None:
+        self.plain = False
+        self._refuse, self._otherwise = refuse, otherwise
+
+    def bind(
+        self,
+        loop: CompiledLoop,
+        arrays: Mapping[str, NDArray],
+        inflow: int,
+        parts: int,
+        evapotranspiration: Callable[..., object] | None = None,
+    ) -> None:
+        """Find all that a step touches.
+
+        Parameters
+        ----------
+        loop : CompiledLoop
+            Of the model; see `CpuKernel.serial`.
+        arrays : mapping of array
+            By the names of `exchange` and `CpuKernel.run`: `inputs`, `lowest`, `highest`, `scale`,
+            `floor`, `forcing` (1, forcings, traces), `parameters`, `state`, `weights`, `pending`,
+            `reach`, `rows` (1, outputs, traces), `sources`, `factors`, `outputs`, `losses`,
+            `flows`; of `WaterAccount`: `opened`, `leaked`; `clock`, the steps that are done;
+            `balance`, written in m (see `Component.balance`), empty where it cannot be told from
+            `rows`, of which `stored_rows` are stores; and `current`, set to whether it was. They
+            are kept, and must not be replaced.
+        inflow : int
+            Place of what goes in among the forcings.
+        parts : int
+            In which a step is done.
+        evapotranspiration : callable, optional
+            The equation of potential evapotranspiration, where it is computed of the inputs;
+            `arrays` then holds `weather` (quantities, traces), `arguments`, `evapotranspiration`
+            (traces,), `solar_shift` (traces,) and `calendar` (start in seconds since 1970, seconds
+            of a step) too.
+        """
+        names = [name for name, _, _ in _ARRAYS]
+        if evapotranspiration is not None:
+            names += [name for name, _, _ in _COMPUTED]
+        self._arrays = [arrays[name] for name in names]
+        self._table = table_of(self._arrays)
+        self._address = self._table.ctypes.data
+        self._inflow, self._parts = inflow, parts
+        self._step = _compiled(loop, arrays["state"].dtype.name, evapotranspiration)
+
+    def __call__(self) -> None:
+        """Do a step, and count it."""
+        wrong = self._step(self._address, self._inflow, self._parts)
+        if wrong >= 0:
+            self._refuse(wrong)
+
+    def update(self) -> None:
+        """Do a step, with all that belongs to it."""
+        if self.plain:
+            wrong = self._step(self._address, self._inflow, self._parts)
+            if wrong >= 0:
+                self._refuse(wrong)
+        else:
+            self._otherwise()

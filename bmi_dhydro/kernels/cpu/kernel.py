@@ -1,0 +1,606 @@
+"""The CPU kernel: loops around a process model's own step, printed as source, compiled by Numba.
+
+Layout: components innermost and contiguous, catchments divided over threads, time inside. State
+stays in the first-level cache while a block of time runs. Single steps and blocks are the same
+compiled code, and the code has one order of rounding, so they agree bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache as memoised
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ...machine import threads_of
+from ...physics import Process
+from ...physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
+from .. import cache
+from ..interface import HostArrays, Ring
+from ..ir.adjoint import PREFIX, differentiate
+from ..ir.printing import header, indented, operand, printed
+from ..ir.program import terms, trace
+
+# Waking the threads costs about as much time as this many cells take.
+CELLS_WORTH_THREADS = 4096
+
+# The default threading layer of Numba must not be entered by two threads at a time.
+_parallel_region = threading.Lock()
+
+# Steps whose states fit the cache, so that the adjoint keeps them all.
+SHORT = 2048
+
+# Catchments that go through a block of time together.
+_CATCHMENTS_TOGETHER = 16
+
+# Lanes advanced together: two registers of the usual 32 bytes, to hide the latency of each other.
+_BYTES_TOGETHER = 64
+
+
+def over_lanes(components: int, dtype: DTypeLike, body: Callable[[int], list[str]]) -> list[str]:
+    """Repeat the code for some lanes until it covers all of a number of components (or others).
+
+    `body(lanes)` is the code for components `m` to `m + lanes`. Full groups are a loop; what
+    remains is covered by groups of half as many lanes, and so on down to one.
+    """
+    lanes = _BYTES_TOGETHER // np.dtype(dtype).itemsize
+    lines: list[str] = []
+    start = 0
+    while start < components:
+        count = (components - start) // lanes
+        if count:
+            stop = start + count * lanes
+            lines.append(f"for m in range({start}, {stop}, {lanes}):")
+            lines += indented(body(lanes))
+            start = stop
+        lanes //= 2
+    return lines
+
+
+def _forcing_loads(process: Process) -> list[str]:
+    return [f"{name} = real(forcing[t, {k}, c])" for k, name in enumerate(process.forcing_names)]
+
+
+# Quantities summed over components together.
+_SUMMED_TOGETHER = 8
+
+
+# Lags summed together, and the code that sums the flows yet to leave. A lag goes to the same lane
+# wherever in the ring it is, so that the sum does not depend on the position: the lags around the
+# ring's end are brought together first.
+_RING_LANES = 8
+_RING = [
+    "ring = pending.reshape(-1, 1, length)",
+    f"across = np.empty((1, 1, {_RING_LANES}), real)",
+]
+_RING_SUM = [
+    f"sums = spread(real(0.0), {_RING_LANES})",
+    f"for lag in range(1, min(length - {_RING_LANES - 1}, reach[c]), {_RING_LANES}):",
+    "    k = head + lag",
+    "    if k >= length:",
+    "        k -= length",
+    f"    if k + {_RING_LANES} <= length:",
+    f"        sums = add(sums, load(ring, c, 0, k, {_RING_LANES}))",
+    "    else:",
+    f"        for m in range({_RING_LANES}):",
+    "            across[0, 0, m] = ring[c, 0, (k + m) % length]",
+    f"        sums = add(sums, load(across, 0, 0, 0, {_RING_LANES}))",
+    f"{ROUTING_STORE} = lane(totals({_RING_LANES}, sums), 0)",
+    f"for lag in range(length - (length - 1) % {_RING_LANES}, reach[c]):",
+    f"    {ROUTING_STORE} += pending[c, (head + lag) % length]",
+]
+
+
+class _Sums:
+    """Code that sums quantities over the components of a catchment, several together."""
+
+    def __init__(self, count: int, components: int, dtype: DTypeLike) -> None:
+        lanes = _BYTES_TOGETHER // np.dtype(dtype).itemsize
+        # The narrowest group of components has to hold as many lanes as there are sums.
+        while components % lanes:
+            lanes //= 2
+        self.together = min(_SUMMED_TOGETHER, lanes)
+        self.count = count
+        self.groups = -(-count // self.together)
+
+    def start(self) -> list[str]:
+        zeros = ", ".join(["real(0.0)"] * self.together)
+        return [f"sums_{g} = totals({self.together}, {zeros})" for g in range(self.groups)]
+
+    def add(self, values: Sequence[str], lanes: int) -> list[str]:
+        padded = [*values, *["real(0.0)"] * (self.groups * self.together - self.count)]
+        return [
+            f"sums_{g} = add(sums_{g}, totals({lanes}, "
+            f"{', '.join(padded[g * self.together : (g + 1) * self.together])}))"
+            for g in range(self.groups)
+        ]
+
+    def value(self, k: int) -> str:
+        return f"lane(sums_{k // self.together}, {k % self.together})"
+
+
+def _parameter_loads(
+    process: Process, dynamic: Sequence[str], lanes: int, row: str = "c"
+) -> list[str]:
+    """Bind parameters: those that change with time come from an array of their own."""
+    static = [
+        f"{name} = load(parameters, {row}, {k}, m, {lanes})"
+        for k, name in enumerate(process.parameter_names)
+        if name not in dynamic
+    ]
+    return static + [
+        f"{name} = load(dynamic, t * stride + c, {k}, m, {lanes})" for k, name in enumerate(dynamic)
+    ]
+
+
+def block_source(
+    process: Process,
+    outputs: Sequence[str],
+    components: int,
+    dtype: DTypeLike,
+    dynamic: Sequence[str] = (),
+    parts: int = 1,
+) -> str:
+    """Print the forward kernel of a process model for a choice of outputs.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`, `DISCHARGE` and `ROUTING_STORE`.
+    components : int
+    dtype : float32 or float64
+    dynamic : sequence of str
+        Parameters that have a value for each step.
+    parts : int
+        In which each step is done; parameters, unit hydrographs and `position` are those of parts.
+
+    Returns
+    -------
+    str
+        A Python module with `run_serial` and `run_parallel`.
+    """
+    count = len(process.states)
+    averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
+    averaged = list(dict.fromkeys([process.runoff, *averaged]))
+    positions = [*range(count), *(process.output_names.index(name) for name in averaged)]
+    program = trace(process.step, process.argument_names).restricted(positions)
+    results = [operand(name) for name in program.outputs]
+    targets = dict(zip(averaged, program.outputs[count:], strict=True))
+    # What is a sum of others that are averaged anyway is averaged by adding those up.
+    derived = {}
+    for name, target in targets.items():
+        others = [t for n, t in targets.items() if isinstance(t, str) and n not in derived]
+        found = terms(program, target, others)
+        if found:
+            derived[name] = found
+    sums = [name for name in averaged if name not in derived]
+    summed = _Sums(len(sums), components, dtype)
+    places = {targets[name]: summed.value(k) for k, name in enumerate(sums)}
+
+    def mean(name: str) -> str:
+        parts = derived.get(name, [targets[name]])
+        return f"({' + '.join(places[part] for part in parts)}) * share"
+
+    def body(lanes: int) -> list[str]:
+        return [
+            *(
+                f"{name} = load(state, {k}, c, m, {lanes})"
+                for k, name in enumerate(process.state_names)
+            ),
+            *_parameter_loads(process, dynamic, lanes, "own"),
+            *printed(program),
+            *(f"store(state, {k}, c, m, {results[k]})" for k in range(count)),
+            *summed.add([operand(targets[name]) for name in sums], lanes),
+        ]
+
+    part = [
+        *summed.start(),
+        *over_lanes(components, dtype, body),
+        f"runoff_mean = {mean(process.runoff)}",
+        "head = (position + t) % length"
+        if parts == 1
+        else f"head = (position + t * {parts} + part) % length",
+        "end = head + reach[c]",
+        # As slices the compiler sees that neighbours can be added together.
+        "waiting, share_of_lag = pending[c, head : min(end, length)], weights[own]",
+        "for k in range(len(waiting)):",
+        "    waiting[k] += share_of_lag[k] * runoff_mean",
+        "waiting, share_of_lag = pending[c, : max(end - length, 0)], weights[own, length - head :]",
+        "for k in range(len(waiting)):",
+        "    waiting[k] += share_of_lag[k] * runoff_mean",
+        f"{DISCHARGE} = pending[c, head]",
+        "pending[c, head] = real(0.0)",
+    ]
+    if ROUTING_STORE in outputs:
+        part += _RING_SUM
+    values = [mean(name) if name in targets else name for name in outputs]
+    loads = _forcing_loads(process)
+    if parts == 1:
+        step = [*loads, *part, *(f"outputs[t, {k}, c] = {v}" for k, v in enumerate(values))]
+    else:
+        stored = (*process.stored_names, ROUTING_STORE)
+        step = [
+            *loads,
+            *(
+                f"{name} *= real({share!r})"
+                for name, share in zip(
+                    process.forcing_names, process.forcing_shares(parts).tolist(), strict=True
+                )
+                if share != 1.0
+            ),
+            *(f"whole_{k} = real(0.0)" for k in range(len(values))),
+            f"for part in range({parts}):",
+            *indented(part),
+            *(
+                f"    whole_{k} {'=' if name in stored else '+='} {value}"
+                for k, (name, value) in enumerate(zip(outputs, values, strict=True))
+            ),
+            *(f"outputs[t, {k}, c] = whole_{k}" for k in range(len(values))),
+        ]
+    ring = _RING if ROUTING_STORE in outputs else []
+    arguments = "forcing, parameters, state, weights, pending, reach, position, outputs"
+    if dynamic:
+        arguments += ", dynamic"
+    function = [
+        "stride = state.shape[1]",
+        "shared = parameters.shape[0]",
+        f"share = real(1.0 / {components})",
+        "length = pending.shape[1]",
+        *ring,
+        # Some catchments at a time: their states stay in the cache, and neighbours in memory are
+        # read and written together.
+        f"for first in range(start, stop, {_CATCHMENTS_TOGETHER}):",
+        f"    last = min(first + {_CATCHMENTS_TOGETHER}, stop)",
+        "    begin = first - first % shared",
+        "    for t in range(forcing.shape[0]):",
+        "        for c in range(first, last):",
+        # The members of an ensemble come one after the other, and share their parameters.
+        "            own = c - begin",
+        "            while own >= shared:",
+        "                own -= shared",
+        *indented(step, 3),
+    ]
+    return loop_module(f"{process.long_name}: a block of steps", dtype, arguments, function)
+
+
+def adjoint_source(
+    process: Process,
+    outputs: Sequence[str],
+    components: int,
+    dtype: DTypeLike,
+    dynamic: Sequence[str] = (),
+) -> str:
+    """Print the backward kernel: gradients of chosen outputs of a block.
+
+    The states inside the block are computed again, one catchment at a time, so that memory does
+    not grow with the number of catchments. Of a long block only the states at the start of each
+    segment are kept, and those inside are computed a second time. Arguments and result as
+    `block_source`.
+    """
+    count = len(process.states)
+    forcings = len(process.forcings)
+    positions = [process.output_names.index(name) for name in outputs]
+    forward = trace(process.step, process.argument_names)
+    advance = forward.restricted(range(count))
+    backward = differentiate(forward, [*range(count), *positions])
+    gradients = [operand(name) for name in backward.outputs]
+    summed = _Sums(forcings, components, dtype)
+
+    def state_loads(lanes: int) -> list[str]:
+        return [
+            f"{name} = load(trajectory, k, {k}, m, {lanes})"
+            for k, name in enumerate(process.state_names)
+        ]
+
+    def forward_body(lanes: int) -> list[str]:
+        return [
+            *state_loads(lanes),
+            *_parameter_loads(process, dynamic, lanes),
+            *printed(advance),
+            *(
+                f"store(trajectory, k + 1, {k}, m, {operand(name)})"
+                for k, name in enumerate(advance.outputs)
+            ),
+        ]
+
+    def backward_body(lanes: int) -> list[str]:
+        slopes = []
+        for k, name in enumerate(process.parameter_names):
+            gradient = gradients[count + forcings + k]
+            if name in dynamic:
+                place = f"dynamic_gradient, t * stride + c, {dynamic.index(name)}, m"
+                slopes.append(f"store({place}, spread({gradient}, {lanes}))")
+            else:
+                place = f"slopes, 0, {k}, m"
+                slopes.append(f"store({place}, add(load({place}, {lanes}), {gradient}))")
+        return [
+            *state_loads(lanes),
+            *_parameter_loads(process, dynamic, lanes),
+            *(f"{PREFIX}{k} = load(sensitivity, 0, {k}, m, {lanes})" for k in range(count)),
+            *printed(backward),
+            *(f"store(sensitivity, 0, {k}, m, {gradients[k]})" for k in range(count)),
+            *summed.add(gradients[count : count + forcings], lanes),
+            *slopes,
+        ]
+
+    arguments = (
+        "forcing, parameters, state, output_gradient, final_gradient, segment, "
+        "state_gradient, parameter_gradient, forcing_gradient"
+    )
+    if dynamic:
+        arguments += ", dynamic, dynamic_gradient"
+    forward_step = [
+        *_forcing_loads(process),
+        *over_lanes(components, dtype, forward_body),
+    ]
+    function = [
+        f"share = real(1.0 / {components})",
+        "steps = forcing.shape[0]",
+        "stride = state.shape[1]",
+        "segments = (steps + segment - 1) // segment",
+        f"starts = np.empty((segments, {count}, {components}), real)",
+        f"trajectory = np.empty((min(segment, steps) + 1, {count}, {components}), real)",
+        f"sensitivity = np.empty((1, {count}, {components}), real)",
+        f"slopes = np.empty((1, {len(process.parameters)}, {components}), real)",
+        "for c in range(start, stop):",
+        "    starts[0] = state[:, c, :]",
+        "    for s in range(1, segments):",
+        "        trajectory[0] = starts[s - 1]",
+        "        for t in range((s - 1) * segment, s * segment):",
+        "            k = t - (s - 1) * segment",
+        *indented(forward_step, 3),
+        "        starts[s] = trajectory[segment]",
+        "    sensitivity[0] = final_gradient[:, c, :]",
+        "    slopes[:] = real(0.0)",
+        "    for s in range(segments - 1, -1, -1):",
+        "        first = s * segment",
+        "        last = min(first + segment, steps)",
+        "        trajectory[0] = starts[s]",
+        "        for t in range(first, last - 1):",
+        "            k = t - first",
+        *indented(forward_step, 3),
+        "        for t in range(last - 1, first - 1, -1):",
+        "            k = t - first",
+        *indented(_forcing_loads(process), 3),
+        *(
+            f"            {PREFIX}{count + k} = output_gradient[t, {k}, c] * share"
+            for k in range(len(positions))
+        ),
+        *indented(summed.start(), 3),
+        *indented(over_lanes(components, dtype, backward_body), 3),
+        *(f"            forcing_gradient[t, {k}, c] = {summed.value(k)}" for k in range(forcings)),
+        "    state_gradient[:, c, :] = sensitivity[0]",
+        "    parameter_gradient[c] = slopes[0]",
+    ]
+    return loop_module(f"{process.long_name}: gradients of a block", dtype, arguments, function)
+
+
+def loop_module(title: str, dtype: DTypeLike, arguments: str, function: Sequence[str]) -> str:
+    """Wrap the code for catchments `start` to `stop` in a module; see `CompiledLoop`."""
+    lines = [
+        header(title, dtype),
+        f"def run(start, stop, {arguments}):",
+        *indented(function),
+        "",
+        'run_serial = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
+        "",
+        f"def run_chunks(chunks, catchments, {arguments}):",
+        "    for chunk in numba.prange(chunks):",
+        "        first = chunk * catchments // chunks",
+        f"        run_serial(first, (chunk + 1) * catchments // chunks, {arguments})",
+        "",
+        "run_parallel = numba.njit(cache=CACHE, nogil=True, parallel=True)(run_chunks)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+class CompiledLoop:
+    """A generated function over catchments, run by one thread or by several."""
+
+    def __init__(self, source: str, name: str) -> None:
+        module = cache.load(source, name)
+        self.digest = hashlib.sha256(source.encode()).hexdigest()
+        self.serial: Callable[..., None] = module["run_serial"]
+        self._parallel: Callable[..., None] = module["run_parallel"]
+
+    def __call__(self, catchments: int, cells: int, threads: int, *arguments: Any) -> None:
+        """Run for catchments 0 to `catchments`; `cells` is the work, to judge threads by."""
+        if threads == 1 or catchments == 1 or cells < CELLS_WORTH_THREADS:
+            self.serial(0, catchments, *arguments)
+            return
+        import numba
+
+        with _parallel_region:
+            available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+            numba.set_num_threads(min(threads, available))
+            self._parallel(min(threads, catchments), catchments, *arguments)
+
+
+@memoised
+def _block(
+    process: Process,
+    outputs: tuple[str, ...],
+    components: int,
+    dtype: str,
+    dynamic: tuple[str, ...],
+    parts: int,
+) -> CompiledLoop:
+    source = block_source(process, outputs, components, dtype, dynamic, parts)
+    return CompiledLoop(source, f"{process.name}_block_{components}_{dtype}")
+
+
+@memoised
+def _adjoint(
+    process: Process,
+    outputs: tuple[str, ...],
+    components: int,
+    dtype: str,
+    dynamic: tuple[str, ...],
+) -> CompiledLoop:
+    source = adjoint_source(process, outputs, components, dtype, dynamic)
+    return CompiledLoop(source, f"{process.name}_adjoint_{components}_{dtype}")
+
+
+class CpuKernel(HostArrays):
+    """Runs a process model on the CPU, for a fixed choice of outputs.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        What `run` writes: names among `process.output_names`, `"discharge"`, `"routing_store"`.
+    components : int
+    dtype : float32 or float64
+    threads : int, optional
+        All processors this process may use, unless given.
+    dynamic : sequence of str
+        Parameters that have a value for each step.
+    parts : int
+        In which each step is done.
+    """
+
+    name = "cpu"
+
+    def __init__(
+        self,
+        process: Process,
+        outputs: Sequence[str],
+        components: int,
+        dtype: DTypeLike = np.float64,
+        threads: int | None = None,
+        dynamic: Sequence[str] = (),
+        parts: int = 1,
+    ) -> None:
+        name = np.dtype(dtype).name
+        self._loop = _block(process, tuple(outputs), components, name, tuple(dynamic), parts)
+        self._serial = self._loop.serial
+        self.threads = threads_of(threads)
+        self._moving = bool(dynamic)
+
+    def serial(self, cells: int) -> CompiledLoop | None:
+        """Return the loop where one thread runs it, and all parameters stay as they are.
+
+        Parameters
+        ----------
+        cells : int
+            Traces and components of a step.
+        """
+        alone = self.threads == 1 or cells < CELLS_WORTH_THREADS
+        return self._loop if alone and not self._moving else None
+
+    def run(
+        self,
+        forcing: NDArray,
+        parameters: NDArray,
+        state: NDArray,
+        ring: Ring,
+        outputs: NDArray,
+        dynamic: NDArray | None = None,
+    ) -> None:
+        """Advance all cells through a block of steps, in place.
+
+        Parameters
+        ----------
+        forcing : array, shape (steps, forcings, traces)
+            A trace is a member of a catchment; those of the first member come first.
+        parameters : array, shape (catchments, parameters, components)
+            Values per step, or part of one where it is done in parts; so is `ring`.
+        state : array, shape (states, traces, components)
+            Changed in place.
+        ring : Ring
+        outputs : array, shape (steps, outputs, traces)
+            Written.
+        dynamic : array, shape (steps, traces, dynamic parameters, components), optional
+            Values per step of the parameters that change with time.
+        """
+        more = () if dynamic is None else (dynamic.reshape(-1, *dynamic.shape[2:]),)
+        routing = (ring.weights, ring.pending, ring.reach, ring.position)
+        _, catchments, components = state.shape
+        if catchments == 1:
+            self._serial(0, 1, forcing, parameters, state, *routing, outputs, *more)
+            return
+        cells = catchments * components * forcing.shape[0]
+        self._loop(
+            catchments,
+            cells,
+            self.threads,
+            forcing,
+            parameters,
+            state,
+            *routing,
+            outputs,
+            *more,
+        )
+
+
+def gradients(
+    process: Process,
+    outputs: Sequence[str],
+    forcing: NDArray,
+    parameters: NDArray,
+    state: NDArray,
+    output_gradient: NDArray,
+    final_gradient: NDArray,
+    threads: int | None = None,
+    segment: int | None = None,
+    dynamic: NDArray | None = None,
+    dynamic_names: Sequence[str] = (),
+) -> tuple[NDArray, ...]:
+    """Pull gradients of a block's outputs and final state back to what it started from.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        The differentiated outputs, among `process.output_names`; means over components.
+    forcing : array, shape (steps, forcings, catchments)
+    parameters : array, shape (catchments, parameters, components)
+    state : array, shape (states, catchments, components)
+        The state before the block.
+    output_gradient : array, shape (steps, outputs, catchments)
+    final_gradient : array, shape (states, catchments, components)
+    threads : int, optional
+    segment : int, optional
+        Steps whose states are in memory at a time, beside those at the start of each segment:
+        about the square root of the steps needs least. Up to `SHORT` steps all are, unless given.
+
+    dynamic : array, shape (steps, catchments, dynamic parameters, components), optional
+    dynamic_names : sequence of str
+        Which parameters they are.
+
+    Returns
+    -------
+    forcing_gradient, parameter_gradient, state_gradient : array
+        Shapes of `forcing`, `parameters` and `state`.
+    dynamic_gradient : array
+        Shape of `dynamic`, if that is given.
+    """
+    steps, catchments, components = (forcing.shape[0], *state.shape[1:])
+    loop = _adjoint(process, tuple(outputs), components, state.dtype.name, tuple(dynamic_names))
+    results = np.empty_like(forcing), np.empty_like(parameters), np.empty_like(state)
+    more: tuple[NDArray, ...] = ()
+    if dynamic is not None:
+        rows = dynamic.reshape(-1, *dynamic.shape[2:])
+        more = rows, np.empty_like(rows)
+    loop(
+        catchments,
+        catchments * components * steps,
+        threads_of(threads),
+        forcing,
+        parameters,
+        state,
+        output_gradient,
+        final_gradient,
+        segment or (steps if steps <= SHORT else math.isqrt(steps - 1) + 1),
+        results[2],
+        results[1],
+        results[0],
+        *more,
+    )
+    return results if dynamic is None else (*results, more[1].reshape(dynamic.shape))

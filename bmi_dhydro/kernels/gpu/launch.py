@@ -1,0 +1,356 @@
+"""The GPU kernel: Triton, compiled from the same step function and derived adjoint as the CPU's.
+
+Everything here is torch tensors. With `TRITON_INTERPRET=1` in the environment, set before the first
+kernel is made, they may be on the CPU: slow, for tests on machines without a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cache as memoised
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...physics import Process
+from .. import cache
+from .source import block_module, model_module
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How the work of a kernel is divided into programs.
+
+    Attributes
+    ----------
+    cells : int
+        Of a program, together.
+    warps : int
+        Of 32 threads each.
+    """
+
+    cells: int
+    warps: int
+
+    @staticmethod
+    def lanes(components: int) -> int:
+        """Return the lanes that components take: the next power of two."""
+        return 1 << (components - 1).bit_length()
+
+    def traces(self, components: int) -> int:
+        """Return how many traces a program has."""
+        return max(1, self.cells // self.lanes(components))
+
+    @property
+    def options(self) -> dict[str, int]:
+        """Options of the compiler."""
+        return {"num_warps": self.warps, "enable_fp_fusion": True}
+
+    def programs(self, traces: int, components: int) -> int:
+        """Return how many programs there are."""
+        return -(-traces // self.traces(components))
+
+    def constants(self, components: int) -> dict[str, int]:
+        """Return the constants and options of a launch."""
+        return {
+            "COMPONENTS": components,
+            "CATCHMENTS": self.traces(components),
+            "LANES": self.lanes(components),
+            **self.options,
+        }
+
+
+# Two cells for each thread, but one where an adjoint takes all registers of a thread;
+# `benchmarks/gpu.py --launch` compares.
+FORWARD = SIMULATE = Launch(cells=256, warps=4)
+BACKWARD = Launch(cells=128, warps=4)
+
+# Steps of a block whose states are kept for the adjoint all at once.
+SHORT = 64
+
+
+@memoised
+def _block(process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...]) -> dict[str, Any]:
+    source = block_module(process, outputs, dynamic)
+    return cache.load_file(source, f"{process.name}_gpu")
+
+
+@memoised
+def _model(
+    process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...], parts: int
+) -> dict[str, Any]:
+    source = model_module(process, outputs, dynamic, parts)
+    return cache.load_file(source, f"{process.name}_model_gpu")
+
+
+def launched_at(tensor: Tensor) -> AbstractContextManager[Any]:
+    """Return the context in which kernels are launched where a tensor is."""
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
+
+
+def segment_length(steps: int) -> int:
+    """Return how many steps' states the adjoint keeps at a time: about the square root."""
+    return steps if steps <= SHORT else math.isqrt(steps - 1) + 1
+
+
+def advance(
+    process: Process,
+    outputs: Sequence[str],
+    forcing: Tensor,
+    parameters: Tensor,
+    state: Tensor,
+    rows: Tensor,
+    dynamic: Mapping[str, Tensor] | None = None,
+    starts: Tensor | None = None,
+    launch: Launch = FORWARD,
+) -> None:
+    """Advance all cells through a block of steps, in one launch.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`.
+    forcing : Tensor, shape (steps, forcings, catchments)
+    parameters : Tensor, shape (parameters, catchments, components)
+        Values per step.
+    state : Tensor, shape (states, catchments, components)
+        Changed in place.
+    rows : Tensor, shape (steps, outputs, catchments)
+        Written: means over components.
+    dynamic : mapping of Tensor, shape (steps, catchments, components), optional
+        Values per step of parameters that change with time, by name.
+    starts : Tensor, shape (segments, states, catchments, components), optional
+        Written: the states at the start of each segment of `segment_length(steps)` steps.
+    launch : Launch
+    """
+    steps, _, catchments = forcing.shape
+    components = state.shape[2]
+    names = tuple(dynamic or ())
+    moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
+    forward = _block(process, tuple(outputs), names)["forward"]
+    with launched_at(forcing):
+        forward[(launch.programs(catchments, components),)](
+            forcing,
+            parameters,
+            state,
+            rows,
+            moving,
+            state if starts is None else starts,
+            steps,
+            segment_length(steps),
+            catchments,
+            KEEP=starts is not None,
+            **launch.constants(components),
+        )
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Unit hydrographs and what is on its way, on a device.
+
+    Attributes
+    ----------
+    weights : Tensor, shape (lags, catchments)
+        Shares of runoff that leave after each lag.
+    pending : Tensor, shape (lags, traces)
+        A ring of the flows yet to leave; changed in place.
+    reach : Tensor of int32, shape (traces,)
+        Lags that weights or flows reach, one at least: nothing is read or written beyond.
+    position : Tensor of int64, shape (1,)
+        Where in the ring the next flow is; whoever launches moves it on.
+    """
+
+    weights: Tensor
+    pending: Tensor
+    reach: Tensor
+    position: Tensor
+
+
+def simulate(
+    process: Process,
+    outputs: Sequence[str],
+    parts: int,
+    forcing: Tensor,
+    parameters: Tensor,
+    state: Tensor,
+    routing: Routing,
+    rows: Tensor,
+    refused: Tensor,
+    dynamic: Sequence[str] = (),
+    moving: Tensor | None = None,
+    launch: Launch = SIMULATE,
+) -> None:
+    """Advance the whole model by a block of steps, in one launch.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`, discharge and the routing store.
+    parts : int
+        In which a step is done; parameters and unit hydrographs are theirs.
+    forcing : Tensor, shape (steps, forcings, traces)
+    parameters : Tensor, shape (parameters, catchments, components)
+        Traces have those of their catchment, see `Model`.
+    state : Tensor, shape (states, traces, components)
+        Changed in place.
+    routing : Routing
+    rows : Tensor, shape (steps, outputs, traces)
+        Written: means over components; sums over the parts of a step, but what is stored at its
+        end.
+    refused : Tensor of int32, shape (1,)
+        Nothing is done unless it is zero.
+    dynamic : sequence of str
+        Parameters that change with time.
+    moving : Tensor, shape (steps, dynamic, traces, components), optional
+        Their values.
+    launch : Launch
+    """
+    steps, _, traces = forcing.shape
+    lags, catchments = routing.weights.shape
+    components = state.shape[2]
+    kernel = _model(process, tuple(outputs), tuple(dynamic), parts)["simulate"]
+    with launched_at(forcing):
+        kernel[(launch.programs(traces, components),)](
+            forcing,
+            parameters,
+            state,
+            rows,
+            forcing if moving is None else moving,
+            routing.weights,
+            routing.pending,
+            routing.reach,
+            routing.position,
+            refused,
+            steps,
+            traces,
+            catchments,
+            lags,
+            LAGS=launch.lanes(components),
+            **launch.constants(components),
+        )
+
+
+def gradients(
+    process: Process,
+    outputs: Sequence[str],
+    forcing: Tensor,
+    parameters: Tensor,
+    starts: Tensor,
+    output_gradient: Tensor,
+    final_gradient: Tensor,
+    dynamic: Mapping[str, Tensor] | None = None,
+    launch: Launch = BACKWARD,
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+    """Pull gradients of a block's outputs and final state back to what it started from.
+
+    Parameters
+    ----------
+    process, outputs, forcing, parameters, starts, dynamic
+        As `advance`, which has written `starts`.
+    output_gradient : Tensor, shape (steps, outputs, catchments)
+    final_gradient : Tensor, shape (states, catchments, components)
+    launch : Launch
+
+    Returns
+    -------
+    forcing_gradient, parameter_gradient, state_gradient : Tensor
+        Shapes of `forcing`, `parameters` and `final_gradient`.
+    dynamic_gradient : dict of Tensor
+        By name, shape (steps, catchments, components).
+    """
+    steps, _, catchments = forcing.shape
+    components = final_gradient.shape[2]
+    names = tuple(dynamic or ())
+    backward = _block(process, tuple(outputs), names)["backward"]
+    moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
+    moving_gradient = torch.empty_like(moving)
+    forcing_gradient = torch.empty_like(forcing)
+    parameter_gradient = torch.zeros_like(parameters)
+    state_gradient = final_gradient.clone(memory_format=torch.contiguous_format)
+    length = segment_length(steps)
+    trajectory = torch.empty(
+        (length, *final_gradient.shape), dtype=forcing.dtype, device=forcing.device
+    )
+    for number in reversed(range(len(starts))):
+        part = slice(number * length, min((number + 1) * length, steps))
+        with launched_at(forcing):
+            backward[(launch.programs(catchments, components),)](
+                forcing[part],
+                parameters,
+                starts[number],
+                moving[part],
+                trajectory,
+                output_gradient[part],
+                forcing_gradient[part],
+                parameter_gradient,
+                state_gradient,
+                moving_gradient[part],
+                part.stop - part.start,
+                catchments,
+                **launch.constants(components),
+            )
+    by_name = dict(zip(names, moving_gradient.unbind(1), strict=True)) if names else {}
+    return forcing_gradient, parameter_gradient, state_gradient, by_name
+
+
+class _Block(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        process: Process,
+        outputs: tuple[str, ...],
+        names: tuple[str, ...],
+        forcing: Tensor,
+        parameters: Tensor,
+        state: Tensor,
+        *dynamic: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        steps, _, catchments = forcing.shape
+        forcing, parameters = forcing.contiguous(), parameters.contiguous()
+        final = state.detach().clone(memory_format=torch.contiguous_format)
+        rows = torch.empty(
+            (steps, len(outputs), catchments), dtype=state.dtype, device=state.device
+        )
+        segments = -(-steps // segment_length(steps))
+        starts = torch.empty((segments, *state.shape), dtype=state.dtype, device=state.device)
+        moving = dict(zip(names, dynamic, strict=True))
+        advance(process, outputs, forcing, parameters, final, rows, moving, starts)
+        ctx.process, ctx.outputs, ctx.names = process, outputs, names
+        ctx.save_for_backward(forcing, parameters, starts, *dynamic)
+        return rows, final
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
+        forcing, parameters, starts, *dynamic = ctx.saved_tensors
+        to_forcing, to_parameters, to_state, to_dynamic = gradients(
+            ctx.process,
+            ctx.outputs,
+            forcing,
+            parameters,
+            starts,
+            gradient[0].contiguous(),
+            gradient[1].contiguous(),
+            dict(zip(ctx.names, dynamic, strict=True)),
+        )
+        moved = [to_dynamic[name] for name in ctx.names]
+        return (None, None, None, to_forcing, to_parameters, to_state, *moved)
+
+
+def run_process(
+    process: Process,
+    outputs: Sequence[str],
+    forcing: Tensor,
+    parameters: Tensor,
+    state: Tensor,
+    dynamic: Mapping[str, Tensor] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Run a block of steps, differentiable; as `reference.run_process`, on a GPU."""
+    names = tuple(dynamic or ())
+    values = [dynamic[name].contiguous() for name in names] if dynamic else []
+    return _Block.apply(process, tuple(outputs), names, forcing, parameters, state, *values)

@@ -1,0 +1,418 @@
+"""The GPU kernels of a process model as source code for Triton.
+
+The same lists of operations as the CPU's, forward and adjoint, inside loops over time: a program
+has some catchments and all their components, and keeps their states and parameters in registers
+while a block of time runs. `forward` and `backward` are the process alone, for training;
+`simulate` is the whole model: steps in parts, members, and routing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...physics import Process
+from ...physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
+from ..ir.adjoint import PREFIX, differentiate
+from ..ir.printing import indented
+from ..ir.program import Program, trace
+
+_HEADER = '''"""{title}; generated, do not edit."""
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def total(values, m, COMPONENTS: tl.constexpr, LANES: tl.constexpr):
+    """Sum over components; what lies beyond them is nothing."""
+    if COMPONENTS != LANES:
+        values = tl.where((m < COMPONENTS)[None, :], values, 0.0)
+    return tl.sum(values, axis=1)
+'''
+
+# The operations of a Program in Triton's language.
+_OPERATIONS = {
+    "add": "{0} + {1}",
+    "sub": "{0} - {1}",
+    "mul": "{0} * {1}",
+    "div": "{0} / {1}",
+    "neg": "-{0}",
+    "minimum": "tl.minimum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)",
+    "maximum": "tl.maximum({0}, {1}, propagate_nan=tl.PropagateNan.ALL)",
+    "where": "tl.where({0}, {1}, {2})",
+    "lt": "{0} < {1}",
+    "le": "{0} <= {1}",
+    "gt": "{0} > {1}",
+    "ge": "{0} >= {1}",
+    "power": "tl.exp2({1} * tl.log2({0}))",
+    "exp": "tl.exp({0})",
+    "log": "tl.log({0})",
+    "sqrt": "tl.sqrt({0})",
+    "sin": "tl.sin({0})",
+    "cos": "tl.cos({0})",
+}
+
+
+def _operand(value: str | float) -> str:
+    return value if isinstance(value, str) else repr(float(value))
+
+
+def _printed(program: Program) -> list[str]:
+    return [
+        f"{op.target} = {_OPERATIONS[op.name].format(*map(_operand, op.arguments))}"
+        for op in program.operations
+    ]
+
+
+# Where the values of a program's cells lie: catchments down, components across.
+_CELLS = (
+    "c = tl.program_id(0) * CATCHMENTS + tl.arange(0, CATCHMENTS)",
+    "m = tl.arange(0, LANES)",
+    "inside = c < traces",
+    "here = inside[:, None] & (m < COMPONENTS)[None, :]",
+    "cell = c[:, None] * COMPONENTS + m[None, :]",
+    # Where one state of all cells ends and the next begins.
+    "plane = traces.to(tl.int64) * COMPONENTS",
+)
+
+_CONSTANTS = "COMPONENTS: tl.constexpr, CATCHMENTS: tl.constexpr, LANES: tl.constexpr"
+
+
+def _loads(names: Sequence[str], pointer: str, plane: str = "plane") -> list[str]:
+    """Load values of cells that lie one after the other in planes."""
+    return [
+        f"{name} = tl.load({pointer} + {k} * {plane} + cell, mask=here, other=0.0)"
+        for k, name in enumerate(names)
+    ]
+
+
+def _stores(values: Sequence[str], pointer: str) -> list[str]:
+    return [
+        f"tl.store({pointer} + {k} * plane + cell, {value}, mask=here)"
+        for k, value in enumerate(values)
+    ]
+
+
+def _parameter_loads(
+    process: Process, dynamic: Sequence[str], plane: str = "plane", cell: str = "cell"
+) -> list[str]:
+    """Load parameters that do not change with time; a store that is never read is full of ones."""
+    return [
+        f"{name} = tl.load(parameters + {k} * {plane} + {cell}, mask=here, other=1.0)"
+        for k, name in enumerate(process.parameter_names)
+        if name not in dynamic
+    ]
+
+
+def _step_loads(process: Process, dynamic: Sequence[str]) -> list[str]:
+    """Load what a step has of its own; `weather` and `moving` point to it."""
+    return [
+        *(
+            f"{name} = tl.load(weather + {k} * traces + c, mask=inside, other=0.0)[:, None]"
+            for k, name in enumerate(process.forcing_names)
+        ),
+        *(
+            f"{name} = tl.load(moving + {k} * plane + cell, mask=here, other=1.0)"
+            for k, name in enumerate(dynamic)
+        ),
+    ]
+
+
+def _sum(value: str) -> str:
+    return f"total({value}, m, COMPONENTS, LANES)"
+
+
+def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[str]) -> str:
+    """Print the forward kernel: a block of steps, with chosen outputs.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`: their means over components are stored.
+    dynamic : sequence of str
+        Parameters that have a value for each step.
+
+    Returns
+    -------
+    str
+        A function `forward(forcing, parameters, state, outputs, moving, starts, steps, segment,
+        traces, KEEP, ...)`; arrays as for `gpu.launch.advance`. With `KEEP` the states at the
+        start of each segment are stored to `starts`.
+    """
+    states = process.state_names
+    positions = [*range(len(states)), *(process.output_names.index(name) for name in outputs)]
+    program = trace(process.step, process.argument_names).restricted(positions)
+    results = [_operand(value) for value in program.outputs]
+    means = results[len(states) :]
+    step = [
+        *_step_loads(process, dynamic),
+        *_printed(program),
+        *(
+            f"tl.store(results + {k} * traces + c, {_sum(value)} / COMPONENTS, mask=inside)"
+            for k, value in enumerate(means)
+        ),
+        *(f"{name} = {results[k]}" for k, name in enumerate(states)),
+        f"weather += {len(process.forcings)} * traces",
+        f"results += {len(outputs)} * traces",
+        *([f"moving += {len(dynamic)} * plane"] if dynamic else []),
+    ]
+    body = [
+        *_CELLS,
+        *_loads(states, "state"),
+        *_parameter_loads(process, dynamic),
+        "weather = forcing",
+        "results = outputs",
+        "kept = starts",
+        "for t in range(steps):",
+        "    if KEEP:",
+        "        if t % segment == 0:",
+        *indented(_stores(states, "kept"), 3),
+        f"            kept += {len(states)} * plane",
+        *indented(step),
+        *_stores(states, "state"),
+    ]
+    arguments = (
+        "forcing, parameters, state, outputs, moving, starts, steps, segment, traces, "
+        f"KEEP: tl.constexpr, {_CONSTANTS}"
+    )
+    return _function("forward", arguments, body)
+
+
+# Routing of a part of a step: `runoff` is added to the ring of flows on their way, and the first of
+# them leaves. What another thread has written a part ago is seen after the barrier.
+_ROUTING = (
+    "tl.debug_barrier()",
+    "leaving = tl.zeros([LAGS, CATCHMENTS], runoff.dtype)",
+    "for first in range(0, used, LAGS):",
+    "    k = first + lag",
+    "    row = head + k",
+    "    row = tl.where(row >= length, row - length, row).to(tl.int64)[:, None]",
+    "    there = k[:, None] < far[None, :]",
+    "    place = pending + row * traces + c[None, :]",
+    "    weight = tl.load(weights + k.to(tl.int64)[:, None] * catchments + own[None, :], "
+    "mask=there, other=0.0)",
+    "    flow = tl.load(place, mask=there, other=0.0) + weight * runoff[None, :]",
+    "    now = (k == 0)[:, None]",
+    "    leaving += tl.where(now, flow, 0.0)",
+    "    flow = tl.where(now, 0.0, flow)",
+    "    tl.store(place, flow, mask=there)",
+)
+
+
+def simulate_source(
+    process: Process, outputs: Sequence[str], dynamic: Sequence[str], parts: int
+) -> str:
+    """Print the kernel of the whole model: a block of steps, each in parts, and their routing.
+
+    Parameters
+    ----------
+    process : Process
+    outputs : sequence of str
+        Names among `process.output_names`, discharge and the routing store.
+    dynamic : sequence of str
+        Parameters that have a value for each step.
+    parts : int
+        In which a step is done.
+
+    Returns
+    -------
+    str
+        A function `simulate(forcing, parameters, state, results, moving, weights, pending, reach,
+        position, refused, steps, traces, catchments, length, ...)`; arrays as for
+        `gpu.launch.simulate`.
+    """
+    states = process.state_names
+    routed = (DISCHARGE, ROUTING_STORE)
+    averaged = list(dict.fromkeys([process.runoff, *(n for n in outputs if n not in routed)]))
+    positions = [process.output_names.index(name) for name in averaged]
+    program = trace(process.step, process.argument_names).restricted(
+        [*range(len(states)), *positions]
+    )
+    values = [_operand(value) for value in program.outputs]
+    passed = [name for name in averaged if name not in process.stored_names and name in outputs]
+    stored = [name for name in averaged if name in process.stores]
+    value_of = dict(zip(averaged, values[len(states) :], strict=True))
+    under_way = ROUTING_STORE in outputs
+    part = [
+        *_printed(program),
+        f"runoff = {_sum(value_of[process.runoff])} / COMPONENTS",
+        *(f"{name} = {values[k]} + nothing" for k, name in enumerate(states)),
+        *(f"total_{name} += {value_of[name]}" for name in passed),
+        *(f"total_{name} = {value_of[name]} + nothing" for name in stored),
+        *(["waiting = tl.zeros([LAGS, CATCHMENTS], runoff.dtype)"] if under_way else []),
+        *_ROUTING,
+        *(["    waiting += flow"] if under_way else []),
+        f"total_{DISCHARGE} += tl.sum(leaving, axis=0)",
+        *([f"total_{ROUTING_STORE} = tl.sum(waiting, axis=0)"] if under_way else []),
+        "head = tl.where(head + 1 == length, 0, head + 1)",
+    ]
+    none = "tl.zeros([CATCHMENTS], nothing.dtype)"
+    means = {
+        **{name: f"{_sum(name)} / COMPONENTS" for name in states},
+        **{name: f"{_sum(f'total_{name}')} / COMPONENTS" for name in (*passed, *stored)},
+        **{name: f"total_{name}" for name in routed},
+    }
+    shares = process.forcing_shares(parts)
+    step = [
+        *_step_loads(process, dynamic),
+        *(
+            f"{name} = {name} * {share!r}"
+            for name, share in zip(process.forcing_names, shares.tolist(), strict=True)
+            if share != 1.0
+        ),
+        *(f"total_{name} = nothing" for name in (*passed, *stored)),
+        f"total_{DISCHARGE} = {none}",
+        *([f"total_{ROUTING_STORE} = {none}"] if under_way else []),
+        *([f"for part in range({parts}):", *indented(part)] if parts > 1 else part),
+        *(
+            f"tl.store(results + {k} * traces + c, {means[name]}, mask=inside)"
+            for k, name in enumerate(outputs)
+        ),
+        f"weather += {len(process.forcings)} * traces",
+        f"results += {len(outputs)} * traces",
+        *([f"moving += {len(dynamic)} * plane"] if dynamic else []),
+    ]
+    body = [
+        *_CELLS,
+        # Members of a catchment share its parameters and its unit hydrograph.
+        "own = c % catchments",
+        "shared = own[:, None] * COMPONENTS + m[None, :]",
+        "shared_plane = catchments.to(tl.int64) * COMPONENTS",
+        "lag = tl.arange(0, LAGS)",
+        *_loads(states, "state"),
+        "nothing = tl.zeros_like(" + states[0] + ")",
+        *_parameter_loads(process, dynamic, "shared_plane", "shared"),
+        "weather = forcing",
+        "head = tl.load(position).to(tl.int32)",
+        "far = tl.load(reach + c, mask=inside, other=0)",
+        "used = tl.max(far, axis=0)",
+        "for t in range(tl.where(tl.load(refused) == 0, steps, 0)):",
+        *indented(step),
+        *_stores(states, "state"),
+    ]
+    arguments = (
+        "forcing, parameters, state, results, moving, weights, pending, reach, position, refused, "
+        f"steps, traces, catchments, length, {_CONSTANTS}, LAGS: tl.constexpr"
+    )
+    return _function("simulate", arguments, body)
+
+
+def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[str]) -> str:
+    """Print the backward kernel: the adjoint of one segment of a block.
+
+    Arguments as `forward_source`. The function `backward` computes the states inside the segment
+    again, into `trajectory`, and then goes back through its steps.
+    """
+    states, forcings = process.state_names, process.forcings
+    count = len(states)
+    positions = [process.output_names.index(name) for name in outputs]
+    forward = trace(process.step, process.argument_names)
+    advance = forward.restricted(range(count))
+    adjoint = differentiate(forward, [*range(count), *positions])
+    gradients = [_operand(value) for value in adjoint.outputs]
+    sensitivities = [f"{PREFIX}{k}" for k in range(count)]
+    static = [name for name in process.parameter_names if name not in dynamic]
+    slopes = dict(zip(process.parameter_names, gradients[count + len(forcings) :], strict=True))
+    again = [
+        *_stores(states, "kept"),
+        f"kept += {count} * plane",
+        *_step_loads(process, dynamic),
+        *_printed(advance),
+        *(
+            f"{name} = {_operand(value)}"
+            for name, value in zip(states, advance.outputs, strict=True)
+        ),
+        f"weather += {len(forcings)} * traces",
+        *([f"moving += {len(dynamic)} * plane"] if dynamic else []),
+    ]
+    back = [
+        f"kept -= {count} * plane",
+        f"weather -= {len(forcings)} * traces",
+        f"weather_slope -= {len(forcings)} * traces",
+        f"seeds -= {len(outputs)} * traces",
+        *([f"moving -= {len(dynamic)} * plane"] if dynamic else []),
+        *([f"moving_slope -= {len(dynamic)} * plane"] if dynamic else []),
+        *_loads(states, "kept"),
+        *_step_loads(process, dynamic),
+        *(
+            f"{PREFIX}{count + k} = tl.load(seeds + {k} * traces + c, mask=inside, "
+            "other=0.0)[:, None] / COMPONENTS"
+            for k in range(len(outputs))
+        ),
+        *_printed(adjoint),
+        *(
+            f"tl.store(weather_slope + {k} * traces + c, {_sum(gradients[count + k])}, mask=inside)"
+            for k in range(len(forcings))
+        ),
+        *(
+            f"tl.store(moving_slope + {k} * plane + cell, {slopes[name]}, mask=here)"
+            for k, name in enumerate(dynamic)
+        ),
+        *(f"slope_of_{name} += {slopes[name]}" for name in static),
+        *(f"{name} = {gradients[k]} + nothing" for k, name in enumerate(sensitivities)),
+    ]
+    places = [process.parameter_names.index(name) for name in static]
+    body = [
+        *_CELLS,
+        *_loads(states, "starts"),
+        "nothing = tl.zeros_like(" + states[0] + ")",
+        *_parameter_loads(process, dynamic),
+        "weather = forcing",
+        "kept = trajectory",
+        "for t in range(steps):",
+        *indented(again),
+        *_loads(sensitivities, "state_gradient"),
+        *(
+            f"slope_of_{name} = tl.load(parameter_gradient + {k} * plane + cell, mask=here, "
+            "other=0.0)"
+            for k, name in zip(places, static, strict=True)
+        ),
+        f"weather_slope = forcing_gradient + steps.to(tl.int64) * {len(forcings)} * traces",
+        f"seeds = output_gradient + steps.to(tl.int64) * {len(outputs)} * traces",
+        *(
+            [f"moving_slope = dynamic_gradient + steps.to(tl.int64) * {len(dynamic)} * plane"]
+            if dynamic
+            else []
+        ),
+        "for t in range(steps):",
+        *indented(back),
+        *_stores(sensitivities, "state_gradient"),
+        *(
+            f"tl.store(parameter_gradient + {k} * plane + cell, slope_of_{name}, mask=here)"
+            for k, name in zip(places, static, strict=True)
+        ),
+    ]
+    arguments = (
+        "forcing, parameters, starts, moving, trajectory, output_gradient, forcing_gradient, "
+        "parameter_gradient, state_gradient, dynamic_gradient, steps, traces, "
+        f"{_CONSTANTS}"
+    )
+    return _function("backward", arguments, body)
+
+
+def _function(name: str, arguments: str, body: Sequence[str]) -> str:
+    # Lengths are not specialised: the same code serves blocks of one step and of many.
+    lengths = [
+        name
+        for name in ("steps", "traces", "catchments", "segment", "length")
+        if f" {name}," in arguments
+    ]
+    decorator = f"@triton.jit(do_not_specialize={lengths})"
+    return "\n".join(["", "", decorator, f"def {name}({arguments}):", *indented(body)]) + "\n"
+
+
+def block_module(process: Process, outputs: Sequence[str], dynamic: Sequence[str] = ()) -> str:
+    """Print a module with `forward` and `backward`; arguments as `forward_source`."""
+    return (
+        _HEADER.format(title=f"{process.long_name}, for a GPU")
+        + forward_source(process, outputs, dynamic)
+        + backward_source(process, outputs, dynamic)
+    )
+
+
+def model_module(
+    process: Process, outputs: Sequence[str], dynamic: Sequence[str] = (), parts: int = 1
+) -> str:
+    """Print a module with `simulate`; arguments as `simulate_source`."""
+    title = f"{process.long_name} and its routing, for a GPU"
+    return _HEADER.format(title=title) + simulate_source(process, outputs, dynamic, parts)

@@ -1,0 +1,93 @@
+"""How equations are executed.
+
+`reference` (torch, slow, differentiable by autograd), `cpu` (Numba) and `gpu` (Triton) run the same
+step functions of `physics`; `autograd` and `gpu` make the compiled ones differentiable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from .cpu.kernel import CompiledLoop
+
+KERNELS = ("cpu", "reference", "gpu")
+
+
+@dataclass
+class Ring:
+    """Unit hydrographs, and flows on their way to the outlet.
+
+    Attributes
+    ----------
+    weights : array, shape (catchments, lags)
+        Shares of a step's runoff that leave after each lag.
+    pending : array, shape (traces, lags)
+        The routing store as a ring of flows yet to leave; changed in place.
+    reach : array of int32, shape (traces,)
+        Lags from the next flow on beyond which neither weights nor flows are; one at least.
+    position : int
+        Index in the ring of the flow that leaves next.
+    """
+
+    weights: NDArray
+    pending: NDArray
+    reach: NDArray
+    position: int = 0
+
+
+class Kernel(Protocol):
+    """What `Model` needs of a kernel; see `cpu.CpuKernel` and, for arrays, `resident.GpuKernel`."""
+
+    resident: bool
+
+    def fetch(self, state: NDArray, pending: NDArray) -> None: ...
+
+    def want(self, rows: Iterable[int]) -> None: ...
+
+    def bring(self, rows: Sequence[int], outputs: NDArray) -> None: ...
+
+    def forget_state(self) -> None: ...
+
+    def forget_parameters(self) -> None: ...
+
+    def serial(self, cells: int) -> CompiledLoop | None: ...
+
+    def run(
+        self,
+        forcing: NDArray,
+        parameters: NDArray,
+        state: NDArray,
+        ring: Ring,
+        outputs: NDArray,
+        dynamic: NDArray | None = None,
+    ) -> None: ...
+
+
+class HostArrays:
+    """A kernel whose arrays are the host's own: there is nothing to bring or to forget."""
+
+    resident = False
+
+    def fetch(self, state: NDArray, pending: NDArray) -> None:
+        """Do nothing; see `resident.GpuKernel.fetch`."""
+
+    def want(self, rows: Iterable[int]) -> None:
+        """Do nothing: all outputs are written."""
+
+    def bring(self, rows: Sequence[int], outputs: NDArray) -> None:
+        """Do nothing, see `want`."""
+
+    def forget_state(self) -> None:
+        """Do nothing, see `fetch`."""
+
+    def forget_parameters(self) -> None:
+        """Do nothing, see `fetch`."""
+
+    def serial(self, cells: int) -> CompiledLoop | None:
+        """Return None: a step is no compiled loop; see `cpu.CpuKernel.serial`."""
+        return None

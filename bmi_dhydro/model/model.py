@@ -1,0 +1,579 @@
+"""A process model for many catchments: parameters, state and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ..kernels.factory import make_kernel
+from ..kernels.interface import Ring
+from ..networks.dynamics import Dynamics
+from ..physics import Parameter, Process, per_step, unit_hydrograph
+from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
+from ..units import SECONDS_PER_DAY
+
+if TYPE_CHECKING:
+    from ..kernels.cpu.arena import Arena
+    from ..kernels.cpu.coupled import CoupledStep
+    from ..kernels.gpu.resident import MovingFactory, Resident
+
+
+# Catchments whose unit hydrographs are computed at a time. Always so many: the order in which a
+# matrix product adds depends on its size, and a catchment has the same alone and among others.
+_CHUNK = 8
+
+# Catchments whose unit hydrographs are looked at together, so that they stay in the cache.
+_PIECE = 32 * _CHUNK
+
+
+class Model:
+    """N catchments x M components of a process model, and the routing of their runoff.
+
+    Parameters
+    ----------
+    process : Process
+    parameters : array, shape (parameters, catchments, components)
+        Daily values, in the units of `process.parameters`.
+    routing : array, shape (3, catchments)
+        Values of `unit_hydrograph.PARAMETERS`.
+    area : array, shape (catchments,)
+        In km2.
+    step_seconds : int
+        Length of a step; must divide a day.
+    kernel : {"cpu", "reference", "gpu"}
+    device : str
+        Of the gpu kernel; see `kernels.gpu.devices.devices_of`.
+    dtype : float32 or float64
+    threads : int, optional
+        All processors of this process, unless given.
+    outputs : sequence of str, optional
+        What steps return, among `output_names`; everything, unless given.
+    routed : bool
+        Whether runoff passes a unit hydrograph before it is discharge.
+    dynamics : Dynamics, optional
+        Moves some parameters from day to day, around the values given; of all traces.
+    members : int
+        Of an ensemble: each catchment is computed so many times, with the same parameters but its
+        own weather and state. A trace is a member of a catchment; the traces of the first member
+        come first.
+
+    Attributes
+    ----------
+    state : array, shape (states, traces, components)
+        In mm; may be changed in place before the next step. On a GPU, ask for it again after one.
+    steps : int
+        Steps done.
+    clock : array of int64, shape (1,)
+        The same, where compiled code counts them.
+    parts : int
+        In which a step is done; see `Process.longest_step`.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        parameters: ArrayLike,
+        routing: ArrayLike,
+        area: ArrayLike,
+        step_seconds: int = SECONDS_PER_DAY,
+        kernel: str = "cpu",
+        dtype: DTypeLike = np.float64,
+        threads: int | None = None,
+        outputs: Sequence[str] | None = None,
+        routed: bool = True,
+        dynamics: Dynamics | None = None,
+        device: str = "cuda",
+        members: int = 1,
+    ) -> None:
+        if step_seconds <= 0 or SECONDS_PER_DAY % step_seconds:
+            raise ValueError(
+                f"a step of {step_seconds} s does not divide a day; take 86400, 3600, 900, ..."
+            )
+        self.process = process
+        self.dynamics = dynamics
+        self._dynamic_names = () if dynamics is None else dynamics.layout.dynamic
+        self.step_seconds = int(step_seconds)
+        self.dtype = np.dtype(dtype)
+        self.routed = routed
+        self._threads = threads
+        self._kernel_name, self._device = kernel, device
+        self.area = np.array(area, dtype=float)
+        self._daily = np.array(parameters, dtype=self.dtype)
+        self._routing = np.array(routing, dtype=float)
+        count, catchments, components = self._daily.shape
+        self.members = members
+        traces = catchments * members
+        if count != len(process.parameters):
+            raise ValueError(
+                f"{process.name} has {len(process.parameters)} parameters, but values of {count} "
+                "were given"
+            )
+        self.outputs = tuple(outputs) if outputs is not None else self.output_names
+        unknown = [name for name in self.outputs if name not in self.output_names]
+        if unknown:
+            raise ValueError(
+                f"output {unknown[0]!r} is unknown; known: {', '.join(self.output_names)}"
+            )
+        # What the kernel reads: values per step, those of a catchment side by side.
+        self._per_step = np.empty((catchments, count, components), dtype=self.dtype)
+        # Long steps are done in parts: parameters, unit hydrograph and its store are theirs.
+        self.parts = process.parts(self.step_seconds / SECONDS_PER_DAY)
+        days = self._part_days
+        self._lag_times = unit_hydrograph.lag_times(days)
+        self._lag_matrix = unit_hydrograph.lag_matrix(days)
+        lags = unit_hydrograph.lags(days) if routed else 1
+        self._ring = Ring(
+            np.ones((catchments, lags), dtype=self.dtype),
+            np.zeros((traces, lags), dtype=self.dtype),
+            np.ones(traces, dtype=np.int32),
+        )
+        self.clock = np.zeros(1, np.int64)
+        self._kernel = make_kernel(
+            kernel,
+            process,
+            self.outputs,
+            components,
+            self.dtype,
+            threads,
+            self._dynamic_names,
+            device,
+            self.parts,
+            self._moving_factory() if kernel == "gpu" and dynamics is not None else None,
+        )
+        self._rescale(slice(None))
+        initial = np.array([state.initial for state in process.states], dtype=self.dtype)
+        self._state = np.empty((len(initial), traces, components), dtype=self.dtype)
+        self._state[:] = initial[:, None, None]
+        self._single = np.empty((1, len(self.outputs), traces), dtype=self.dtype)
+
+    def subset(self, catchments: NDArray, outputs: Sequence[str] | None = None) -> Model:
+        """Return a model of some catchments, one member each, that goes on from here.
+
+        Parameters
+        ----------
+        catchments : array of int
+        outputs : sequence of str, optional
+            What its steps return; the same, unless given.
+        """
+        daily, routing = self._daily[:, catchments], self._routing[:, catchments]
+        part = Model(
+            self.process,
+            daily,
+            routing,
+            self.area[catchments],
+            self.step_seconds,
+            self._kernel_name,
+            self.dtype,
+            self._threads,
+            self.outputs if outputs is None else outputs,
+            self.routed,
+            None if self.dynamics is None else self.dynamics.subset(catchments),
+            self._device,
+        )
+        part.steps = self.steps
+        memory = self.memory()
+        part.remember(
+            {
+                name: values[:, catchments] if name == "state" else values[catchments]
+                for name, values in memory.items()
+            }
+        )
+        return part
+
+    def _moving_factory(self) -> MovingFactory:
+        """Return what makes dynamic parameters on a device."""
+        from ..networks.resident_dynamics import ResidentDynamics
+
+        def make(device: Any, traces: NDArray) -> ResidentDynamics:
+            assert self.dynamics is not None
+            return ResidentDynamics(self.dynamics, traces, self._part_days, self.dtype, device)
+
+        return make
+
+    @property
+    def threads(self) -> int | None:
+        """Threads of the cpu kernel, where they were given."""
+        return self._threads
+
+    @property
+    def resident(self) -> bool:
+        """Whether state and parameters are on a GPU."""
+        return self._kernel.resident
+
+    @property
+    def catchments(self) -> int:
+        """Number of catchments."""
+        return len(self.area)
+
+    @property
+    def traces(self) -> int:
+        """Number of catchments, times the members of each."""
+        return self._state.shape[1]
+
+    @property
+    def components(self) -> int:
+        """Number of parallel parameter sets of a catchment."""
+        return self._state.shape[2]
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """All that a step can return: states, fluxes and those of the routing store."""
+        return (*self.process.output_names, DISCHARGE, ROUTING_STORE)
+
+    @property
+    def parameters(self) -> Mapping[str, NDArray]:
+        """Daily parameters by name, read-only views; change them by `set_parameter`."""
+        table = dict(zip(self.process.parameter_names, self._daily, strict=True))
+        names = (item.name for item in unit_hydrograph.PARAMETERS)
+        table.update(zip(names, self._routing, strict=True))
+        table = {name: values.view() for name, values in table.items()}
+        for view in table.values():
+            view.flags.writeable = False
+        return table
+
+    @property
+    def parameter_items(self) -> tuple[Parameter, ...]:
+        """Names, units and bounds of all parameters, those of routing last."""
+        return (*self.process.parameters, *unit_hydrograph.PARAMETERS)
+
+    @property
+    def steps(self) -> int:
+        return self.clock.item()
+
+    @steps.setter
+    def steps(self, done: int) -> None:
+        self.clock[0] = done
+
+    @property
+    def state(self) -> NDArray:
+        self.fetch()
+        self._kernel.forget_state()
+        return self._state
+
+    def fetch(self) -> None:
+        """Bring the state up, where it is on a GPU: what `state` has returned is current then."""
+        self._kernel.fetch(self._state, self._ring.pending)
+
+    def want(self, outputs: Iterable[int]) -> None:
+        """Say which outputs (their places among `outputs`) steps bring up from a GPU; else all."""
+        self._kernel.want(outputs)
+
+    def bring(self, outputs: Sequence[int], results: NDArray) -> None:
+        """Bring up more outputs of the block that was run last; `results` as in `run`."""
+        self._kernel.bring(outputs, results)
+
+    @property
+    def pending(self) -> NDArray:
+        """Flows yet to leave, in mm, the next one first: shape (traces, lags).
+
+        One for each step, or each of its parts where it is done in `parts`.
+        """
+        self.fetch()
+        return np.roll(self._ring.pending, -self._position, axis=1)
+
+    @pending.setter
+    def pending(self, values: ArrayLike) -> None:
+        self.fetch()
+        self._kernel.forget_state()
+        ring, values = self._ring, np.asarray(values)
+        ring.pending[...] = np.roll(values, self._position, axis=1)
+        of_weights = np.tile(_reach(ring.weights), self.members)
+        ring.reach[...] = np.maximum(of_weights, _reach(values))
+
+    @property
+    def hydrograph(self) -> NDArray:
+        """Shares of runoff that leave after each lag of `pending`: shape (catchments, lags)."""
+        return self._ring.weights
+
+    @property
+    def _part_days(self) -> float:
+        """Length of a part of a step, in days."""
+        return self.step_seconds / SECONDS_PER_DAY / self.parts
+
+    @property
+    def _position(self) -> int:
+        return self.steps * self.parts % self._ring.pending.shape[1]
+
+    def set_parameter(
+        self, name: str, values: ArrayLike, catchments: slice | NDArray = slice(None)
+    ) -> None:
+        """Change a daily parameter of some catchments.
+
+        One that changes from day to day moves around the value that is set here.
+
+        Parameters
+        ----------
+        name : str
+            Of the process or of the unit hydrograph.
+        values : array, shape (catchments, components), or (catchments,) for routing
+        catchments : slice or array of int
+            All, unless given.
+        """
+        routing_names = [item.name for item in unit_hydrograph.PARAMETERS]
+        if name in routing_names:
+            self._routing[routing_names.index(name), catchments] = values
+        else:
+            self._daily[self.process.parameter_names.index(name), catchments] = values
+        self._rescale(catchments)
+
+    def set_parameters(
+        self, parameters: NDArray, routing: NDArray, catchments: slice | NDArray = slice(None)
+    ) -> None:
+        """Change all daily parameters of some catchments; shapes as for the constructor."""
+        self._daily[:, catchments] = parameters
+        self._routing[:, catchments] = routing
+        self._rescale(catchments)
+
+    def set_area(self, values: ArrayLike, catchments: slice | NDArray = slice(None)) -> None:
+        """Change the area of some catchments, in km2: it acts on their unit hydrographs."""
+        self.area[catchments] = values
+        self._rescale(catchments)
+
+    def _rescale(self, catchments: slice | NDArray) -> None:
+        """Turn daily parameters into those of a step, once; the only place that does."""
+        self._kernel.forget_parameters()
+        days = self._part_days
+        chosen = np.arange(len(self.area))[catchments]
+        for k, parameter in enumerate(self.process.parameters):
+            daily = self._daily[k, catchments].astype(float)
+            self._per_step[catchments, k] = per_step(daily, parameter, days)
+            if parameter.name in self._dynamic_names:
+                assert self.dynamics is not None
+                for member in range(self.members):
+                    traces = chosen + member * len(self.area)
+                    self.dynamics.set_centres(parameter.name, daily, traces)
+        if not self.routed:
+            return
+        reach = self._ring.reach.reshape(self.members, -1)
+        for first in range(0, chosen.size, _PIECE):
+            part = chosen[first : first + _PIECE]
+            weights = unit_hydrograph.ended(self._hydrographs(part), self.dtype)
+            self._ring.weights[part] = weights
+            # Flows on their way may reach further than the new hydrographs.
+            reach[:, part] = np.maximum(reach[:, part], _reach(weights))
+
+    def _hydrographs(self, catchments: NDArray) -> NDArray:
+        """Return unit hydrographs of catchments, in float64: shape (catchments, lags)."""
+        result = np.empty((catchments.size, self._ring.weights.shape[1]))
+        for first in range(0, catchments.size, _CHUNK):
+            part = catchments[first : first + _CHUNK]
+            filled = np.resize(part, _CHUNK)
+            shape, delay, exponent = self._routing[:, filled]
+            weights = unit_hydrograph.weights(
+                shape,
+                unit_hydrograph.delay(delay, exponent, self.area[filled]),
+                self._lag_times,
+                self._lag_matrix,
+            )
+            result[first : first + _CHUNK] = weights[: part.size]
+        return result
+
+    def step(self, forcing: NDArray) -> NDArray:
+        """Advance by one step.
+
+        Parameters
+        ----------
+        forcing : array, shape (forcings, catchments or traces)
+            In the units of `process.forcings`: precipitation and potential evapotranspiration in
+            mm per step, temperature in degC.
+
+        Returns
+        -------
+        array, shape (outputs, traces)
+            Means over components, in mm (per step); overwritten by the next step.
+        """
+        self.run(forcing[None], self._single)
+        return self._single[0]
+
+    def run(self, forcing: NDArray, results: NDArray | None = None) -> NDArray:
+        """Advance by a block of steps.
+
+        Parameters
+        ----------
+        forcing : array, shape (steps, forcings, catchments or traces)
+            As for `step`; members share that of catchments.
+        results : array, shape (steps, outputs, traces), optional
+            Where to write; of `dtype`.
+
+        Returns
+        -------
+        array, shape (steps, outputs, traces)
+        """
+        if self.members > 1 and forcing.shape[2] == self.catchments:
+            forcing = np.tile(forcing, (1, 1, self.members))
+        if forcing.shape[1:] != (len(self.process.forcings), self.traces):
+            raise ValueError(
+                f"forcing has shape {forcing.shape}, expected (steps, "
+                f"{len(self.process.forcings)}, {self.traces})"
+            )
+        if results is None:
+            shape = (forcing.shape[0], len(self.outputs), self.traces)
+            results = np.empty(shape, dtype=self.dtype)
+        self.advance(np.ascontiguousarray(forcing, dtype=self.dtype), results)
+        return results
+
+    def advance(self, forcing: NDArray, results: NDArray) -> None:
+        """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
+        dynamic = None
+        if self.dynamics is not None and not self.resident:
+            dynamic = self.dynamics.advance(forcing, self._part_days, self.dtype, self._threads)
+        self._ring.position = self._position
+        self._kernel.run(forcing, self._per_step, self._state, self._ring, results, dynamic)
+        self.steps += len(forcing)
+
+    def move_to(self, arena: Arena) -> None:
+        """Move what each step touches to memory beside that of the host's side.
+
+        Only before anybody has been given an array of the model.
+        """
+        self.clock, self._state = arena.near(self.clock), arena.near(self._state)
+        self._per_step = arena.near(self._per_step)
+        ring = self._ring
+        ring.weights, ring.pending = arena.near(ring.weights), arena.near(ring.pending)
+        ring.reach = arena.near(ring.reach)
+
+    def bind(
+        self,
+        step: CoupledStep,
+        arrays: Mapping[str, NDArray],
+        inflow: int,
+        evapotranspiration: Callable[..., object] | None = None,
+    ) -> bool:
+        """Let a step from a host's inputs to its outputs be one compiled call.
+
+        Parameters
+        ----------
+        step : CoupledStep
+            Bound.
+        arrays : mapping of array
+            Of the host's side; those of the model are added, see `CoupledStep.bind`.
+        inflow, evapotranspiration
+            As `CoupledStep.bind`.
+
+        Returns
+        -------
+        bool
+            False where a step takes more: threads, a GPU, parameters that move, another kernel.
+        """
+        loop = self._kernel.serial(self.traces * self.components)
+        if loop is None:
+            return False
+        ring = self._ring
+        own = {
+            "clock": self.clock,
+            "parameters": self._per_step,
+            "state": self._state,
+            "weights": ring.weights,
+            "pending": ring.pending,
+            "reach": ring.reach,
+        }
+        step.bind(loop, {**arrays, **own}, inflow, self.parts, evapotranspiration)
+        return True
+
+    def residents(self) -> list[Resident]:
+        """Return what is on each GPU, after it has taken over what was changed here."""
+        kernel: Any = self._kernel
+        self._ring.position = self._position
+        return kernel.load(self._per_step, self._state, self._ring)
+
+    def moved(self, steps: int) -> None:
+        """Say that the residents have done steps by themselves."""
+        kernel: Any = self._kernel
+        kernel.moved()
+        self.steps += steps
+
+    def bookmark(self) -> Any:
+        """Return copies of all that the next steps depend on, kept where they are.
+
+        For `return_to`; `memory` brings them up from a GPU.
+        """
+        if not self.resident:
+            return self.memory()
+        kernel: Any = self._kernel
+        self.residents()
+        return kernel.remember()
+
+    def return_to(self, bookmark: Any) -> None:
+        """Take on what `bookmark` or `memory` returned; the clock stays as it is."""
+        if isinstance(bookmark, Mapping):
+            self.remember(bookmark)
+            return
+        kernel: Any = self._kernel
+        kernel.go_back(bookmark)
+
+    def memory(self) -> dict[str, NDArray]:
+        """Return copies of all that the next steps depend on, beside parameters and weather.
+
+        Returns
+        -------
+        dict of array
+            `state`, `pending`, and, with dynamic parameters, those of `Dynamics.memory`.
+        """
+        pending = self.pending  # brings the state up too
+        arrays = {"state": self._state.copy(), "pending": pending}
+        if self.dynamics is not None:
+            arrays.update(self.dynamics.memory())
+        return arrays
+
+    def remember(self, memory: Mapping[str, NDArray]) -> None:
+        """Take on what `memory` returned; the clock stays as it is."""
+        self.state[...] = memory["state"]
+        self.pending = memory["pending"]
+        if self.dynamics is not None:
+            self.dynamics.remember(memory)
+
+    def vjp(
+        self, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
+    ) -> dict[str, NDArray]:
+        """Pull the derivative of an objective back through a block that starts now.
+
+        The model itself stays as it is. Gradients are of the compiled adjoint, in float64.
+
+        Parameters
+        ----------
+        forcing : array, shape (steps, forcings, catchments)
+            As for `run`.
+        seeds : mapping
+            Derivative of the objective with respect to outputs of the block, by name: shape
+            (steps, catchments). All outputs but `"routing_store"` have one.
+        wrt : sequence of str
+            Names of forcings, parameters (daily values) or states, `"area"`, or `"pending"`.
+
+        Returns
+        -------
+        dict of array
+            The derivative of the objective with respect to each of `wrt`, in its shape; forcings
+            have (steps, catchments).
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        """
+        from .differentiable import block_gradients
+
+        return block_gradients(self, forcing, seeds, wrt)
+
+    def stored(self) -> NDArray:
+        """Return the water in all stores, routing included, in mm: shape (traces,)."""
+        self.fetch()
+        stores = self._state.sum(axis=0, dtype=float).mean(axis=1)
+        return stores + self._ring.pending.sum(axis=1, dtype=float)
+
+
+def _reach(flows: NDArray) -> NDArray:
+    """Return how many lags there are up to the last that is not zero, one at least.
+
+    Parameters
+    ----------
+    flows : array, shape (n, lags)
+
+    Returns
+    -------
+    array, shape (n,)
+    """
+    there = flows[:, ::-1] != 0.0
+    return np.where(there.any(axis=1), flows.shape[1] - np.argmax(there, axis=1), 1)

@@ -1,0 +1,342 @@
+"""One file is one trained model: weights, what it expects, where it came from, how good it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..array_file import ArrayFormat
+from ..catchments.attributes import ATTRIBUTES
+from ..errors import CatchmentError, CheckpointError, listed
+from ..physics import PROCESSES, with_learned_curves
+from .dynamics import Dynamics
+from .ensemble import member
+from .learned_evapotranspiration import LearnedEvapotranspiration
+from .normalisation import Normalisation
+from .parameter_network import NetworkLayout, parameters
+from .similarity import TrainingCatchments
+
+FORMAT = ArrayFormat(
+    "bmi_dhydro trained model", "a trained model", 2, 2, CheckpointError, CheckpointError
+)
+
+# Name of the attributes of the catchments of training, among the weights in a file.
+_TRAINING = "training.attributes"
+
+# Trained models that come with the package, by the names that configurations give them.
+_FOLDER = Path(__file__).parents[1] / "checkpoints"
+SHIPPED = {
+    "default": _FOLDER / "hbv_mopex.safetensors",
+    "dynamic": _FOLDER / "hbv_mopex_dynamic.safetensors",
+}
+
+# An attribute further than this beyond the range of training, in units of that range, is reported:
+# where it is near, all attributes together say more; see `TrainingCatchments`.
+OUTSIDE = 0.15
+
+# What is said of a parameter beside what training depends on.
+_NOT_TRAINED = ("long_name", "possible")
+
+# Catchments whose parameters are computed at a time, so that they stay in the processor's cache.
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A parameter network with everything needed to use it.
+
+    Attributes
+    ----------
+    layout : NetworkLayout
+    weights : dict of array
+    normalisation : Normalisation
+    about : dict
+        For people: `name`, `version`, `licence`, `training` (data, period, catchments,
+        potential evapotranspiration), `skill`.
+    evapotranspiration : LearnedEvapotranspiration
+        With which potential evapotranspiration it learned.
+    catchments : TrainingCatchments or None
+        Of training; None where they are not known, as in older files.
+    """
+
+    layout: NetworkLayout
+    weights: Mapping[str, NDArray]
+    normalisation: Normalisation
+    about: Mapping[str, Any] = field(default_factory=dict)
+    evapotranspiration: LearnedEvapotranspiration = field(default_factory=LearnedEvapotranspiration)
+    catchments: TrainingCatchments | None = None
+
+    @cached_property
+    def _weights(self) -> dict[str, NDArray]:
+        return {name: value.astype(float) for name, value in self.weights.items()}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that decides the parameters of a catchment."""
+        digest = hashlib.sha256(json.dumps(self._structure(), sort_keys=True).encode())
+        for name in sorted(self.weights):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.weights[name]).tobytes())
+        return digest.hexdigest()[:16]
+
+    def parameters(self, attributes: Mapping[str, NDArray]) -> tuple[NDArray, NDArray]:
+        """Give catchments their parameters.
+
+        Parameters
+        ----------
+        attributes : mapping
+            An array of shape (catchments,) for each name in `layout.attributes`.
+
+        Returns
+        -------
+        process : array, shape (parameters, catchments, components)
+            Daily values.
+        routing : array, shape (3, catchments)
+            Values of `unit_hydrograph.PARAMETERS`.
+        """
+        inputs = self.normalisation(attributes)
+        count = inputs.shape[0]
+        process = np.empty((len(self.layout.process.parameters), count, self.layout.components))
+        routing = np.empty((3, count))
+        for first in range(0, count, _CHUNK):
+            part = slice(first, min(first + _CHUNK, count))
+            # A matrix product for each catchment: in one of several rows, the order in which a row
+            # is added up may depend on where it stands, and a catchment has the same parameters
+            # alone and among others.
+            given, delays = parameters(self.layout, self._weights, inputs[part, None])
+            process[:, part] = np.stack(given)[:, :, 0]
+            routing[:, part] = np.stack(delays)[:, :, 0]
+        return process, routing
+
+    def member(self, number: int) -> TrainedModel:
+        """Return one of the networks that make up the model, 0 to `layout.members` - 1."""
+        layout, weights = member(self.layout, self.weights, number)
+        return replace(self, layout=layout, weights=weights)
+
+    def dynamics(
+        self, attributes: Mapping[str, NDArray], steps_per_day: int = 1
+    ) -> Dynamics | None:
+        """Return what moves the parameters of catchments from day to day, if anything does."""
+        if not self.layout.dynamic:
+            return None
+        inputs = self.normalisation(attributes)
+        return Dynamics(self.layout, self._weights, inputs, steps_per_day)
+
+    def check(self, ids: NDArray, attributes: Mapping[str, NDArray]) -> list[str]:
+        """Check the attributes of catchments against what the network was trained on.
+
+        Parameters
+        ----------
+        ids : array of str, shape (catchments,)
+        attributes : mapping of array, shape (catchments,)
+
+        Returns
+        -------
+        list of str
+            Sentences on catchments that are unlike those of training, and on attributes outside
+            their range.
+
+        Raises
+        ------
+        CatchmentError
+            If an attribute is missing, for all catchments or for some.
+        """
+        absent = [name for name in self.layout.attributes if name not in attributes]
+        if absent:
+            raise CatchmentError(
+                f"the trained model needs attributes that the catchments lack: "
+                f"{', '.join(absent)}; add them as columns of the catchment table "
+                "(climate indices can also come from at least a year of forcing); "
+                f"the catchments have {', '.join(attributes) or 'none'}"
+            )
+        for name in self.layout.attributes:
+            unknown = ids[~np.isfinite(np.asarray(attributes[name], dtype=float))]
+            if unknown.size:
+                raise CatchmentError(f"attribute {name!r} has no value for {listed(unknown)}")
+        distance = self.distance(attributes)
+        unlike = distance > 1.0
+        warnings = []
+        if unlike.any():
+            warnings.append(
+                f"{int(unlike.sum())} of {len(ids)} catchments are unlike any that the model was "
+                f"trained on, by their attributes together: {listed(ids[unlike])} (up to "
+                f"{distance[unlike].max():.1f} times as far from the nearest one as is usual "
+                "there); their parameters are extrapolated"
+            )
+        table = zip(
+            self.normalisation.names,
+            self.normalisation.lowest,
+            self.normalisation.highest,
+            strict=True,
+        )
+        for name, lowest, highest in table:
+            values = np.asarray(attributes[name], dtype=float)
+            margin = OUTSIDE * (highest - lowest)
+            outside = (values < lowest - margin) | (values > highest + margin)
+            if outside.any():
+                beyond = np.maximum(lowest - values, values - highest)
+                worst = values[int(np.argmax(beyond))]
+                warnings.append(
+                    f"attribute {name!r} is outside the range of training, {lowest:.4g} to "
+                    f"{highest:.4g} {ATTRIBUTES[name].units}, for {listed(ids[outside])} (as far "
+                    f"as {worst:.4g}); the parameters there are extrapolated"
+                )
+        return warnings
+
+    def distance(self, attributes: Mapping[str, NDArray]) -> NDArray:
+        """Return how unlike the catchments of training others are.
+
+        Parameters
+        ----------
+        attributes : mapping of array, shape (catchments,)
+            With all that the network needs.
+
+        Returns
+        -------
+        array, shape (catchments,)
+            See `TrainingCatchments.distance`; NaN where those are not known.
+        """
+        inputs = self.normalisation(attributes)
+        if self.catchments is None:
+            return np.full(len(inputs), np.nan)
+        return self.catchments.distance(inputs)
+
+    def _structure(self) -> dict[str, Any]:
+        process = self.layout.process
+        normalisation = self.normalisation
+        return {
+            "process": process.name,
+            "components": self.layout.components,
+            "dynamic": list(self.layout.dynamic),
+            **({"learned": list(process.learned)} if process.learned else {}),
+            **({"members": self.layout.members} if self.layout.members > 1 else {}),
+            "time_step": "1 d",
+            "parameters": [
+                {key: value for key, value in asdict(item).items() if key not in _NOT_TRAINED}
+                for item in process.parameters
+            ],
+            "attributes": [
+                {
+                    "name": name,
+                    "units": ATTRIBUTES[name].units,
+                    "mean": mean,
+                    "deviation": deviation,
+                    "lowest": lowest,
+                    "highest": highest,
+                }
+                for name, mean, deviation, lowest, highest in zip(
+                    normalisation.names,
+                    normalisation.mean.tolist(),
+                    normalisation.deviation.tolist(),
+                    normalisation.lowest.tolist(),
+                    normalisation.highest.tolist(),
+                    strict=True,
+                )
+            ],
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the model to a `.safetensors` file, whole or not at all."""
+        description = {
+            **self._structure(),
+            "potential_evapotranspiration": self.evapotranspiration.description(),
+            "about": dict(self.about),
+        }
+        arrays = dict(self.weights)
+        if self.catchments is not None:
+            arrays[_TRAINING] = self.catchments.table
+            description["usual_distance"] = self.catchments.limit
+        FORMAT.save(Path(path), arrays, {"description": json.dumps(description)})
+
+
+def load(model: str | Path = "default") -> TrainedModel:
+    """Read a trained model.
+
+    Parameters
+    ----------
+    model : str or Path
+        A name in `SHIPPED`, or a file.
+
+    Returns
+    -------
+    TrainedModel
+        The same object for the same file, so that many users share its weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, of another format or version, or of a process model
+        that this version does not have.
+    """
+    file = SHIPPED[model] if isinstance(model, str) and model in SHIPPED else Path(model)
+    try:
+        status = file.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{file}: no such trained model ({reason})") from None
+    return _load(file.resolve(), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _load(path: Path, modified: int, size: int) -> TrainedModel:
+    weights, metadata = FORMAT.read(path)
+    FORMAT.check_finite(weights, str(path))
+    try:
+        return _described(path, json.loads(metadata["description"]), weights)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path}: damaged description ({error!r})") from None
+
+
+def _described(
+    path: Path, description: dict[str, Any], weights: dict[str, NDArray]
+) -> TrainedModel:
+    name = description["process"]
+    if name not in PROCESSES:
+        raise CheckpointError(
+            f"{path}: process model {name!r} is unknown; this version has {', '.join(PROCESSES)}"
+        )
+    try:
+        process = with_learned_curves(PROCESSES[name], tuple(description.get("learned", ())))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    found = [item["name"] for item in description["parameters"]]
+    if found != list(process.parameter_names):
+        raise CheckpointError(
+            f"{path}: was trained for parameters {', '.join(found)}, but {name} has "
+            f"{', '.join(process.parameter_names)}"
+        )
+    bounded = tuple(
+        replace(ours, **{key: item[key] for key in ("lower", "upper", "scale")})
+        for ours, item in zip(process.parameters, description["parameters"], strict=True)
+    )
+    rows = description["attributes"]
+    columns = [
+        np.array([item[key] for item in rows]) for key in ("mean", "deviation", "lowest", "highest")
+    ]
+    names = tuple(item["name"] for item in rows)
+    layout = NetworkLayout(
+        replace(process, parameters=bounded),
+        int(description["components"]),
+        names,
+        tuple(description.get("dynamic", ())),
+        int(description.get("members", 1)),
+    )
+    table = weights.pop(_TRAINING, None)
+    return TrainedModel(
+        layout,
+        weights,
+        Normalisation(names, *columns),
+        description["about"],
+        LearnedEvapotranspiration.described(description, description["about"]),
+        None if table is None else TrainingCatchments(table, float(description["usual_distance"])),
+    )

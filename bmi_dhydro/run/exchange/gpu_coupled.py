@@ -1,0 +1,336 @@
+"""What goes between a host and a model on GPUs in a step: inputs down, what it asks for up.
+
+All that happens on a device in a step is one captured CUDA graph: inputs are checked and scaled,
+the model is advanced, its outputs are scaled and the water account is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike, NDArray
+from torch import Tensor
+
+from ...kernels.gpu.resident import Resident
+from ...model.model import Model
+from .host import HostExchange
+
+
+def host_zeros(shape: tuple[int, ...], dtype: DTypeLike = float) -> NDArray:
+    """Return an array of zeros that a GPU reads and writes without a copy in between."""
+    kind = getattr(torch, np.dtype(dtype).name)
+    return torch.zeros(shape, dtype=kind, pin_memory=torch.cuda.is_available()).numpy()
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How inputs become forcing, and model outputs those of the interface; as `kernels.cpu.exchange`.
+
+    Attributes
+    ----------
+    lowest, highest, scale, floor : array, shape (inputs,)
+    sources : array of int, shape (outputs,)
+        Among the outputs of the model, and behind them the forcings.
+    factors : array, shape (outputs, traces)
+    inflow : int
+        Among the forcings.
+    losses : array of int
+        Among the outputs of the model.
+    """
+
+    lowest: NDArray
+    highest: NDArray
+    scale: NDArray
+    floor: NDArray
+    sources: NDArray
+    factors: NDArray
+    inflow: int
+    losses: NDArray
+
+
+class _Recorded:
+    """A function of arrays that stay where they are: on a GPU captured and replayed as a graph."""
+
+    def __init__(self, function: Callable[[], None], device: torch.device) -> None:
+        self._function, self._device = function, device
+        self._graph: Any = None
+        self._warm = False
+
+    def __call__(self) -> None:
+        if self._device.type != "cuda" or not self._warm:
+            # The first call compiles kernels, which cannot be captured.
+            self._function()
+            self._warm = True
+            return
+        with torch.cuda.device(self._device):
+            if self._graph is None:
+                self._graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+                    self._function()
+            self._graph.replay()
+
+
+class _Part:
+    """The exchange with one device."""
+
+    def __init__(self, resident: Resident, model: Model, columns: int, scaling: Scaling) -> None:
+        share, device = resident.share, resident.device
+        self._resident, self._scaling = resident, scaling
+        own = columns == model.traces and model.members > 1
+        self._of_inputs = _runs(share.of(np.arange(columns), 0))
+        self._of_traces = _runs(share.of(np.arange(model.traces), 0))
+        traces = share.traces()
+        self._repeats = 1 if own else model.members
+        kind = torch.float32 if model.dtype == np.float32 else torch.float64
+
+        def down(values: Any) -> Tensor:
+            return torch.tensor(np.asarray(values), device=device)
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        self._lowest, self._highest = down(scaling.lowest)[:, None], down(scaling.highest)[:, None]
+        self._scale, self._floor = down(scaling.scale)[:, None], down(scaling.floor)[:, None]
+        count = len(model.outputs)
+        # Outputs that are made of forcing have a row of the model's first, then what they are.
+        self._sources = down(np.where(scaling.sources < count, scaling.sources, 0))
+        self._of_forcing = [
+            (place, row - count) for place, row in enumerate(scaling.sources) if row >= count
+        ]
+        self._losses = down(scaling.losses)
+        self._factors = down(scaling.factors[:, traces])
+        self._traces = traces
+        self.inputs = zeros(len(scaling.lowest), sum(run.size for run in self._of_inputs))
+        self.weather = zeros(1, len(model.process.forcings), traces.size, dtype=kind)
+        self.rows = zeros(1, len(model.outputs), traces.size, dtype=kind)
+        self.outputs = zeros(len(scaling.sources), traces.size)
+        self.flows = zeros(2, traces.size)
+        self.refused = zeros(1, dtype=torch.int32)
+        self.told = torch.zeros(1, dtype=torch.int32, pin_memory=torch.cuda.is_available())
+        self.receive, self.advance, self.step = self._receive, self._advance, self._step
+        # A memory of the weather knows the hour of the day, and does other things at its end: a
+        # graph would do the same in each step.
+        if model.dynamics is None:
+            self.receive = _Recorded(self._receive, device)
+            self.advance = _Recorded(self._advance, device)
+            self.step = _Recorded(self._step, device)
+
+    def _receive(self) -> None:
+        """Check inputs, and scale them to forcing."""
+        inputs = self.inputs
+        right = (inputs >= self._lowest) & (inputs <= self._highest)
+        self.refused.copy_(torch.logical_not(right.all()))
+        forcing = torch.maximum(inputs * self._scale, self._floor)
+        self.weather[0].copy_(forcing.repeat(1, self._repeats))
+
+    def _advance(self) -> None:
+        """Advance the model, scale its outputs and book what went in and out."""
+        self._resident.advance(self.weather, self.rows, self.refused)
+        rows, done = self.rows[0], 1 - self.refused
+        torch.mul(rows.index_select(0, self._sources), self._factors, out=self.outputs)
+        for place, row in self._of_forcing:
+            torch.mul(self.weather[0, row], self._factors[place], out=self.outputs[place])
+        self.flows[0].add_(self.weather[0, self._scaling.inflow] * done)
+        self.flows[1].add_(rows.index_select(0, self._losses).sum(0) * done)
+
+    def _step(self) -> None:
+        self._receive()
+        self._advance()
+
+    def take(self, inputs: NDArray, chosen: Iterable[int]) -> None:
+        """Bring inputs down, without waiting."""
+        for row in chosen:
+            _copy(self.inputs[row], inputs[row], self._of_inputs, up=False)
+
+    def take_forcing(self, forcing: NDArray) -> None:
+        """Bring forcing (forcings, traces) down that was made by the host."""
+        self.refused.zero_()
+        for values, given in zip(self.weather[0], forcing, strict=True):
+            self.put(values, given)
+
+    def bring(self, values: Tensor, host: NDArray) -> None:
+        """Bring values of traces up, without waiting."""
+        _copy(values, host, self._of_traces, up=True)
+
+    def put(self, values: Tensor, host: NDArray) -> None:
+        """Bring values of traces down, without waiting."""
+        _copy(values, host, self._of_traces, up=False)
+
+    def bring_inputs(self, row: int, inputs: NDArray) -> None:
+        """Bring inputs up, without waiting."""
+        _copy(self.inputs[row], inputs[row], self._of_inputs, up=True)
+
+    def set_factors(self, factors: NDArray) -> None:
+        """Take other factors of outputs (outputs, all traces)."""
+        self._factors.copy_(torch.from_numpy(factors[:, self._traces]))
+
+    def wait(self) -> None:
+        """Wait until all that was asked of the device is done."""
+        if self._resident.device.type == "cuda":
+            torch.cuda.current_stream(self._resident.device).synchronize()
+
+
+def _runs(numbers: NDArray) -> list[NDArray]:
+    """Return numbers (members, catchments) as rows of neighbours; one, where all are."""
+    flat = numbers.reshape(-1)
+    return [flat] if flat.size == flat[-1] - flat[0] + 1 else list(numbers)
+
+
+def _copy(device: Tensor, host: NDArray, runs: Sequence[NDArray], up: bool) -> None:
+    """Copy between a device's values and those of a host that neighbour each other in runs."""
+    first = 0
+    for run in runs:
+        there = torch.from_numpy(host[run[0] : run[-1] + 1])
+        here = device[first : first + run.size]
+        if up:
+            there.copy_(here, non_blocking=True)
+        else:
+            here.copy_(there, non_blocking=True)
+        first += run.size
+
+
+class ResidentExchange(HostExchange):
+    """Steps a model on GPUs with inputs that a host sets.
+
+    Parameters
+    ----------
+    model : Model
+        Resident.
+    inputs : array, shape (inputs, catchments or traces)
+        What the host sets; made by `host_zeros`.
+    forcing : array, shape (forcings, traces)
+        Where forcing is brought up to.
+    rows : array, shape (model outputs, traces)
+    outputs : array, shape (outputs, traces)
+        What the host reads.
+    scaling : Scaling
+    """
+
+    selective = True
+
+    def __init__(
+        self,
+        model: Model,
+        inputs: NDArray,
+        forcing: NDArray,
+        rows: NDArray,
+        outputs: NDArray,
+        scaling: Scaling,
+    ) -> None:
+        self._model, self._inputs = model, inputs
+        # All that a host can ask for, in one order: outputs, rows, forcing.
+        self._host = [*outputs, *rows, *forcing]
+        residents = model.residents()
+        self._parts = [_Part(r, model, inputs.shape[1], scaling) for r in residents]
+        self._kept: set[int] = set()
+        self._from_host = set(range(len(inputs)))
+        # A step in which one device refuses must not be done by another, nor be remembered.
+        self._careful = len(residents) > 1 or model.dynamics is not None
+
+    def step(self, forcing: NDArray | None = None) -> bool:
+        """Do a step; what is kept current is.
+
+        Parameters
+        ----------
+        forcing : array, shape (forcings, traces), optional
+            Where the host has made it; else it is made of the inputs.
+
+        Returns
+        -------
+        bool
+            Whether it was done; otherwise an input is out of bounds.
+        """
+        self._model.residents()
+        for part in self._parts:
+            if forcing is not None:
+                part.take_forcing(forcing)
+                part.advance()
+            else:
+                part.take(self._inputs, self._from_host)
+                (part.receive if self._careful else part.step)()
+        if forcing is None and self._careful:
+            if self._refused():
+                return False
+            for part in self._parts:
+                part.advance()
+        for place in self._kept:
+            for part in self._parts:
+                part.bring(self._values(part, place), self._host[place])
+        if self._refused():
+            return False
+        self._model.moved(1)
+        return True
+
+    def _refused(self) -> bool:
+        """Wait for the devices; return whether one of them refuses its inputs."""
+        for part in self._parts:
+            part.told.copy_(part.refused, non_blocking=True)
+        for part in self._parts:
+            part.wait()
+        return any(bool(part.told.item()) for part in self._parts)
+
+    def _values(self, part: _Part, place: int) -> Tensor:
+        for table in (part.outputs, part.rows[0], part.weather[0]):
+            if place < len(table):
+                return table[place]
+            place -= len(table)
+        raise IndexError(place)
+
+    def keep(self, places: Iterable[int]) -> None:
+        for place in set(places) - self._kept:
+            self.bring(place)
+            self._kept.add(place)
+
+    def bring(self, place: int) -> None:
+        if place in self._kept:
+            return
+        for part in self._parts:
+            part.bring(self._values(part, place), self._host[place])
+        for part in self._parts:
+            part.wait()
+
+    def put(self) -> None:
+        for part in self._parts:
+            for place, host in enumerate(self._host):
+                part.put(self._values(part, place), host)
+            part.wait()
+
+    def bring_inputs(self) -> None:
+        """Bring up the inputs that a device has set."""
+        for row in set(range(len(self._inputs))) - self._from_host:
+            for part in self._parts:
+                part.bring_inputs(row, self._inputs)
+        for part in self._parts:
+            part.wait()
+
+    def take_from_host(self, row: int) -> None:
+        self.bring_inputs()
+        self._from_host.add(row)
+
+    def on_device(self, place: int) -> Tensor | None:
+        return self._values(self._parts[0], place) if len(self._parts) == 1 else None
+
+    def set_on_device(self, row: int, values: Tensor) -> bool:
+        if len(self._parts) > 1:
+            return False
+        self._parts[0].inputs[row].copy_(values.reshape(-1), non_blocking=True)
+        self._from_host.discard(row)
+        return True
+
+    def set_factors(self, factors: NDArray) -> None:
+        for part in self._parts:
+            part.set_factors(factors)
+
+    def book(self, flows: NDArray) -> None:
+        since = np.empty_like(flows)
+        for part in self._parts:
+            for values, host in zip(part.flows, since, strict=True):
+                part.bring(values, host)
+        for part in self._parts:
+            part.wait()
+            part.flows.zero_()
+        flows += since

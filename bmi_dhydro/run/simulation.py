@@ -1,0 +1,242 @@
+"""Runs from the first to the last step, with progress for people who wait."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from ..catchments.catchments import Catchments
+from ..config import Config, OutputConfig, read_config
+from ..errors import ConfigError, ResultsError
+from ..io.catchment_table import read_table
+from ..model.state import SavedState
+from ..networks import trained_model
+from ..progress_bar import progress
+from ..variables import RUNOFF_FLUX
+from .component import Component
+from .workers import Mapper, divided
+
+# What a band shows: quantiles of the members, and how results call them.
+QUANTILES = {0.05: "q05", 0.5: "q50", 0.95: "q95"}
+
+
+def _complete(path: Path, out: Path | None) -> Config:
+    """Read a configuration that can be run, with results in `out` if it is given."""
+    config = read_config(path)
+    if config.forcing.file is None:
+        raise ConfigError(
+            f"{path}: forcing.file is missing; without it the weather comes from a host, through "
+            "the Basic Model Interface"
+        )
+    if out is not None:
+        output = msgspec.structs.replace(config.output, file=str(out.resolve()))
+        config = msgspec.structs.replace(config, output=output)
+    if config.output.file is None:
+        raise ConfigError(f"{path}: output.file is missing; give it, or --out FILE")
+    return config
+
+
+def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
+    """Run a configuration whose weather is in a file, and write its results.
+
+    Parameters
+    ----------
+    path : Path
+    out : Path, optional
+        Where to write results, instead of `output.file`.
+
+    Returns
+    -------
+    component : Component
+        Finished.
+    seconds : float
+        That the steps took.
+
+    Raises
+    ------
+    ConfigError
+        If there is no weather file or nothing to write.
+    """
+    component = Component(_complete(path, out), bar=progress)
+    assert component.steps is not None
+    begin = time.perf_counter()
+    try:
+        with progress("simulating", component.steps) as advance:
+            for _ in range(component.steps):
+                component.update()
+                advance()
+        component.close()
+    except BaseException:
+        component.abandon()
+        raise
+    return component, time.perf_counter() - begin
+
+
+def run_part(config: Config) -> int:
+    """Run some catchments, from the first to the last step; return the steps."""
+    component = Component(config)
+    try:
+        assert component.steps is not None
+        for _ in range(component.steps):
+            component.update()
+        component.close()
+    except BaseException:
+        component.abandon()
+        raise
+    return component.done
+
+
+def run_divided(
+    path: Path, out: Path | None, mapper: Mapper, count: int
+) -> tuple[Catchments, int, float]:
+    """Run a configuration by several workers; results are those of `run_config`.
+
+    Parameters
+    ----------
+    path, out
+        As `run_config`.
+    mapper : callable
+        Of `workers.workers`; workers need the folder of the results.
+    count : int
+        Of workers.
+
+    Returns
+    -------
+    catchments : Catchments
+    steps : int
+    seconds : float
+
+    Raises
+    ------
+    ConfigError
+        As `run_config`, and if states are to be saved during the run.
+    """
+    from ..io import results, state_file
+
+    config = _complete(path, out)
+    save = config.save_state_section
+    if save is not None and save.every is not None:
+        raise ConfigError("save_state.every: several workers save the state at the end only")
+    if config.catchments.table is None:
+        raise ConfigError("catchments.inline: one catchment cannot be divided among workers")
+    assert config.output.file is not None
+    target = Path(config.output.file)
+    catchments = read_table(Path(config.catchments.table), config.catchments.select)
+    folder = target.with_name(f".{target.name}.parts")
+    shutil.rmtree(folder, ignore_errors=True)
+    replace = msgspec.structs.replace
+    begin = time.perf_counter()
+    try:
+        folder.mkdir(parents=True)
+        parts = []
+        for k, rows in enumerate(divided(len(catchments), count)):
+            parts.append(
+                replace(
+                    config,
+                    catchments=replace(config.catchments, select=catchments.ids[rows].tolist()),
+                    output=replace(config.output, file=str(folder / f"{k}.nc")),
+                    save_state=None if save is None else str(folder / f"{k}.state.nc"),
+                )
+            )
+        with progress("simulating", len(parts)) as advance:
+            done = mapper(run_part, parts, advance)
+        files = [Path(str(part.output.file)) for part in parts]
+        if save is not None:
+            process = trained_model.load(config.model).layout.process
+            states = [
+                state_file.read(Path(str(part.save_state)), process.state_names) for part in parts
+            ]
+            joined = SavedState.joined(states)
+            moment = "" if joined.time is None else str(joined.time).replace(":", "")
+            state_file.write(Path(save.path.replace("{time}", moment)), joined, process)
+        results.merge(files, target)
+    except OSError as error:
+        if isinstance(error, ResultsError):
+            raise
+        raise ResultsError(f"{folder}: cannot be written ({error})") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return catchments, done[0], time.perf_counter() - begin
+
+
+def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
+    """Run each network of a model that was trained from several seeds, and write quantiles.
+
+    Parameters
+    ----------
+    path : Path
+        Of a configuration; `output.variables` are what quantiles are written of, runoff unless
+        given.
+    out : Path, optional
+        Where to write results, instead of `output.file`.
+
+    Returns
+    -------
+    component : Component
+        Of the first member, finished.
+    seconds : float
+        That the steps of all members took.
+
+    Raises
+    ------
+    ConfigError
+        As `run_config`, and if the model has one member only.
+    """
+    from ..io.results import ResultsWriter
+
+    config = _complete(path, out)
+    trained = trained_model.load(config.model)
+    count = trained.layout.members
+    if count < 2:
+        raise ConfigError(
+            f"{config.model}: a band needs a model trained from several seeds, and this one has "
+            "one; list seeds in the configuration of its training"
+        )
+    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
+    components: list[Component] = []
+    writer = None
+    begin = time.perf_counter()
+    try:
+        components += (Component(idle, trained.member(k)) for k in range(count))
+        first = components[0]
+        assert first.steps is not None
+        assert first.start is not None
+        assert config.output.file is not None
+        names = config.output.variables or [RUNOFF_FLUX]
+        columns = [
+            (f"{name}_{label}", units, f"{long_name}: {share:.0%} quantile of {count} networks")
+            for name, units, long_name in first.described(names)
+            for share, label in QUANTILES.items()
+        ]
+        writer = ResultsWriter(
+            Path(config.output.file),
+            first.catchments,
+            columns,
+            first.start,
+            config.step_seconds,
+            {"title": "Band of networks trained from several seeds", **first.provenance},
+        )
+        series = [component.kept(names) for component in components]
+        with progress("simulating", first.steps) as advance:
+            for _ in range(first.steps):
+                for component in components:
+                    component.update()
+                rows = [
+                    np.quantile([own[name] for own in series], list(QUANTILES), axis=0)
+                    for name in names
+                ]
+                writer.write(np.concatenate(rows))
+                advance()
+        writer.close()
+    except BaseException:
+        if writer is not None:
+            writer.abandon()
+        raise
+    finally:
+        for component in components:
+            component.abandon()
+    return first, time.perf_counter() - begin

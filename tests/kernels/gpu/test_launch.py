@@ -1,0 +1,196 @@
+"""The GPU kernel: on a GPU where there is one, else the same code in Triton's interpreter."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from bmi_dhydro.kernels import reference
+from bmi_dhydro.kernels.gpu import launch as gpu
+from bmi_dhydro.model.differentiable import Block, run
+from bmi_dhydro.physics import HBV, PROCESSES, with_learned_curves
+from bmi_dhydro.physics.unit_hydrograph import DISCHARGE
+from tests.conftest import random_routing, random_setup
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("triton") is None, reason="needs triton, which is there for Linux only"
+)
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+VARIANTS = {**PROCESSES, "hbv with learned curves": with_learned_curves(HBV, tuple(HBV.curves))}
+
+
+def arrays(process, catchments, components, steps, dtype=np.float64):
+    setup = random_setup(catchments, components, steps, dtype, process=process)
+    return [torch.from_numpy(array).to(DEVICE) for array in setup]
+
+
+def close(ours, theirs, tolerance):
+    ours, theirs = ours.double().cpu(), theirs.double().cpu()
+    assert (ours - theirs).norm() <= tolerance * theirs.norm()
+
+
+@pytest.mark.parametrize("process", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
+def test_a_block_is_that_of_the_reference(process, dtype, tolerance):
+    setup = arrays(process, 5, 6, 120, dtype)
+    rows, final = gpu.run_process(process, process.output_names, *setup)
+    expected, after = reference.run_process(process, process.output_names, *setup)
+    for k in range(rows.shape[1]):
+        close(rows[:, k], expected[:, k], tolerance)
+    close(final, after, tolerance)
+
+
+def test_ten_years_stay_with_the_reference():
+    forcing, parameters, state = arrays(HBV, 3, 4, 3652, np.float32)
+    outputs = (HBV.runoff, HBV.evapotranspiration, "soil_moisture")
+    with torch.no_grad():
+        rows, _ = gpu.run_process(HBV, outputs, forcing, parameters, state)
+        expected, _ = reference.run_process(HBV, outputs, forcing, parameters, state)
+    for k in range(len(outputs)):
+        close(rows[:, k], expected[:, k], 1e-5)
+
+
+@pytest.mark.parametrize("catchments", [1, 40])
+def test_one_step_at_a_time_equals_the_block(catchments):
+    forcing, parameters, state = arrays(HBV, catchments, 16, 20)
+    rows, final = gpu.run_process(HBV, (HBV.runoff,), forcing, parameters, state)
+    for t in range(20):
+        row, state = gpu.run_process(HBV, (HBV.runoff,), forcing[t : t + 1], parameters, state)
+        assert torch.equal(row[0], rows[t])
+    assert torch.equal(state, final)
+
+
+def pulled(module, process, setup, names=(), moving=()):
+    leaves = [array.clone().requires_grad_() for array in setup]
+    dynamic = {n: m.clone().requires_grad_() for n, m in zip(names, moving, strict=True)}
+    outputs = (process.runoff, process.evapotranspiration, "soil_moisture")
+    rows, final = module.run_process(process, outputs, *leaves, dynamic)
+    generator = torch.Generator().manual_seed(0)
+    seeds = torch.randn(rows.shape, generator=generator, dtype=rows.dtype).to(rows.device)
+    ends = torch.randn(final.shape, generator=generator, dtype=rows.dtype).to(rows.device)
+    ((rows * seeds).sum() + (final * ends).sum()).backward()
+    return [leaf.grad for leaf in (*leaves, *dynamic.values())]
+
+
+@pytest.mark.parametrize("process", VARIANTS.values(), ids=VARIANTS)
+@pytest.mark.parametrize("steps", [30, 150])
+def test_gradients_are_those_of_autograd_through_the_reference(process, steps):
+    """Of a block that is kept whole, and of one in segments."""
+    setup = arrays(process, 4, 3, steps)
+    for a, b in zip(pulled(gpu, process, setup), pulled(reference, process, setup), strict=True):
+        for ours, theirs in zip(a.unbind(0), b.unbind(0), strict=True):
+            close(ours, theirs, 1e-9)
+
+
+def test_parameters_that_change_with_time():
+    names = ("BETA", "K0", "BETAET")
+    setup = arrays(HBV, 3, 5, 90)
+    random = np.random.default_rng(0)
+    items = [item for item in HBV.parameters if item.name in names]
+    moving = [
+        torch.from_numpy(random.uniform(p.lower, p.upper, (90, 3, 5))).to(DEVICE) for p in items
+    ]
+    ours = pulled(gpu, HBV, setup, names, moving)
+    theirs = pulled(reference, HBV, setup, names, moving)
+    static = [k for k, name in enumerate(HBV.parameter_names) if name not in names]
+    for a, b in zip(ours, theirs, strict=True):
+        if a.shape[0] == len(HBV.parameters):
+            a, b = a[static], b[static]
+        close(a, b, 1e-9)
+
+
+def test_a_block_of_the_whole_model_is_learned_from():
+    """What training does on a GPU: days in two parts, routing, gradients to daily parameters."""
+    forcing, parameters, _ = arrays(HBV, 4, 3, 8)
+    routing = torch.from_numpy(random_routing(4)).to(DEVICE)
+    area = torch.linspace(20.0, 3000.0, 4, dtype=torch.float64, device=DEVICE)
+    slopes = []
+    for module in (gpu, reference):
+        leaves = [values.clone().requires_grad_() for values in (parameters, routing)]
+        block = Block(leaves[0], list(leaves[1]), area, forcing)
+        flow = run(HBV, (DISCHARGE,), block, kernel=module.run_process).outputs[DISCHARGE]
+        slopes.append(torch.autograd.grad((flow**2).sum(), leaves))
+    for a, b in zip(*slopes, strict=True):
+        close(a, b, 1e-9)
+
+
+_COMPILE = """
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from bmi_dhydro.kernels import gpu
+from bmi_dhydro.physics import HBV
+
+SCALARS = ("steps", "traces", "catchments", "segment", "length")
+KINDS = {"reach": "*i32", "refused": "*i32", "position": "*i64"}
+TOOL = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+
+def stack(cubin):
+    if not TOOL.exists():
+        return 0
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        command = [str(TOOL), "--dump-resource-usage", file.name]
+        report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return int(re.search(r"STACK:(\\d+)", report)[1])
+
+def compiled(label, function, launch, kind, **more):
+    constants = {k: v for k, v in gpu.constants(16).items() if k not in gpu.options}
+    constants.update(more)
+    signature = {}
+    for name in function.arg_names:
+        if name in constants:
+            signature[name] = "constexpr"
+        else:
+            signature[name] = "i32" if name in SCALARS else KINDS.get(name, "*" + kind)
+    source = ASTSource(function, signature, constants)
+    made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=gpu.options)
+    cells = gpu.cells // (32 * gpu.warps)
+    powers = made.asm["ptx"].count("ex2.approx") / cells
+    print(label, kind, powers, stack(made.asm["cubin"]))
+
+EVERYTHING = (*HBV.output_names, "discharge", "routing_store")
+for kind in ("fp32", "fp64"):
+    for dynamic in ((), ("BETA", "K0")) if kind == "fp32" else ((),):
+        module = gpu._block(HBV, (HBV.runoff,), dynamic)
+        for keep in (False, True):
+            compiled("forward", module["forward"], gpu.FORWARD, kind, KEEP=keep)
+        compiled("backward", module["backward"], gpu.BACKWARD, kind)
+    for parts in (1, 2):
+        for outputs in (("discharge",), EVERYTHING) if kind == "fp32" else (EVERYTHING,):
+            module = gpu._model(HBV, outputs, (), parts)
+            compiled("simulate", module["simulate"], gpu.SIMULATE, kind, LAGS=16)
+"""
+
+
+def test_it_compiles_for_an_h100_that_is_not_there(tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    environment["TRITON_CACHE_DIR"] = str(tmp_path)
+    result = subprocess.run(
+        [sys.executable, "-c", _COMPILE],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert len(lines) == 15
+    for name, kind, powers, stack in lines:
+        if kind == "fp32":
+            # Nothing is spilled to memory, and a step of a cell has two powers.
+            assert int(stack) == 0, name
+            assert float(powers) >= 2, name

@@ -1,0 +1,74 @@
+"""The parts of the exchange with a GPU that need none."""
+
+from contextlib import contextmanager, nullcontext
+
+import numpy as np
+import pytest
+import torch
+
+from bmi_dhydro.kernels.gpu.resident import Share
+from bmi_dhydro.run.exchange.gpu_coupled import _copy, _Recorded, _runs
+from tests.run.test_device import started
+
+
+def test_a_graph_is_captured_in_the_second_call_and_replayed_from_then_on(monkeypatch):
+    """With a stand-in for CUDA graphs: a captured call does nothing, a replay does it."""
+    capturing, done = [], []
+
+    def function():
+        (capturing[-1].calls if capturing else done).append("step")
+
+    class Graph:
+        def __init__(self):
+            self.calls = []
+
+        def replay(self):
+            done.extend(self.calls)
+
+    @contextmanager
+    def graph(made, capture_error_mode):
+        assert capture_error_mode == "thread_local"
+        capturing.append(made)
+        yield
+        capturing.pop()
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
+    step = _Recorded(function, torch.device("cuda", 0))
+    for count in range(1, 5):
+        step()
+        assert done == ["step"] * count
+    assert step._graph.calls == ["step"]
+
+
+@pytest.mark.usefixtures("gpus")
+@pytest.mark.parametrize("moves", [False, True])
+def test_what_differs_from_step_to_step_is_not_captured(many_host_example, dynamic_model, moves):
+    """A graph repeats itself; the memory of dynamic parameters knows the hour of the day."""
+    if moves:
+        text = many_host_example.read_text().replace("model: default", f"model: {dynamic_model} #")
+        many_host_example.write_text(text)
+    (part,) = started(many_host_example, "cuda").component.exchange._parts
+    for function in (part.receive, part.advance, part.step):
+        assert isinstance(function, _Recorded) != moves
+
+
+@pytest.mark.parametrize(("members", "first", "last"), [(1, 0, 7), (1, 2, 5), (3, 0, 7), (3, 2, 5)])
+def test_traces_of_a_share_go_down_and_come_up(members, first, last):
+    share = Share(slice(first, last), 7, members)
+    traces = share.traces()
+    own = last - first
+    assert traces.size == members * own
+    assert (traces.reshape(members, own) % 7 == np.arange(first, last)).all()
+    runs = _runs(share.of(np.arange(7 * members), 0))
+    # One copy where all traces are neighbours.
+    assert len(runs) == (1 if members == 1 or own == 7 else members)
+    host = np.random.default_rng(0).random(7 * members)
+    device = torch.zeros(traces.size, dtype=torch.float64)
+    _copy(device, host, runs, up=False)
+    assert np.array_equal(device.numpy(), host[traces])
+    back = np.zeros_like(host)
+    _copy(device, back, runs, up=True)
+    assert np.array_equal(back[traces], host[traces])
+    assert np.count_nonzero(back) == traces.size
