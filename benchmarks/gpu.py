@@ -229,7 +229,7 @@ def coupled(report: Report, bandwidth: float) -> None:
         limit="<= 3 ms",
         kept=took <= 3e-3,
     )
-    resident: Resident = model.component.model.residents()[0]
+    resident: Resident = model.component.model.device_side.residents()[0]
     weather = resident.rows.new_zeros((1, 3, DIVIDES))
     weather[:, 1] = 12.0
     rows = resident.rows

@@ -23,7 +23,8 @@ import numpy as np
 from table import Report
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.hosts.run_package import PackageOptions, write_run_package
+from bmi_dhydro.hosts.package_options import PackageOptions
+from bmi_dhydro.hosts.run_package import write_run_package
 from bmi_dhydro.variables import INPUTS, OUTPUTS, inputs_for
 from bmi_dhydro.weather.quantities import quantities_for
 

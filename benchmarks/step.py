@@ -189,8 +189,8 @@ def memory(report: Report) -> None:
             model.state,
             model._daily,
             model._per_step,
-            model._ring.weights,
-            model._ring.pending,
+            model.ring.weights,
+            model.ring.pending,
         )
     )
     forcing = random_forcing(1, catchments)

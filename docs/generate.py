@@ -1,4 +1,4 @@
-"""Write the reference pages that are made of the code: variables.md, config.md, training.md.
+"""Write the reference pages that are made of the code: variables.md, config.md, ...
 
     python docs/generate.py
 
@@ -23,6 +23,9 @@ from bmi_dhydro.training import config as training
 from bmi_dhydro.variables import INPUTS, OUTPUTS, ROUTING_PENDING
 
 FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER))
+import rooms  # noqa: E402
+
 _MADE = "<!-- Made by docs/generate.py; do not edit. -->\n\n"
 
 
@@ -202,7 +205,14 @@ def forecast_page() -> str:
     return _MADE + "\n".join([introduction, *_reference(forecast.ForecastConfig, sections)])
 
 
+def architecture_page() -> str:
+    """Return the page on the architecture, with the table of its rooms."""
+    introduction = (FOLDER / "architecture_introduction.md").read_text()
+    return _MADE + introduction.replace("<!-- rooms -->", rooms.page())
+
+
 PAGES = {
+    "architecture.md": architecture_page,
     "variables.md": variables_page,
     "config.md": config_page,
     "training.md": training_page,

@@ -1,0 +1,1 @@
+"""The spatial units of a run: attributes, climate, and made-up ones."""

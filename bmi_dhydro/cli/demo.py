@@ -110,10 +110,10 @@ def _show_table(component: Component, series: dict[str, NDArray]) -> None:
 
 
 def _draw(path: Path, component: Component, series: dict[str, NDArray]) -> None:
-    assert component.start is not None
+    assert component.clock.start is not None
     steps = series["flow"].shape[0]
     shown = slice(max(0, steps - _PICTURE_DAYS), steps)
-    dates = component.start.astype("datetime64[D]") + np.arange(steps)[shown]
+    dates = component.clock.start.astype("datetime64[D]") + np.arange(steps)[shown]
     panels = []
     for k, climate in enumerate(CLIMATES[: series["flow"].shape[1]]):
         panels.append(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from ..catchments.catchments import Catchments
 from ..catchments.climate import climate_indices, day_of_year
 from ..catchments.synthetic import Weather, make_catchments, make_weather
+from ..config.settings import parse_step
 from ..errors import ConfigError
 from ..io.export import columns, write_catchments, write_weather
-from ..settings import parse_step
+from ..units import SECONDS_PER_DAY
 from ..weather.preparation import Preparation
 
 # Length of the made-up record that climate indices are taken from.
@@ -55,7 +56,7 @@ def climate(weather: Weather, catchments: Catchments) -> dict[str, NDArray]:
         catchments.latitude,
         catchments.longitude,
         weather.start,
-        86400,
+        SECONDS_PER_DAY,
     )
     values = np.stack(
         [

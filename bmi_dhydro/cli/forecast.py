@@ -13,8 +13,8 @@ def _time(text: str, option: str, step_seconds: int):  # type: ignore[no-untyped
     """Read a time, which must fall on a step; `now` is the start of the present one, in UTC."""
     import numpy as np
 
+    from ..config.settings import parse_date
     from ..errors import ConfigError
-    from ..settings import parse_date
 
     if text == "now":
         now = np.datetime64("now", "s")
@@ -117,12 +117,12 @@ def hindcast(
     from rich.console import Console
     from rich.table import Table
 
+    from ..config.settings import parse_duration
     from ..forecast import hindcast as hindcasts
     from ..forecast.chain import complete_catchments
     from ..forecast.config import read_forecast_config
     from ..progress_bar import progress
     from ..run.workers import workers as started
-    from ..settings import parse_duration
 
     chain = read_forecast_config(config)
     step = chain.step_seconds

@@ -87,12 +87,12 @@ def describe_config(path: Path) -> None:
         click.echo(f"catchments          {len(component.catchments)}")
         click.echo(f"components          {model.components}")
         click.echo(f"step                {config.time.step}")
-        if component.start is not None:
-            click.echo(f"start               {component.start}")
-        if component.steps is not None:
-            click.echo(f"steps               {component.steps}")
+        if component.clock.start is not None:
+            click.echo(f"start               {component.clock.start}")
+        if component.clock.steps is not None:
+            click.echo(f"steps               {component.clock.steps}")
         click.echo(f"weather             {config.forcing.file or 'from the host'}")
-        click.echo(f"evapotranspiration  {component.preparation.method}")
+        click.echo(f"evapotranspiration  {component.driver.preparation.method}")
         for item in component.input_items:
             click.echo(f"input               {item.name} [{item.units}]")
         for output in component.output_items:

@@ -279,11 +279,12 @@ def evaluate(
     from rich.console import Console
     from rich.table import Table
 
+    from ..config.settings import parse_date, parse_step
     from ..errors import ResultsError, listed
-    from ..evaluation.report import compare, write_report
+    from ..evaluation.comparison import compare
+    from ..evaluation.report import write_report
     from ..evaluation.series import is_simulated, members_in, read_flow
     from ..evaluation.water_balance import water_balance
-    from ..settings import parse_date, parse_step
 
     if is_simulated(observed) and not is_simulated(results):
         raise ResultsError(
@@ -424,11 +425,12 @@ def ngen(
 
     The layout is that of NextGen in a Box; docs/nextgen.md explains every key.
     """
+    from ..config.settings import parse_date
     from ..errors import ConfigError
+    from ..hosts.package_options import PackageOptions
     from ..hosts.run_check import check_run
-    from ..hosts.run_package import PackageOptions, write_run_package
+    from ..hosts.run_package import write_run_package
     from ..progress_bar import progress
-    from ..settings import parse_date
 
     if check:
         for sentence in check_run(geopackage):

@@ -1,0 +1,1 @@
+"""How good simulations are: scores, balances and pictures."""

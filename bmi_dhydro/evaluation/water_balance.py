@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas
     import xarray
 
-    from .report import Comparison
+    from .comparison import Comparison
 
 # Catchments with less snow than this, in mm as the highest monthly mean, have no season of it.
 _LEAST_SNOW = 5.0

@@ -1,0 +1,1 @@
+"""Forecast chains, assimilation of observed flow, and hindcasts."""

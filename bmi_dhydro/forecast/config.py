@@ -18,9 +18,7 @@ from ..config import (
     check_device,
     check_ensemble,
 )
-from ..errors import ConfigError
-from ..networks.trained_model import SHIPPED
-from ..settings import (
+from ..config.settings import (
     Count,
     Positive,
     Section,
@@ -32,6 +30,8 @@ from ..settings import (
     read_checked,
     resolved,
 )
+from ..errors import ConfigError
+from ..networks.trained_model import SHIPPED
 from ..units import SECONDS_PER_DAY
 
 

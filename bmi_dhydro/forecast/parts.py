@@ -1,4 +1,4 @@
-"""A forecast of a chain computed in parts, by the workers of `distribution`."""
+"""A forecast of a chain computed in parts, by the workers of `run.workers`."""
 
 from __future__ import annotations
 

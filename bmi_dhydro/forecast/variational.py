@@ -100,7 +100,7 @@ class Window:
         self._pending = torch.as_tensor(model.pending.astype(float))
         self._parameters = [torch.as_tensor(v.astype(float)) for v in model.parameters.values()]
         self._area = torch.as_tensor(model.area)
-        self._hydrograph = torch.as_tensor(model.hydrograph.astype(float))
+        self._hydrograph = torch.as_tensor(model.ring.weights.astype(float))
         self._dynamic: dict[str, Tensor] = {}
         if model.dynamics is not None:
             # How precipitation moves parameters is left out of the derivatives.

@@ -1,0 +1,1 @@
+"""What hosts other than plain Python ask for; run packages of NextGen."""

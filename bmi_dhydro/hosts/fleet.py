@@ -23,12 +23,15 @@ from numpy.typing import NDArray
 from ..config import OutputConfig
 from ..errors import CatchmentError, ConfigError
 from ..model.model import Model
-from ..run.component import Block, Component
+from ..run.building import read_catchments
+from ..run.clock import Clock
+from ..run.component import Component
+from ..run.drivers.ahead import Ahead, Block
 from ..run.exchange.host import HostExchange
-from ..run.instance import Instance
+from ..run.instance import Held, Instance
 from ..run.saved_states import SavedStates
 from ..run.water_account import WaterAccount
-from ..variables import OF_COMPONENTS, ROUTING_PENDING, Input
+from ..variables import OF_COMPONENTS, ROUTING_PENDING
 from .fleet_results import FleetResults, Sink
 
 if TYPE_CHECKING:
@@ -46,13 +49,14 @@ class _Page:
         steps = len(block.rows)
         outputs = np.empty((steps, *engine.outputs.shape))
         # What went in and out since the account was opened, before the first step and after each.
-        flows = np.empty((steps + 1, *engine.account.flows.shape))
-        flows[0] = engine.account.flows
+        account = engine.account
+        flows = np.empty((steps + 1, *account.flows.shape))
+        flows[0] = account.flows
         # As the model has it, so that results are those of separate instances.
         forcing = np.ascontiguousarray(block.forcing, dtype=engine.model.dtype)
         for k in range(steps):
-            engine.publish(block.rows[k], forcing[k], outputs[k])
-            flows[k + 1] = engine.account.flows
+            engine.table.publish(block.rows[k], forcing[k], outputs[k], account.flows)
+            flows[k + 1] = account.flows
         self.block = block
         self.flows = np.ascontiguousarray(flows.transpose(0, 2, 1))
         self.number = number
@@ -73,7 +77,7 @@ class _Page:
         engine = self._engine
         # In the order in which a separate instance adds, so that both have the same sum.
         stored = np.zeros(self.block.rows[:, 0].shape)
-        for row in engine.stored_rows:
+        for row in engine.table.stored_rows:
             stored += self.block.rows[:, row]
         stored -= engine.account.opened
         return 1e-3 * np.concatenate([self.flows[1:], stored[..., None]], axis=2)
@@ -154,7 +158,7 @@ class Fleet:
             # Of all members, also of those that go on alone.
             every = Component(_of(self._config, ids))
             try:
-                count = len(every.names_to_write(output))
+                count = len(every.table.names_to_write(output))
                 self._results = FleetResults(every.results_writer(output), count, len(ids))
             finally:
                 every.abandon()
@@ -172,8 +176,10 @@ class Fleet:
 
     def _page(self, number: int) -> _Page:
         assert self.engine is not None
-        block = self.engine.compute_ahead()
-        self.engine.done += len(block.rows)
+        driver = self.engine.driver
+        assert isinstance(driver, Ahead)
+        block = driver.compute()
+        self.engine.clock.done += len(block.rows)
         return _Page(self.engine, block, number)
 
 
@@ -225,8 +231,6 @@ class FleetMember(Instance):
     id : str
     catchments : Catchments
         The one.
-    outputs, output_items, rows, inputs, input_items, start, steps
-        As those of `Component`.
     prepared : Component or None
         What was changed before the first step, for the engine to take over.
     place : int
@@ -253,14 +257,13 @@ class FleetMember(Instance):
         self._fleet = fleet
         sample = fleet.sample
         self.catchments = self._checked(sample)
-        self.start, self.steps = sample.start, sample.steps
-        self.clock, self.current = np.zeros(1, np.int64), np.zeros(1, np.int64)
-        self.inputs = np.zeros((0, 1))
-        self.input_items: tuple[Input, ...] = ()
+        self.inputs, self.input_items = np.zeros((0, 1)), ()
         self.output_items = sample.output_items
-        self.outputs = np.zeros((len(self.output_items), 1))
-        self.rows = np.zeros((len(sample.model.outputs), 1), sample.model.dtype)
-        self.balance = np.zeros(4)
+        sizes = len(self.output_items), len(sample.model.outputs), 1
+        self.held = Held.of(*sizes, sample.model.dtype)
+        self.outputs, self.rows = self.held.outputs, self.held.rows
+        clock = sample.clock
+        self.clock = Clock(clock.start, clock.steps, clock.step_seconds, self.held.count)
         self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         self.exchange = HostExchange()
         self._outputs, self._rows = self.outputs[:, 0], self.rows[:, 0]
@@ -277,15 +280,15 @@ class FleetMember(Instance):
             self._sink = Sink(partial(fleet.results, self.id))
             self._forcing = np.zeros((len(sample.model.process.forcings), 1))
             self._rows_wanted = True
-            series = sample.series_of(self.outputs, self.rows, self._forcing)
+            series = sample.table.series(self._forcing, self.outputs, self.rows)
             names = self._written_names
-            sample.described(names)
+            sample.table.described(names)
             self._written = [series[name] for name in names]
         fleet.add(self)
 
     def _checked(self, sample: Component) -> Catchments:
         """Return the catchment, if the engine can have it."""
-        catchments = sample.read_catchments(_alone(self.config))
+        catchments = read_catchments(_alone(self.config))
         sample.source.require(catchments.ids)
         for name in sample.trained.layout.attributes:
             if not np.isfinite(catchments.attributes.get(name, np.zeros(1))).all():
@@ -294,7 +297,7 @@ class FleetMember(Instance):
         return replace(catchments, attributes={})
 
     @property
-    def model(self) -> Model:
+    def model(self) -> Model:  # type: ignore[override]
         """A model like that of this catchment: outputs, states and types are the same."""
         return self._fleet.sample.model
 
@@ -337,7 +340,7 @@ class FleetMember(Instance):
         if self._rows_wanted:
             self._rows[:] = page.block.rows[cursor, :, self.place]
         self._cursor = cursor + 1
-        self.done += 1
+        self.clock.done += 1
         self.balanced = False
         if self._sink is not None:
             self._forcing[:, 0] = page.block.forcing[cursor, :, self.place]
@@ -354,7 +357,7 @@ class FleetMember(Instance):
     @property
     def _written_names(self) -> list[str]:
         """Names of what results hold."""
-        return self._fleet.sample.names_to_write(self.config.output)
+        return self._fleet.sample.table.names_to_write(self.config.output)
 
     @property
     def stepper(self) -> Callable[[], None]:
@@ -397,15 +400,14 @@ class FleetMember(Instance):
     def prepare(self) -> Component:
         """Return a component to be changed before the first step; the engine takes it over."""
         if self.prepared is None:
-            self.prepared = Component(_alone(self.config))
-            self.prepared.share(self)
+            self.prepared = Component(_alone(self.config), held=self.held)
         return self.prepared
 
     def leave(self) -> Component:
         """Go on alone from here, with the arrays that the host knows; return the component."""
         if self._own is None:
             self._own = self.prepare() if self.waiting else self._continued()
-            self._own.share(self)
+            self._own.keep_all()
             self._own.save_with(self._states)
             if self._sink is not None:
                 self._own.write_to(self._sink, self._written_names)
@@ -418,7 +420,7 @@ class FleetMember(Instance):
         assert page is not None
         assert engine is not None
         self.want_rows()
-        component = Component(_alone(self.config))
+        component = Component(_alone(self.config), held=self.held)
         component.take_catchment(engine, self.place, 0)
         one = slice(self.place, self.place + 1)
         memory = {
@@ -430,9 +432,9 @@ class FleetMember(Instance):
             forcing=np.ascontiguousarray(page.block.forcing[:, :, one]),
             rows=page.block.rows[:, :, one],
         )
-        component.go_to(block, self._cursor, memory)
-        component.done = self.done
-        component.outputs[...], component.rows[...] = self.outputs, self.rows
+        driver = component.driver
+        assert isinstance(driver, Ahead)
+        driver.go_to(block, self._cursor, memory)
         component.account = self._account(engine)
         return component
 
@@ -463,12 +465,12 @@ class FleetMember(Instance):
         """See `Component.take_balance`."""
         page, cursor = self._page, self._cursor
         if page is not None and cursor:
-            self.balance[:3] = page.balance[cursor - 1, self.place]
-            self.balance[3] = 1e-3 * self._leaked
+            self.held.balance[:3] = page.balance[cursor - 1, self.place]
+            self.held.balance[3] = 1e-3 * self._leaked
             self.balanced = True
             return
-        self.balance[:] = self.mass_terms()
-        self.balance *= 1e-3
+        self.held.balance[:] = self.mass_terms()
+        self.held.balance[:] *= 1e-3
         # Before the first step a host may change what the engine then takes over.
         self.balanced = self.shares and not self.waiting
 
@@ -488,7 +490,7 @@ class FleetMember(Instance):
         if self.done == 0:
             return self._stored_at_start
         self.want_rows()
-        return engine.stored_in(self.rows).item()
+        return engine.table.stored_in(self.rows).item()
 
     def payload(self) -> bytes:
         """See `Component.payload`."""

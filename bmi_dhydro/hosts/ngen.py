@@ -95,7 +95,7 @@ class Protocols:
             if name not in _MASS:
                 return self.find(name).read()
             component = self._component()
-            balance, self._current = component.balance, component.current.data
+            balance, self._current = component.held.balance, component.held.current.data
             self._mass = {each: balance[k : k + 1] for k, each in enumerate(_MASS)}
             term = self._mass[name]
         # `Component.balanced`, asked for four times in each step of each instance.

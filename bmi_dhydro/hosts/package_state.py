@@ -20,7 +20,7 @@ from ..run.configured_model import ExtrapolationWarning
 from .realization import STEP_SECONDS
 
 if TYPE_CHECKING:
-    from .run_package import PackageOptions
+    from .package_options import PackageOptions
 
 
 def place_state(
@@ -94,8 +94,8 @@ def place_state(
     except ConfigError as error:
         notes.append(f"{cold} ({error}): give longer weather, or --initial-state")
         return False
-    assert component.start is not None
-    steps = int((start - component.start).astype(int)) // STEP_SECONDS
+    assert component.clock.start is not None
+    steps = int((start - component.clock.start).astype(int)) // STEP_SECONDS
     with bar("to the start", steps) as advance:
         for _ in range(steps):
             component.update()

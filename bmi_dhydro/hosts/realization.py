@@ -13,7 +13,7 @@ from ..weather.quantities import PET
 from .troute import ROUTING
 
 if TYPE_CHECKING:
-    from .run_package import PackageOptions
+    from .package_options import PackageOptions
 
 STEP_SECONDS = 3600
 MAIN_OUTPUT = OUTPUTS[0].name

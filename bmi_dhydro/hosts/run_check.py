@@ -14,13 +14,13 @@ import numpy as np
 import yaml
 
 from ..config import Config, read_config
+from ..config.settings import parse_date
 from ..errors import ConfigError, DhydroError, listed, nearest
 from ..io.catchment_table import read_table
 from ..networks.parameter_network import NetworkLayout
 from ..networks.trained_model import load
 from ..physics.unit_hydrograph import PARAMETERS
 from ..run.configured_model import impossible_parameter
-from ..settings import parse_date
 from ..variables import OF_COMPONENTS, inputs_for
 from ..weather.file import ForcingFile
 from ..weather.quantities import FROM_FORCING, quantities_for

@@ -1,0 +1,1 @@
+"""How equations are executed: by torch (`reference`), Numba (`cpu`) and Triton (`gpu`)."""

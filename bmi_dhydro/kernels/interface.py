@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .cpu.kernel import CompiledLoop
+    from .cpu.loop import CompiledLoop
 
 KERNELS = ("cpu", "reference", "gpu")
 

@@ -1,0 +1,1 @@
+"""The model in memory: parameters, state and clock, without files and hosts."""

@@ -34,6 +34,7 @@ from ..networks.parameter_network import (
 from ..networks.parameter_network import parameters as network_parameters
 from ..physics import Process, per_step, unit_hydrograph
 from ..physics.unit_hydrograph import DISCHARGE
+from ..units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
     from .model import Model
@@ -332,7 +333,32 @@ def leaf(values: ArrayLike) -> Tensor:
 def block_gradients(
     model: Model, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
 ) -> dict[str, NDArray]:
-    """Do what `Model.vjp` says."""
+    """Pull the derivative of an objective back through a block that starts now.
+
+    The model itself stays as it is. Gradients are of the compiled adjoint, in float64.
+
+    Parameters
+    ----------
+    model : Model
+    forcing : array, shape (steps, forcings, catchments)
+        As for `Model.run`.
+    seeds : mapping
+        Derivative of the objective with respect to outputs of the block, by name: shape
+        (steps, catchments). All outputs but `"routing_store"` have one.
+    wrt : sequence of str
+        Names of forcings, parameters (daily values) or states, `"area"`, or `"pending"`.
+
+    Returns
+    -------
+    dict of array
+        The derivative of the objective with respect to each of `wrt`, in its shape; forcings have
+        (steps, catchments).
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown.
+    """
     process = model.process
     weather = {name: leaf(forcing[:, k]) for k, name in enumerate(process.forcing_names)}
     states = {
@@ -359,7 +385,7 @@ def block_gradients(
     if model.dynamics is not None:
         memory = model.dynamics.memory()
         block.dynamic = remembered_dynamics(model.dynamics, memory, own, block.forcing)
-    days, kernel = model.step_seconds / 86400.0, partial(run_process, threads=model.threads)
+    days, kernel = model.step_seconds / SECONDS_PER_DAY, partial(run_process, threads=model.threads)
     result = run(process, list(seeds), block, days, model.routed, kernel)
     objective = sum(
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +14,12 @@ from ..networks.dynamics import Dynamics
 from ..physics import Parameter, Process, per_step, unit_hydrograph
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 from ..units import SECONDS_PER_DAY
+from .device_side import DeviceSide, moving_factory
 
 if TYPE_CHECKING:
     from ..kernels.cpu.arena import Arena
     from ..kernels.cpu.coupled import CoupledStep
-    from ..kernels.gpu.resident import MovingFactory, Resident
+    from ..kernels.gpu.resident import Resident
 
 
 # Catchments whose unit hydrographs are computed at a time. Always so many: the order in which a
@@ -70,6 +71,12 @@ class Model:
         The same, where compiled code counts them.
     parts : int
         In which a step is done; see `Process.longest_step`.
+    threads : int or None
+        Of the cpu kernel, where they were given.
+    ring : Ring
+        Unit hydrographs, and flows on their way.
+    device_side : DeviceSide
+        What concerns a model on GPUs alone.
     """
 
     def __init__(
@@ -98,7 +105,7 @@ class Model:
         self.step_seconds = int(step_seconds)
         self.dtype = np.dtype(dtype)
         self.routed = routed
-        self._threads = threads
+        self.threads = threads
         self._kernel_name, self._device = kernel, device
         self.area = np.array(area, dtype=float)
         self._daily = np.array(parameters, dtype=self.dtype)
@@ -125,7 +132,7 @@ class Model:
         self._lag_times = unit_hydrograph.lag_times(days)
         self._lag_matrix = unit_hydrograph.lag_matrix(days)
         lags = unit_hydrograph.lags(days) if routed else 1
-        self._ring = Ring(
+        self.ring = Ring(
             np.ones((catchments, lags), dtype=self.dtype),
             np.zeros((traces, lags), dtype=self.dtype),
             np.ones(traces, dtype=np.int32),
@@ -141,8 +148,11 @@ class Model:
             self._dynamic_names,
             device,
             self.parts,
-            self._moving_factory() if kernel == "gpu" and dynamics is not None else None,
+            moving_factory(dynamics, days, self.dtype)
+            if kernel == "gpu" and dynamics is not None
+            else None,
         )
+        self.device_side = DeviceSide(self, self._kernel, self._load)
         self._rescale(slice(None))
         initial = np.array([state.initial for state in process.states], dtype=self.dtype)
         self._state = np.empty((len(initial), traces, components), dtype=self.dtype)
@@ -167,7 +177,7 @@ class Model:
             self.step_seconds,
             self._kernel_name,
             self.dtype,
-            self._threads,
+            self.threads,
             self.outputs if outputs is None else outputs,
             self.routed,
             None if self.dynamics is None else self.dynamics.subset(catchments),
@@ -182,21 +192,6 @@ class Model:
             }
         )
         return part
-
-    def _moving_factory(self) -> MovingFactory:
-        """Return what makes dynamic parameters on a device."""
-        from ..networks.resident_dynamics import ResidentDynamics
-
-        def make(device: Any, traces: NDArray) -> ResidentDynamics:
-            assert self.dynamics is not None
-            return ResidentDynamics(self.dynamics, traces, self._part_days, self.dtype, device)
-
-        return make
-
-    @property
-    def threads(self) -> int | None:
-        """Threads of the cpu kernel, where they were given."""
-        return self._threads
 
     @property
     def resident(self) -> bool:
@@ -255,15 +250,7 @@ class Model:
 
     def fetch(self) -> None:
         """Bring the state up, where it is on a GPU: what `state` has returned is current then."""
-        self._kernel.fetch(self._state, self._ring.pending)
-
-    def want(self, outputs: Iterable[int]) -> None:
-        """Say which outputs (their places among `outputs`) steps bring up from a GPU; else all."""
-        self._kernel.want(outputs)
-
-    def bring(self, outputs: Sequence[int], results: NDArray) -> None:
-        """Bring up more outputs of the block that was run last; `results` as in `run`."""
-        self._kernel.bring(outputs, results)
+        self._kernel.fetch(self._state, self.ring.pending)
 
     @property
     def pending(self) -> NDArray:
@@ -272,21 +259,16 @@ class Model:
         One for each step, or each of its parts where it is done in `parts`.
         """
         self.fetch()
-        return np.roll(self._ring.pending, -self._position, axis=1)
+        return np.roll(self.ring.pending, -self._position, axis=1)
 
     @pending.setter
     def pending(self, values: ArrayLike) -> None:
         self.fetch()
         self._kernel.forget_state()
-        ring, values = self._ring, np.asarray(values)
+        ring, values = self.ring, np.asarray(values)
         ring.pending[...] = np.roll(values, self._position, axis=1)
         of_weights = np.tile(_reach(ring.weights), self.members)
         ring.reach[...] = np.maximum(of_weights, _reach(values))
-
-    @property
-    def hydrograph(self) -> NDArray:
-        """Shares of runoff that leave after each lag of `pending`: shape (catchments, lags)."""
-        return self._ring.weights
 
     @property
     def _part_days(self) -> float:
@@ -295,7 +277,7 @@ class Model:
 
     @property
     def _position(self) -> int:
-        return self.steps * self.parts % self._ring.pending.shape[1]
+        return self.steps * self.parts % self.ring.pending.shape[1]
 
     def set_parameter(
         self, name: str, values: ArrayLike, catchments: slice | NDArray = slice(None)
@@ -347,29 +329,16 @@ class Model:
                     self.dynamics.set_centres(parameter.name, daily, traces)
         if not self.routed:
             return
-        reach = self._ring.reach.reshape(self.members, -1)
+        reach = self.ring.reach.reshape(self.members, -1)
         for first in range(0, chosen.size, _PIECE):
             part = chosen[first : first + _PIECE]
-            weights = unit_hydrograph.ended(self._hydrographs(part), self.dtype)
-            self._ring.weights[part] = weights
+            hydrographs = _hydrographs(
+                self._routing[:, part], self.area[part], self._lag_times, self._lag_matrix
+            )
+            weights = unit_hydrograph.ended(hydrographs, self.dtype)
+            self.ring.weights[part] = weights
             # Flows on their way may reach further than the new hydrographs.
             reach[:, part] = np.maximum(reach[:, part], _reach(weights))
-
-    def _hydrographs(self, catchments: NDArray) -> NDArray:
-        """Return unit hydrographs of catchments, in float64: shape (catchments, lags)."""
-        result = np.empty((catchments.size, self._ring.weights.shape[1]))
-        for first in range(0, catchments.size, _CHUNK):
-            part = catchments[first : first + _CHUNK]
-            filled = np.resize(part, _CHUNK)
-            shape, delay, exponent = self._routing[:, filled]
-            weights = unit_hydrograph.weights(
-                shape,
-                unit_hydrograph.delay(delay, exponent, self.area[filled]),
-                self._lag_times,
-                self._lag_matrix,
-            )
-            result[first : first + _CHUNK] = weights[: part.size]
-        return result
 
     def step(self, forcing: NDArray) -> NDArray:
         """Advance by one step.
@@ -419,9 +388,9 @@ class Model:
         """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
         dynamic = None
         if self.dynamics is not None and not self.resident:
-            dynamic = self.dynamics.advance(forcing, self._part_days, self.dtype, self._threads)
-        self._ring.position = self._position
-        self._kernel.run(forcing, self._per_step, self._state, self._ring, results, dynamic)
+            dynamic = self.dynamics.advance(forcing, self._part_days, self.dtype, self.threads)
+        self.ring.position = self._position
+        self._kernel.run(forcing, self._per_step, self._state, self.ring, results, dynamic)
         self.steps += len(forcing)
 
     def move_to(self, arena: Arena) -> None:
@@ -429,9 +398,9 @@ class Model:
 
         Only before anybody has been given an array of the model.
         """
-        self.clock, self._state = arena.near(self.clock), arena.near(self._state)
+        self._state = arena.near(self._state)
         self._per_step = arena.near(self._per_step)
-        ring = self._ring
+        ring = self.ring
         ring.weights, ring.pending = arena.near(ring.weights), arena.near(ring.pending)
         ring.reach = arena.near(ring.reach)
 
@@ -461,7 +430,7 @@ class Model:
         loop = self._kernel.serial(self.traces * self.components)
         if loop is None:
             return False
-        ring = self._ring
+        ring = self.ring
         own = {
             "clock": self.clock,
             "parameters": self._per_step,
@@ -473,36 +442,10 @@ class Model:
         step.bind(loop, {**arrays, **own}, inflow, self.parts, evapotranspiration)
         return True
 
-    def residents(self) -> list[Resident]:
-        """Return what is on each GPU, after it has taken over what was changed here."""
-        kernel: Any = self._kernel
-        self._ring.position = self._position
-        return kernel.load(self._per_step, self._state, self._ring)
-
-    def moved(self, steps: int) -> None:
-        """Say that the residents have done steps by themselves."""
-        kernel: Any = self._kernel
-        kernel.moved()
-        self.steps += steps
-
-    def bookmark(self) -> Any:
-        """Return copies of all that the next steps depend on, kept where they are.
-
-        For `return_to`; `memory` brings them up from a GPU.
-        """
-        if not self.resident:
-            return self.memory()
-        kernel: Any = self._kernel
-        self.residents()
-        return kernel.remember()
-
-    def return_to(self, bookmark: Any) -> None:
-        """Take on what `bookmark` or `memory` returned; the clock stays as it is."""
-        if isinstance(bookmark, Mapping):
-            self.remember(bookmark)
-            return
-        kernel: Any = self._kernel
-        kernel.go_back(bookmark)
+    def _load(self, kernel: Any) -> list[Resident]:
+        """Let GPUs take over what was changed here; see `DeviceSide.residents`."""
+        self.ring.position = self._position
+        return kernel.load(self._per_step, self._state, self.ring)
 
     def memory(self) -> dict[str, NDArray]:
         """Return copies of all that the next steps depend on, beside parameters and weather.
@@ -525,43 +468,11 @@ class Model:
         if self.dynamics is not None:
             self.dynamics.remember(memory)
 
-    def vjp(
-        self, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
-    ) -> dict[str, NDArray]:
-        """Pull the derivative of an objective back through a block that starts now.
-
-        The model itself stays as it is. Gradients are of the compiled adjoint, in float64.
-
-        Parameters
-        ----------
-        forcing : array, shape (steps, forcings, catchments)
-            As for `run`.
-        seeds : mapping
-            Derivative of the objective with respect to outputs of the block, by name: shape
-            (steps, catchments). All outputs but `"routing_store"` have one.
-        wrt : sequence of str
-            Names of forcings, parameters (daily values) or states, `"area"`, or `"pending"`.
-
-        Returns
-        -------
-        dict of array
-            The derivative of the objective with respect to each of `wrt`, in its shape; forcings
-            have (steps, catchments).
-
-        Raises
-        ------
-        ValueError
-            If a name is unknown.
-        """
-        from .differentiable import block_gradients
-
-        return block_gradients(self, forcing, seeds, wrt)
-
     def stored(self) -> NDArray:
         """Return the water in all stores, routing included, in mm: shape (traces,)."""
         self.fetch()
         stores = self._state.sum(axis=0, dtype=float).mean(axis=1)
-        return stores + self._ring.pending.sum(axis=1, dtype=float)
+        return stores + self.ring.pending.sum(axis=1, dtype=float)
 
 
 def _reach(flows: NDArray) -> NDArray:
@@ -577,3 +488,30 @@ def _reach(flows: NDArray) -> NDArray:
     """
     there = flows[:, ::-1] != 0.0
     return np.where(there.any(axis=1), flows.shape[1] - np.argmax(there, axis=1), 1)
+
+
+def _hydrographs(
+    routing: NDArray, area: NDArray, lag_times: NDArray, lag_matrix: NDArray | None
+) -> NDArray:
+    """Return unit hydrographs of catchments, in float64.
+
+    Parameters
+    ----------
+    routing : array, shape (3, catchments)
+        Parameters of the unit hydrograph.
+    area : array, shape (catchments,)
+        In km2.
+    lag_times, lag_matrix
+        As `unit_hydrograph.weights`.
+
+    Returns
+    -------
+    array, shape (catchments, lags)
+    """
+    result: list[NDArray] = []
+    for first in range(0, area.size, _CHUNK):
+        filled = np.resize(np.arange(first, min(first + _CHUNK, area.size)), _CHUNK)
+        shape, delay, exponent = routing[:, filled]
+        delays = unit_hydrograph.delay(delay, exponent, area[filled])
+        result.append(unit_hydrograph.weights(shape, delays, lag_times, lag_matrix))
+    return np.concatenate(result)[: area.size]

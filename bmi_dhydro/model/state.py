@@ -352,3 +352,30 @@ def from_bytes(
     """Restore what `to_bytes` returned; arguments, result and errors as `apply`."""
     saved = parsed(payload, model.process.state_names, source)
     return apply(saved, model, fingerprint, ids, source)
+
+
+def refuse_impossible(model: Model, ids: NDArray, moment: str) -> None:
+    """Refuse stores that a host has made what they cannot be, through a pointer to them.
+
+    Parameters
+    ----------
+    model : Model
+    ids : array of str, shape (catchments,)
+    moment : str
+        Of the next step, for the error.
+
+    Raises
+    ------
+    StateError
+        If one is not finite or below zero.
+    """
+    stores = model.state
+    wrong = ~(np.isfinite(stores) & (stores >= -ROUNDING))
+    if not wrong.any():
+        return
+    row, trace, component = np.argwhere(wrong)[0].tolist()
+    raise StateError(
+        f"{model.process.state_names[row]} is {stores[row, trace, component]:g} mm for catchment "
+        f"{ids[trace % len(ids)]} at {moment}, as somebody has set it through a pointer; the step "
+        "was not done"
+    )

@@ -12,7 +12,7 @@ from functools import cache as memoised
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.cpu.kernel import CompiledLoop, loop_module, over_lanes
+from ..kernels.cpu.loop import CompiledLoop, loop_module, over_lanes
 from ..kernels.ir.printing import indented, operand, printed
 from ..kernels.ir.program import Program, trace
 from ..physics import Parameter, Quantity, between_bounds, per_step

@@ -16,8 +16,7 @@ from ..physics import Process
 from ..physics.unit_hydrograph import ROUTING_STORE
 
 if TYPE_CHECKING:
-    from ..hosts.fleet import FleetMember
-    from .component import Component
+    from .instance import Instance
 
 
 @lru_cache(maxsize=16)
@@ -32,22 +31,22 @@ class Aggregation:
 
     Parameters
     ----------
-    component : Component or FleetMember
+    component : Instance
     """
 
-    def __init__(self, component: Component | FleetMember) -> None:
+    def __init__(self, component: Instance) -> None:
         component.want_rows()
         self._outputs = np.zeros(component.outputs.shape)
         self._rows = np.zeros(component.rows.shape)
         self._steps = 0
 
-    def add(self, component: Component | FleetMember) -> None:
+    def add(self, component: Instance) -> None:
         """Add the step that a component has just done."""
         self._outputs += component.outputs
         self._rows += component.rows
         self._steps += 1
 
-    def show(self, component: Component | FleetMember) -> None:
+    def show(self, component: Instance) -> None:
         """Let the outputs of a component be those of all steps, until it does the next one."""
         outputs, rows = component.outputs, component.rows
         # Of the outputs of the interface a sum, a mean, or the last value.

@@ -235,20 +235,20 @@ def _forcing(component: Component, inputs: Mapping[str, Tensor], forcing: NDArra
         return torch.tensor(np.array(forcing, dtype=float))
     rows = {
         item.source: inputs[item.name] * scale
-        for item, scale in zip(component.input_items, component.input_scale, strict=True)
+        for item, scale in zip(component.input_items, component.driver.scale, strict=True)
     }
-    method = component.preparation.method
+    method = component.driver.preparation.method
     if method == "forcing":
         pet = rows["potential_evapotranspiration"]
         rows["potential_evapotranspiration"] = torch.where(pet > 0.0, pet, 0.0)
     else:
         chosen = PET_METHODS[method]
         steps = forcing.shape[0]
-        time = component.preparation.time_arguments(component.done - steps, steps)
+        time = component.driver.preparation.time_arguments(component.done - steps, steps)
         rows["potential_evapotranspiration"] = bind(chosen.function, TORCH_PRIMITIVES)(
             *(rows[name] for name in chosen.quantities), *map(torch.as_tensor, time)
         )
-        scale = component.preparation.scale(component.done - steps, steps)
+        scale = component.driver.preparation.scale(component.done - steps, steps)
         if scale is not None:
             rows["potential_evapotranspiration"] *= torch.as_tensor(scale)
     order = ("precipitation", "temperature", "potential_evapotranspiration")

@@ -2,28 +2,101 @@
 
 from __future__ import annotations
 
-from numpy.typing import NDArray
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..model.model import Model
+from ..variables import Input, Output
+from .clock import Clock
+from .exchange.host import HostExchange
 
 
-class Instance:
+@dataclass(frozen=True)
+class Held:
     """Arrays that a host may hold, so that they are never replaced.
 
     Attributes
     ----------
     outputs : array, shape (outputs, traces)
     rows : array, shape (model outputs, traces)
+        All outputs of the model, in its units.
     balance : array, shape (4,)
         What went in and out, is stored and was taken since the account was opened, in m: see
         `Component.mass_terms`.
-    clock, current : array of int64, shape (1,)
-        `done` and `balanced`, where compiled code counts and sets them.
+    count : array of int64, shape (1,)
+        Steps that are done.
+    current : array of int64, shape (1,)
+        Whether `balance` is that of now.
     """
 
     outputs: NDArray
     rows: NDArray
     balance: NDArray
-    clock: NDArray
+    count: NDArray
     current: NDArray
+
+    @classmethod
+    def of(
+        cls,
+        outputs: int,
+        rows: int,
+        traces: int,
+        dtype: DTypeLike,
+        zeros: Callable[..., NDArray] = np.zeros,
+    ) -> Held:
+        """Return arrays of zeros for so many outputs, rows and traces."""
+        return cls(
+            count=zeros(1, np.int64),
+            current=zeros(1, np.int64),
+            balance=zeros(4),
+            outputs=zeros((outputs, traces)),
+            rows=zeros((rows, traces), dtype),
+        )
+
+
+class Instance:
+    """A component, or a catchment of a fleet, as a host sees it.
+
+    Attributes
+    ----------
+    held : Held
+    outputs, rows : array
+        Of `held`.
+    output_items : tuple of Output
+        In the order of `outputs`.
+    inputs : array, shape (inputs, catchments or traces)
+        What a host sets, in the units of `input_items`; empty where weather is read.
+    input_items : tuple of Input
+    shown, shown_rows : array, shape (outputs or model outputs, shown traces)
+        Of `outputs` and `rows` what the interface shows: all, or one member. Where it is one, they
+        are arrays of their own, so that who holds them sees the member that is chosen.
+    part : slice
+        Which traces those are.
+    exchange : HostExchange
+        What a host reads and sets, wherever the model is.
+    clock : Clock
+    model : Model
+        That of the component, or one like it.
+    """
+
+    model: Model
+    held: Held
+    outputs: NDArray
+    rows: NDArray
+    output_items: tuple[Output, ...]
+    inputs: NDArray
+    input_items: tuple[Input, ...]
+    shown: NDArray
+    shown_rows: NDArray
+    part: slice
+    exchange: HostExchange
+    clock: Clock
+
+    def show(self) -> None:
+        """Bring what the interface shows of the outputs up to date."""
 
     def want_rows(self) -> None:
         """Keep `rows` current from now on; where nobody has asked, they need not be."""
@@ -31,17 +104,13 @@ class Instance:
     @property
     def done(self) -> int:
         """Steps that are done."""
-        return self.clock.item()
-
-    @done.setter
-    def done(self, steps: int) -> None:
-        self.clock[0] = steps
+        return self.clock.done
 
     @property
     def balanced(self) -> bool:
-        """Whether `balance` is that of now; else `take_balance` makes it so."""
-        return self.current.item() != 0
+        """Whether `held.balance` is that of now; else `take_balance` makes it so."""
+        return self.held.current.item() != 0
 
     @balanced.setter
     def balanced(self, whether: bool) -> None:
-        self.current[0] = whether
+        self.held.current[0] = whether

@@ -7,15 +7,18 @@ cut into blocks, restarts and parts, or on which other catchments there are.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import EnsembleConfig, NoiseConfig
 from ..errors import ConfigError, nearest
+from ..model.model import Model
 from ..physics import Process
 from ..units import SECONDS_PER_DAY
+from .clock import Clock
+from .water_account import WaterAccount
 
 # Of splitmix64 (Steele et al. 2014, 10.1145/2714064.2660195), a hash that fills 64 bits.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -175,3 +178,35 @@ class Perturbation:
         for row, _, noise, keys in self._states:
             values = noise.spread * correlated_noise(keys, np.array([seconds]), noise.hours)[0]
             state[row] *= np.exp(values - 0.5 * noise.spread**2)[:, None].astype(state.dtype)
+
+
+class PerturbedStates:
+    """Makes the stores of members different where a day begins, and books what that adds.
+
+    Parameters
+    ----------
+    perturbation : Perturbation
+    model : Model
+    clock : Clock
+    account : callable
+        Returns the water account; asked each time, since it may be replaced.
+    """
+
+    def __init__(
+        self,
+        perturbation: Perturbation,
+        model: Model,
+        clock: Clock,
+        account: Callable[[], WaterAccount],
+    ) -> None:
+        self._perturbation, self._model = perturbation, model
+        self._clock, self._account = clock, account
+
+    def __call__(self) -> None:
+        """Perturb the stores, if a day begins."""
+        seconds = self._clock.seconds
+        if not self._perturbation.starts_day(seconds):
+            return
+        before = self._model.stored()
+        self._perturbation.states(self._model.state, seconds)
+        self._account().moved(self._model.stored() - before)

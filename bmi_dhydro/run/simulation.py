@@ -19,6 +19,7 @@ from ..progress_bar import progress
 from ..variables import RUNOFF_FLUX
 from .component import Component
 from .workers import Mapper, divided
+from .written_results import provenance
 
 # What a band shows: quantiles of the members, and how results call them.
 QUANTILES = {0.05: "q05", 0.5: "q50", 0.95: "q95"}
@@ -62,11 +63,11 @@ def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
         If there is no weather file or nothing to write.
     """
     component = Component(_complete(path, out), bar=progress)
-    assert component.steps is not None
+    assert component.clock.steps is not None
     begin = time.perf_counter()
     try:
-        with progress("simulating", component.steps) as advance:
-            for _ in range(component.steps):
+        with progress("simulating", component.clock.steps) as advance:
+            for _ in range(component.clock.steps):
                 component.update()
                 advance()
         component.close()
@@ -80,8 +81,8 @@ def run_part(config: Config) -> int:
     """Run some catchments, from the first to the last step; return the steps."""
     component = Component(config)
     try:
-        assert component.steps is not None
-        for _ in range(component.steps):
+        assert component.clock.steps is not None
+        for _ in range(component.clock.steps):
             component.update()
         component.close()
     except BaseException:
@@ -203,26 +204,29 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
     try:
         components += (Component(idle, trained.member(k)) for k in range(count))
         first = components[0]
-        assert first.steps is not None
-        assert first.start is not None
+        assert first.clock.steps is not None
+        assert first.clock.start is not None
         assert config.output.file is not None
         names = config.output.variables or [RUNOFF_FLUX]
         columns = [
             (f"{name}_{label}", units, f"{long_name}: {share:.0%} quantile of {count} networks")
-            for name, units, long_name in first.described(names)
+            for name, units, long_name in first.table.described(names)
             for share, label in QUANTILES.items()
         ]
         writer = ResultsWriter(
             Path(config.output.file),
             first.catchments,
             columns,
-            first.start,
+            first.clock.start,
             config.step_seconds,
-            {"title": "Band of networks trained from several seeds", **first.provenance},
+            {
+                "title": "Band of networks trained from several seeds",
+                **provenance(first.trained, first.driver),
+            },
         )
         series = [component.kept(names) for component in components]
-        with progress("simulating", first.steps) as advance:
-            for _ in range(first.steps):
+        with progress("simulating", first.clock.steps) as advance:
+            for _ in range(first.clock.steps):
                 for component in components:
                     component.update()
                 rows = [

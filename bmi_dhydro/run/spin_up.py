@@ -17,11 +17,13 @@ from ..io import state_file
 from ..kernels.cache import cache_folder
 from ..model.model import Model
 from ..networks.dynamics import Dynamics
+from ..networks.trained_model import TrainedModel
 from ..progress_bar import Bar, no_progress
 from ..units import SECONDS_PER_DAY
 from ..weather.evapotranspiration_choice import EvapotranspirationChoice
 from ..weather.file import ForcingFile
 from ..weather.source import WeatherSource, longest_block
+from .clock import Clock
 
 _log = logging.getLogger(__name__)
 
@@ -169,6 +171,50 @@ def run_to(model: Model, source: WeatherSource, bar: Bar = no_progress) -> None:
     memory = model.memory()
     model.steps = before
     model.remember(memory)
+
+
+def fill_stores(
+    config: Config,
+    model: Model,
+    source: WeatherSource | None,
+    clock: Clock,
+    catchments: Catchments,
+    trained: TrainedModel,
+    bar: Bar = no_progress,
+) -> None:
+    """Fill the stores before the first step, by the weather of the run or of before it.
+
+    Parameters
+    ----------
+    config : Config
+        With `spin_up`.
+    model : Model
+        Before its first step.
+    source : WeatherSource or None
+        Of the run; None where a host sets it.
+    clock : Clock
+    catchments : Catchments
+    trained : TrainedModel
+    bar : callable
+        Makes a progress bar.
+    """
+    wanted = config.spin_up
+    assert wanted is not None
+    before = source
+    if before is None:
+        assert clock.start is not None
+        choice = EvapotranspirationChoice(
+            trained.evapotranspiration, config.forcing.evapotranspiration_mismatch
+        )
+        before = weather_before(wanted, config, catchments, clock.start, choice)
+    try:
+        cycles = spin_up(model, before, catchments.ids, trained.fingerprint, wanted, bar)
+        if source is None:
+            run_to(model, before, bar)
+    finally:
+        if source is None:
+            before.close()
+    _log.info("spin-up: %d repetitions", cycles)
 
 
 class _Filling:

@@ -45,6 +45,26 @@ class WaterAccount:
         """Book water that was added to the stores from outside: shape (catchments,)."""
         self.leaked -= added
 
+    def mean(
+        self, stored: NDArray, part: slice, area: NDArray
+    ) -> tuple[float, float, float, float]:
+        """Return what went in and out, is stored since, and was taken: means by area.
+
+        Parameters
+        ----------
+        stored : array, shape (traces,)
+            Water in all stores now.
+        part : slice
+            Traces that count; where they are several members, their mean.
+        area : array, shape (catchments,)
+        """
+        share = area / area.sum()
+        into, out, kept, leaked = (
+            float(values[part].reshape(-1, area.size).mean(axis=0) @ share)
+            for values in self.values(stored).values()
+        )
+        return into, out, kept, leaked
+
     def values(self, stored: NDArray) -> dict[str, NDArray]:
         """Return `in`, `out`, `stored` and `leaked`, each of shape (catchments,).
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config import Config, OutputConfig
+from ..config.settings import parse_date
 from ..errors import ConfigError, TrainingError, nearest
 from ..evaluation import metrics
 from ..evaluation.series import read_daily_flow
@@ -30,7 +31,6 @@ from ..networks.dynamics import Dynamics
 from ..physics import Parameter, between_bounds, share_between_bounds
 from ..physics.unit_hydrograph import DISCHARGE
 from ..run.component import Component
-from ..settings import parse_date
 from ..units import SECONDS_PER_DAY
 from .loss import LOSSES
 

@@ -11,9 +11,7 @@ from msgspec import Meta
 
 from ..catchments.attributes import ATTRIBUTES
 from ..config import CatchmentsConfig, ForcingConfig, ObservedConfig
-from ..errors import ConfigError, nearest
-from ..physics import PROCESSES, with_learned_curves
-from ..settings import (
+from ..config.settings import (
     Count,
     CountOrZero,
     Few,
@@ -25,6 +23,8 @@ from ..settings import (
     read_checked,
     resolved,
 )
+from ..errors import ConfigError, nearest
+from ..physics import PROCESSES, with_learned_curves
 
 # Made into the random numbers of each batch.
 TrainingSeed = Annotated[int, Meta(ge=0, le=2**40)]

@@ -1,0 +1,1 @@
+"""Weather from files and hosts, and the forcing that a process model takes."""

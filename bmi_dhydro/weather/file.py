@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ForcingError, UnitsError, listed, nearest
 from ..io.netcdf import READ_ERRORS, Reader, identifier, texts
-from ..units import conversion, dimension
+from ..units import SECONDS_PER_DAY, conversion, dimension
 from .evapotranspiration_choice import said_method
 from .quantities import (
     HUMIDITY,
@@ -87,7 +87,6 @@ _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     WIND[1]: ("northward_wind", "wind_y", "VGRD_10maboveground", "V2D", "vas"),
 }
 _TIME_NAMES = ("time", "Time")
-_SECONDS_PER_DAY = 86400
 
 # Units of the variables of AORC, where a file does not say them.
 AORC_UNITS = {
@@ -111,7 +110,7 @@ _EPOCH_UNITS = {
 }
 
 # Seconds from 1970 beyond which a time is none: three thousand years.
-_FAR_AWAY = 3000 * 366 * 86400
+_FAR_AWAY = 3000 * 366 * SECONDS_PER_DAY
 
 # Longest steps of a file from which the extremes of a day can be taken.
 _LONGEST_OF_EXTREMES = 3 * 3600
@@ -361,11 +360,11 @@ class ForcingFile:
 
         At the ends of the file, where a day is not whole, the nearest 24 hours stand for it.
         """
-        per_day = _SECONDS_PER_DAY // self._file_seconds
+        per_day = SECONDS_PER_DAY // self._file_seconds
         begin = self._origin + first * self._per_step
         size = count * self._per_step
         # Steps of the file since midnight, at the first one that is wanted.
-        since = int(self._epoch[begin] % _SECONDS_PER_DAY) // self._file_seconds
+        since = int(self._epoch[begin] % SECONDS_PER_DAY) // self._file_seconds
         total = self._epoch.size
         if total < per_day:
             raise self._error(f"{quantity}: the file has less than a day to take it from")

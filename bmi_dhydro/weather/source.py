@@ -13,6 +13,7 @@ from ..catchments.catchments import Catchments
 from ..catchments.climate import ShortRecordError, climate_indices, day_of_year
 from ..errors import CatchmentError
 from ..machine import check_memory
+from ..units import SECONDS_PER_DAY
 from .evapotranspiration_choice import TOLERANCE, EvapotranspirationChoice
 from .file import ForcingFile
 from .preparation import Preparation
@@ -24,7 +25,6 @@ _log = logging.getLogger(__name__)
 AHEAD_BYTES = 32 * 2**20
 AHEAD_STEPS = 1024
 
-_SECONDS_PER_DAY = 86400
 
 # Catchments that are looked at to find out of which method a file's evapotranspiration is.
 _COMPARED = 64
@@ -43,7 +43,7 @@ class WeatherSource:
     names : mapping
         Variable names by quantity, where they are not recognised.
     method : str
-        "forcing", a name in `weather.quantities.PET_METHODS`, or "auto": what the file suffices for.
+        "forcing", a name in `PET_METHODS`, or "auto": what the file suffices for.
     step_seconds : int
     start, end : datetime64[s], optional
         Of the period; the file's, unless given.
@@ -168,7 +168,7 @@ class WeatherSource:
 
     @property
     def _steps_per_day(self) -> int:
-        return _SECONDS_PER_DAY // self._step_seconds
+        return SECONDS_PER_DAY // self._step_seconds
 
     @property
     def _whole_years(self) -> slice:
@@ -332,7 +332,7 @@ class WeatherSource:
         forcing : array, shape (steps, 3, catchments)
         dates : array of datetime64[D], shape (days,)
         """
-        per_day = _SECONDS_PER_DAY // self._step_seconds
+        per_day = SECONDS_PER_DAY // self._step_seconds
         days = self.steps // per_day
         count = len(self._catchments)
         needed = 8.0 * days * per_day * 3 * count
@@ -352,7 +352,7 @@ class WeatherSource:
         CatchmentError
             If the period is shorter than a year.
         """
-        per_day = _SECONDS_PER_DAY // self._step_seconds
+        per_day = SECONDS_PER_DAY // self._step_seconds
         days = self.steps // per_day
         dates = self.start.astype("datetime64[D]") + np.arange(days)
         parts = []

@@ -3,7 +3,7 @@ import pytest
 import xarray
 
 from bmi_dhydro.errors import ResultsError
-from bmi_dhydro.evaluation.report import compare
+from bmi_dhydro.evaluation.comparison import compare
 from bmi_dhydro.evaluation.series import read_flow
 
 

@@ -11,7 +11,7 @@ from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.cli.main import main
 from bmi_dhydro.config import ObservedConfig
 from bmi_dhydro.errors import ResultsError
-from bmi_dhydro.evaluation.report import compare
+from bmi_dhydro.evaluation.comparison import compare
 from bmi_dhydro.evaluation.series import averaged, members_in, read_daily_flow, read_flow
 from bmi_dhydro.forecast.observed_flow import ObservedFlow
 from bmi_dhydro.run.simulation import run_config

@@ -3,7 +3,8 @@ import pandas
 import pytest
 import xarray
 
-from bmi_dhydro.evaluation.report import compare, write_report
+from bmi_dhydro.evaluation.comparison import compare
+from bmi_dhydro.evaluation.report import write_report
 from bmi_dhydro.evaluation.series import read_flow, read_other
 from bmi_dhydro.evaluation.water_balance import monthly_means, water_balance
 

@@ -18,8 +18,9 @@ from bmi_dhydro import BmiDhydro
 from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError, VariableError
 from bmi_dhydro.hosts.hydrofabric import read_hydrofabric
+from bmi_dhydro.hosts.package_options import PackageOptions
 from bmi_dhydro.hosts.realization import MAIN_OUTPUT
-from bmi_dhydro.hosts.run_package import PackageOptions, write_run_package
+from bmi_dhydro.hosts.run_package import write_run_package
 from bmi_dhydro.io.catchment_table import read_table
 from tests.hosts.replay import Engine
 

@@ -18,9 +18,10 @@ from bmi_dhydro import BmiDhydro
 from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError, StateError
 from bmi_dhydro.hosts.hydrofabric import read_hydrofabric
+from bmi_dhydro.hosts.package_options import PackageOptions
 from bmi_dhydro.hosts.realization import MAIN_OUTPUT
 from bmi_dhydro.hosts.run_check import check_run
-from bmi_dhydro.hosts.run_package import PackageOptions, write_run_package
+from bmi_dhydro.hosts.run_package import write_run_package
 from bmi_dhydro.io import state_file
 from bmi_dhydro.io.catchment_table import read_table
 from bmi_dhydro.physics import HBV
@@ -38,7 +39,8 @@ IDS = ["cat-1", "cat-2", "cat-3"]
 BEGIN = np.datetime64("2001-10-10", "s")
 
 # The made-up climate of one year is rarer than that of the years of training.
-pytestmark = pytest.mark.filterwarnings("ignore::bmi_dhydro.run.configured_model.ExtrapolationWarning")
+RARE = "ignore::bmi_dhydro.run.configured_model.ExtrapolationWarning"
+pytestmark = pytest.mark.filterwarnings(RARE)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from bmi_dhydro.kernels import cache
 PROGRAM = textwrap.dedent(
     """
     import numpy as np
-    from bmi_dhydro.kernels import Ring
-    from bmi_dhydro.kernels.cpu import CpuKernel
+    from bmi_dhydro.kernels.interface import Ring
+    from bmi_dhydro.kernels.cpu.kernel import CpuKernel
     from bmi_dhydro.physics import HBV
     kernel = CpuKernel(HBV, ("discharge",), 2, "float32")
     kernel.run(

@@ -62,7 +62,7 @@ def test_area_changes_no_parameter_and_all_that_depends_on_it(file_example):
     bmi.set_value("area", area)
     for name, array in bmi.component.model.parameters.items():
         assert np.array_equal(array, before[name])
-    assert not np.array_equal(bmi.component.model.hydrograph, other.component.model.hydrograph)
+    assert not np.array_equal(bmi.component.model.ring.weights, other.component.model.ring.weights)
     bmi.update()
     np.testing.assert_allclose(values(bmi, FLOW), values(bmi, DEPTH) * area * 1e6 / 86400.0)
 

@@ -109,7 +109,7 @@ def test_stepping_equals_the_block_and_restart_equals_no_restart(config, tmp_pat
         assert np.array_equal(stepped.outputs, rows[k])
     payload = stepped.payload()
     again = Component(read_config(config))
-    again.done = again.model.steps = 60
+    again.clock.done = again.model.steps = 60
     again.restore_payload(payload, "test")
     for k in range(60, 120):
         again.update()

@@ -10,7 +10,7 @@ from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.cli.main import main
 from bmi_dhydro.config import read_config
 from bmi_dhydro.errors import CheckpointError, ConfigError, ResultsError, TrainingError
-from bmi_dhydro.evaluation.report import compare
+from bmi_dhydro.evaluation.comparison import compare
 from bmi_dhydro.evaluation.series import read_flow
 from bmi_dhydro.io import parameter_file
 from bmi_dhydro.io.catchment_table import read_table
@@ -154,18 +154,18 @@ def test_calibration_starts_where_a_run_starts(tmp_path, more, start):
 def test_calibration_keeps_to_its_threads(case, tmp_path, monkeypatch):
     import torch
 
-    from bmi_dhydro.kernels.cpu import kernel
+    from bmi_dhydro.kernels.cpu import loop
 
     config, observed = case
     config.write_text(config.read_text() + "threads: 1\n")
     used = []
-    call = kernel.CompiledLoop.__call__
+    call = loop.CompiledLoop.__call__
 
     def counted(self, catchments, cells, threads, *arguments):
         used.append(threads)
         return call(self, catchments, cells, threads, *arguments)
 
-    monkeypatch.setattr(kernel.CompiledLoop, "__call__", counted)
+    monkeypatch.setattr(loop.CompiledLoop, "__call__", counted)
     torch_threads = []
     descend = calibration._descend
     monkeypatch.setattr(

@@ -1,0 +1,1 @@
+"""Loops around the equations for processors, compiled by Numba."""

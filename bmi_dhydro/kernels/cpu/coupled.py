@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...physics.calendar import day_of_year
+from ...units import SECONDS_PER_DAY
 from .. import cache
 from .addresses import loads, table_of
 from .exchange import EXCHANGE_SOURCE, exchange
-from .kernel import CompiledLoop
+from .loop import CompiledLoop
 from .pointwise import compiled, source_of
 
 # Arrays of a step in the order of the table: name, type (None is the model's), dimensions. Shapes
@@ -52,7 +53,7 @@ _ARRAYS = (
 )
 
 # Where potential evapotranspiration is computed: weather as the host's in the units of a step; what
-# the equation takes, as `weather.preparation.Preparation` lays it out; hours by which the sun is ahead; and the
+# the equation takes, as `weather.preparation` lays it out; hours by which the sun is ahead; and the
 # start in seconds since 1970 with the length of a step.
 _COMPUTED = (
     ("weather", float, 2),
@@ -62,10 +63,10 @@ _COMPUTED = (
     ("calendar", np.int64, 1),
 )
 
-_COMPUTE = """
+_COMPUTE = f"""
 seconds = calendar[0] + clock[0] * calendar[1]
-day = day_of_year(seconds // 86400)
-hour = (seconds % 86400) / 3600.0
+day = day_of_year(seconds // {SECONDS_PER_DAY})
+hour = (seconds % {SECONDS_PER_DAY}) / 3600.0
 for c in range(weather.shape[1]):
     for k in range(weather.shape[0] - 1):
         arguments[k, c] = weather[k + 1, c]

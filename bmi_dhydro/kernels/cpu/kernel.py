@@ -7,12 +7,9 @@ compiled code, and the code has one order of rounding, so they agree bit for bit
 
 from __future__ import annotations
 
-import hashlib
 import math
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache as memoised
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -20,46 +17,17 @@ from numpy.typing import DTypeLike, NDArray
 from ...machine import threads_of
 from ...physics import Process
 from ...physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
-from .. import cache
 from ..interface import HostArrays, Ring
 from ..ir.adjoint import PREFIX, differentiate
-from ..ir.printing import header, indented, operand, printed
+from ..ir.printing import indented, operand, printed
 from ..ir.program import terms, trace
-
-# Waking the threads costs about as much time as this many cells take.
-CELLS_WORTH_THREADS = 4096
-
-# The default threading layer of Numba must not be entered by two threads at a time.
-_parallel_region = threading.Lock()
+from .loop import BYTES_TOGETHER, CELLS_WORTH_THREADS, CompiledLoop, loop_module, over_lanes
 
 # Steps whose states fit the cache, so that the adjoint keeps them all.
 SHORT = 2048
 
 # Catchments that go through a block of time together.
 _CATCHMENTS_TOGETHER = 16
-
-# Lanes advanced together: two registers of the usual 32 bytes, to hide the latency of each other.
-_BYTES_TOGETHER = 64
-
-
-def over_lanes(components: int, dtype: DTypeLike, body: Callable[[int], list[str]]) -> list[str]:
-    """Repeat the code for some lanes until it covers all of a number of components (or others).
-
-    `body(lanes)` is the code for components `m` to `m + lanes`. Full groups are a loop; what
-    remains is covered by groups of half as many lanes, and so on down to one.
-    """
-    lanes = _BYTES_TOGETHER // np.dtype(dtype).itemsize
-    lines: list[str] = []
-    start = 0
-    while start < components:
-        count = (components - start) // lanes
-        if count:
-            stop = start + count * lanes
-            lines.append(f"for m in range({start}, {stop}, {lanes}):")
-            lines += indented(body(lanes))
-            start = stop
-        lanes //= 2
-    return lines
 
 
 def _forcing_loads(process: Process) -> list[str]:
@@ -100,7 +68,7 @@ class _Sums:
     """Code that sums quantities over the components of a catchment, several together."""
 
     def __init__(self, count: int, components: int, dtype: DTypeLike) -> None:
-        lanes = _BYTES_TOGETHER // np.dtype(dtype).itemsize
+        lanes = BYTES_TOGETHER // np.dtype(dtype).itemsize
         # The narrowest group of components has to hold as many lanes as there are sums.
         while components % lanes:
             lanes //= 2
@@ -379,47 +347,6 @@ def adjoint_source(
         "    parameter_gradient[c] = slopes[0]",
     ]
     return loop_module(f"{process.long_name}: gradients of a block", dtype, arguments, function)
-
-
-def loop_module(title: str, dtype: DTypeLike, arguments: str, function: Sequence[str]) -> str:
-    """Wrap the code for catchments `start` to `stop` in a module; see `CompiledLoop`."""
-    lines = [
-        header(title, dtype),
-        f"def run(start, stop, {arguments}):",
-        *indented(function),
-        "",
-        'run_serial = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
-        "",
-        f"def run_chunks(chunks, catchments, {arguments}):",
-        "    for chunk in numba.prange(chunks):",
-        "        first = chunk * catchments // chunks",
-        f"        run_serial(first, (chunk + 1) * catchments // chunks, {arguments})",
-        "",
-        "run_parallel = numba.njit(cache=CACHE, nogil=True, parallel=True)(run_chunks)",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-class CompiledLoop:
-    """A generated function over catchments, run by one thread or by several."""
-
-    def __init__(self, source: str, name: str) -> None:
-        module = cache.load(source, name)
-        self.digest = hashlib.sha256(source.encode()).hexdigest()
-        self.serial: Callable[..., None] = module["run_serial"]
-        self._parallel: Callable[..., None] = module["run_parallel"]
-
-    def __call__(self, catchments: int, cells: int, threads: int, *arguments: Any) -> None:
-        """Run for catchments 0 to `catchments`; `cells` is the work, to judge threads by."""
-        if threads == 1 or catchments == 1 or cells < CELLS_WORTH_THREADS:
-            self.serial(0, catchments, *arguments)
-            return
-        import numba
-
-        with _parallel_region:
-            available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-            numba.set_num_threads(min(threads, available))
-            self._parallel(min(threads, catchments), catchments, *arguments)
 
 
 @memoised

@@ -1,0 +1,1 @@
+"""Loops around the equations for GPUs, compiled by Triton."""

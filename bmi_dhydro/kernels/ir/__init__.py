@@ -1,0 +1,1 @@
+"""A step function as a list of operations: found, differentiated, printed."""

@@ -1,0 +1,1 @@
+"""What a host reads and sets, wherever the model is."""

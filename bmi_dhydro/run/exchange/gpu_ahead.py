@@ -61,7 +61,7 @@ class ResidentAhead(HostExchange):
 
     def begin(self) -> None:
         """Get ready for a block: let the rows that are wanted come up."""
-        self._model.want(self._wanted)
+        self._model.device_side.want(self._wanted)
 
     def publish(self, block: NDArray, step: int, forcing: NDArray, flows: NDArray) -> None:
         """Show a step of a block, and book what went in and out.
@@ -107,14 +107,14 @@ class ResidentAhead(HostExchange):
         self._wanted |= rows
         self.begin()
         if self._step >= 0:
-            self._model.bring(sorted(rows), self._block)
+            self._model.device_side.bring(sorted(rows), self._block)
             self._show(rows)
 
     def bring(self, place: int) -> None:
         self.keep([place])
 
     def on_device(self, place: int) -> Tensor | None:
-        row, residents = self._row(place), self._model.residents()
+        row, residents = self._row(place), self._model.device_side.residents()
         if len(residents) > 1 or row is None or self._step < 0:
             return None
         values = residents[0].rows[self._step, row]

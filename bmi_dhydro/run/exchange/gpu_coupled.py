@@ -28,7 +28,7 @@ def host_zeros(shape: tuple[int, ...], dtype: DTypeLike = float) -> NDArray:
 
 @dataclass(frozen=True)
 class Scaling:
-    """How inputs become forcing, and model outputs those of the interface; as `kernels.cpu.exchange`.
+    """How inputs become forcing, and model outputs those of the interface.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ class ResidentExchange(HostExchange):
         self._model, self._inputs = model, inputs
         # All that a host can ask for, in one order: outputs, rows, forcing.
         self._host = [*outputs, *rows, *forcing]
-        residents = model.residents()
+        residents = model.device_side.residents()
         self._parts = [_Part(r, model, inputs.shape[1], scaling) for r in residents]
         self._kept: set[int] = set()
         self._from_host = set(range(len(inputs)))
@@ -244,7 +244,7 @@ class ResidentExchange(HostExchange):
         bool
             Whether it was done; otherwise an input is out of bounds.
         """
-        self._model.residents()
+        self._model.device_side.residents()
         for part in self._parts:
             if forcing is not None:
                 part.take_forcing(forcing)
@@ -262,7 +262,7 @@ class ResidentExchange(HostExchange):
                 part.bring(self._values(part, place), self._host[place])
         if self._refused():
             return False
-        self._model.moved(1)
+        self._model.device_side.moved(1)
         return True
 
     def _refused(self) -> bool:

@@ -1,7 +1,7 @@
 """What a host reads and sets, wherever the model is.
 
 On a CPU all of it is in the host's memory and current after each step. On a GPU only what was asked
-for is: `run.exchange.gpu_coupled` where the host sets the weather, `run.exchange.gpu_ahead` where it is in a file.
+for is: `gpu_coupled` where the host sets the weather, `gpu_ahead` where it is in a file.
 """
 
 from __future__ import annotations

@@ -106,23 +106,23 @@ def test_at_once_is_piece_by_piece(tmp_path, monkeypatch, count, step, extra, lo
 def test_evapotranspiration_is_computed_in_the_same_call(tmp_path, monkeypatch, method, step):
     at_once = opened(tmp_path, 2, step, "", method)
     said = stepped(at_once)
-    assert at_once.component._at_once
+    assert at_once.component.driver._at_once
     piecewise(monkeypatch)
     apart = opened(tmp_path, 2, step, "", method)
     np.testing.assert_array_equal(np.delete(said, STORED, 1), np.delete(stepped(apart), STORED, 1))
-    assert not apart.component._at_once
+    assert not apart.component.driver._at_once
 
 
 def test_what_is_plain_is_done_in_one_call_and_nothing_else(tmp_path):
     model = opened(tmp_path, 1, "1h", "")
     stepped(model, 3)
-    assert model.component._whole_step.plain
+    assert model.component.driver._step.plain
     model.get_value_ptr("soil_moisture")
     model.update()
-    assert not model.component._whole_step.plain
+    assert not model.component.driver._step.plain
     saving = opened(tmp_path, 1, "1d", "save_state: {path: 's{time}.nc', every: 1d}\n")
     stepped(saving, 3)
-    assert not saving.component._whole_step.plain
+    assert not saving.component.driver._step.plain
 
 
 def test_a_refused_input_leaves_everything_as_it_was(tmp_path):

@@ -130,7 +130,7 @@ from pathlib import Path
 import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from bmi_dhydro.kernels import gpu
+from bmi_dhydro.kernels.gpu import launch as gpu
 from bmi_dhydro.physics import HBV
 
 SCALARS = ("steps", "traces", "catchments", "segment", "length")

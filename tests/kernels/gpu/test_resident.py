@@ -130,12 +130,12 @@ def test_flows_that_wait_longer_than_the_hydrograph_reaches():
 def test_a_bookmark_is_where_it_was_made():
     model = made()
     model.run(WEATHER[:7])
-    bookmark, steps = model.bookmark(), model.steps
+    bookmark, steps = model.device_side.bookmark(), model.steps
     expected = model.run(WEATHER[7:30])
     state, pending = model.state.copy(), model.pending
     for _ in range(2):
         model.steps = steps
-        model.return_to(bookmark)
+        model.device_side.return_to(bookmark)
         assert np.array_equal(model.run(WEATHER[7:30]), expected)
     assert np.array_equal(model.state, state)
     assert np.array_equal(model.pending, pending)
@@ -144,7 +144,7 @@ def test_a_bookmark_is_where_it_was_made():
 def test_only_wanted_outputs_come_up():
     ours, whole = made(), made()
     expected = whole.run(WEATHER[:9])
-    ours.want([4])
+    ours.device_side.want([4])
     results = np.full_like(expected, -1.0)
     ours.run(WEATHER[:9], results)
     assert np.array_equal(results[:, 4], expected[:, 4])

@@ -5,10 +5,10 @@ import pytest
 
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.config import read_config
+from bmi_dhydro.config.settings import parse_date, parse_duration
+from bmi_dhydro.config.time_units import TimeUnits
 from bmi_dhydro.errors import ConfigError, DhydroError
 from bmi_dhydro.forecast.config import read_forecast_config
-from bmi_dhydro.settings import parse_date, parse_duration
-from bmi_dhydro.time_units import TimeUnits
 from bmi_dhydro.training.config import read_train_config
 
 RUN = """\

@@ -1,8 +1,8 @@
 import pytest
 
 from bmi_dhydro.config import read_config
+from bmi_dhydro.config.settings import parse_date, parse_step
 from bmi_dhydro.errors import ConfigError
-from bmi_dhydro.settings import parse_date, parse_step
 
 GOOD = """
 catchments:

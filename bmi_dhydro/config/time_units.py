@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .errors import ConfigError
+from ..errors import ConfigError
 from .settings import parse_date
 
 # Seconds of a unit, by the names that UDUNITS knows.

@@ -14,8 +14,8 @@ import numpy as np
 import yaml
 from msgspec import Meta
 
-from .errors import ConfigError, nearest
-from .units import SECONDS_PER_DAY
+from ..errors import ConfigError, nearest
+from ..units import SECONDS_PER_DAY
 
 # Numbers beyond these bounds are errors of typing more often than wishes.
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]

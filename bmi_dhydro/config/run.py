@@ -9,9 +9,10 @@ from typing import Literal
 
 import msgspec
 
-from .errors import ConfigError, nearest
-from .machine import rank_of_processes
-from .networks.trained_model import SHIPPED
+from ..errors import ConfigError, nearest
+from ..machine import rank_of_processes
+from ..networks.trained_model import SHIPPED
+from ..weather.quantities import PET, PRECIPITATION, TEMPERATURE
 from .settings import (
     Count,
     CountOrZero,
@@ -26,7 +27,6 @@ from .settings import (
     resolved,
 )
 from .time_units import TimeUnits
-from .weather.quantities import PET, PRECIPITATION, TEMPERATURE
 
 
 class CatchmentsConfig(Section, frozen=True):
