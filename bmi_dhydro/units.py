@@ -10,7 +10,7 @@ from .errors import UnitsError
 
 # UDUNITS writes exponents without an operator: "kg m-2 s-1", "m3 s-1".
 _EXPONENT = re.compile(r"(?<=[A-Za-z])\^?(-?\d+)(?![A-Za-z0-9])")
-# Of a day without leap seconds, as calendars of models have it.
+# The length of a day without leap seconds, as calendars of models have it.
 SECONDS_PER_DAY = 86400
 
 _WATER = "1000 kg/m**3"

@@ -32,8 +32,8 @@ class Input:
     aliases : tuple of str
         Other names that hosts may use.
     rate_limits : tuple of float, optional
-        Of a rate per hour, to be turned into a depth per step: the least and the most that is
-        taken for one.
+        Limits of a rate per hour, to be turned into a depth per step: the least and the most that
+        is taken for one.
     """
 
     name: str

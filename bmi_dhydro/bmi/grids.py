@@ -119,24 +119,71 @@ class GridMethods(Bmi):
         """The grids of the component."""
 
     def get_grid_rank(self, grid: int) -> int:
+        """Return the number of dimensions of a grid.
+
+        Parameters
+        ----------
+        grid : int
+            As `get_var_grid` returns it.
+        """
         return self._grids.rank(grid)
 
     def get_grid_size(self, grid: int) -> int:
+        """Return the number of values on a grid.
+
+        Parameters
+        ----------
+        grid : int
+        """
         return self._grids.size(grid)
 
     def get_grid_type(self, grid: int) -> str:
+        """Return the type of a grid, as BMI names it.
+
+        Parameters
+        ----------
+        grid : int
+
+        Returns
+        -------
+        {"scalar", "points", "unstructured", "uniform_rectilinear"}
+        """
         return self._grids.type(grid)
 
     def get_grid_shape(self, grid: int, shape: NDArray) -> NDArray:
+        """Write the lengths of a grid's dimensions into an array, and return it.
+
+        Parameters
+        ----------
+        grid : int
+        shape : array of int, shape (rank,)
+            Written.
+        """
         shape[:] = self._grids.shape(grid)
         return shape
 
     def get_grid_spacing(self, grid: int, spacing: NDArray) -> NDArray:
+        """Write the distances between nodes into an array, and return it: they are all 1.
+
+        Parameters
+        ----------
+        grid : int
+        spacing : array, shape (rank,)
+            Written.
+        """
         self._grids.shape(grid)
         spacing[:] = 1.0
         return spacing
 
     def get_grid_origin(self, grid: int, origin: NDArray) -> NDArray:
+        """Write the coordinates of the first node into an array, and return it: they are 0.
+
+        Parameters
+        ----------
+        grid : int
+        origin : array, shape (rank,)
+            Written.
+        """
         self._grids.shape(grid)
         origin[:] = 0.0
         return origin
@@ -157,13 +204,31 @@ class GridMethods(Bmi):
         return z
 
     def get_grid_node_count(self, grid: int) -> int:
+        """Return the number of nodes: as many as there are values.
+
+        Parameters
+        ----------
+        grid : int
+        """
         return self._grids.size(grid)
 
     def get_grid_edge_count(self, grid: int) -> int:
+        """Return the number of edges, 0: the catchments are nodes without edges.
+
+        Parameters
+        ----------
+        grid : int
+        """
         self._grids.shape(grid)
         return 0
 
     def get_grid_face_count(self, grid: int) -> int:
+        """Return the number of faces, 0: the catchments are nodes without faces.
+
+        Parameters
+        ----------
+        grid : int
+        """
         self._grids.shape(grid)
         return 0
 

@@ -242,25 +242,30 @@ class LifeCycleMethods(GridMethods):
     # ---- time -----------------------------------------------------------------------------
 
     def get_current_time(self) -> float:
+        """Return the time at which the next step begins, in the units of `get_time_units`."""
         if self._component is None:
             self._ready()
         return self._start_time + self._clock[0] * self._time_step
 
     def get_start_time(self) -> float:
+        """Return the time at which the first step begins, in the units of `get_time_units`."""
         self._ready()
         return self._start_time
 
     def get_end_time(self) -> float:
+        """Return the time at which the run ends; the largest number there is where it is open."""
         steps = self._ready().clock.steps
         if steps is None:
             return sys.float_info.max
         return self._start_time + steps * self._time_step
 
     def get_time_units(self) -> str:
+        """Return the unit of time that the configuration names (`time.units`)."""
         self._ready()
         return self._time_units
 
     def get_time_step(self) -> float:
+        """Return the length of a step, in the units of `get_time_units`."""
         self._ready()
         return self._time_step
 

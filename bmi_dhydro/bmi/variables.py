@@ -22,12 +22,15 @@ class VariableMethods(LifeCycleMethods):
     # ---- names ----------------------------------------------------------------------------
 
     def get_component_name(self) -> str:
+        """Return the name of the component."""
         return "bmi_dhydro"
 
     def get_input_item_count(self) -> int:
+        """Return the number of inputs that a host sets."""
         return len(self._input_names)
 
     def get_output_item_count(self) -> int:
+        """Return the number of outputs that are published."""
         return len(self._output_names)
 
     def get_input_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -35,6 +38,7 @@ class VariableMethods(LifeCycleMethods):
         return self._input_names
 
     def get_output_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Return the names of the outputs: CSDMS Standard Names, see `bmi_dhydro.variables`."""
         return self._output_names
 
     # ---- variables ------------------------------------------------------------------------
@@ -67,21 +71,77 @@ class VariableMethods(LifeCycleMethods):
         return f"{said}; parameters: {parameters}; states: {', '.join(model.process.state_names)}"
 
     def get_var_grid(self, name: str) -> int:
+        """Return the grid that a variable is on.
+
+        Parameters
+        ----------
+        name : str
+            Name of an input or output, a parameter, attribute or state.
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown.
+        """
         return self._variable(name).grid
 
     def get_var_type(self, name: str) -> str:
+        """Return the type of a variable's values, as NumPy names it.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown.
+        """
         known = self._types.get(name)
         return self._variable(name).type if known is None else known
 
     def get_var_units(self, name: str) -> str:
+        """Return the units of a variable, as UDUNITS writes them.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown.
+        """
         known = self._units.get(name)
         return self._variable(name).units if known is None else known
 
     def get_var_itemsize(self, name: str) -> int:
+        """Return the size of one value of a variable, in bytes.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown.
+        """
         known = self._itemsizes.get(name)
         return self._variable(name).itemsize if known is None else known
 
     def get_var_nbytes(self, name: str) -> int:
+        """Return the size of all values of a variable, in bytes.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown.
+        """
         known = self._nbytes.get(name)
         if known is not None:
             return known
@@ -90,5 +150,16 @@ class VariableMethods(LifeCycleMethods):
         return self.get_var_itemsize(name) * self.get_grid_size(self._variable(name).grid)
 
     def get_var_location(self, name: str) -> str:
+        """Return where on its grid a variable is: at the nodes.
+
+        Parameters
+        ----------
+        name : str
+
+        Raises
+        ------
+        VariableError
+            If the name is unknown.
+        """
         self._variable(name)
         return "node"

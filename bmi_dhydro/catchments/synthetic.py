@@ -158,7 +158,7 @@ def make_weather(
     Parameters
     ----------
     catchments : Catchments
-        Of `make_catchments`.
+        Catchments, as `make_catchments` returns them.
     days : int
     step_seconds : int
         Steps of less than a day get storms of some hours and a daily cycle of temperature.

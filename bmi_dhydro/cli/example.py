@@ -101,7 +101,7 @@ def write_example(
     Returns
     -------
     Path
-        Of the configuration, `folder/config.yaml`.
+        The path of the configuration, `folder/config.yaml`.
 
     Raises
     ------

@@ -505,8 +505,11 @@ def climate(weather: Path, catchments: Path, out: Path, model: str) -> None:
 @click.argument("model_or_config", default="default")
 @explained
 def info(model_or_config: str) -> None:
-    """Describe a trained model (default, dynamic, or a .safetensors file): where it comes from, how
-    good it is, what it needs and gives; or check and describe a configuration (.yaml)."""
+    """Describe a trained model, or check and describe a configuration.
+
+    A model is default, dynamic, or a .safetensors file: where it comes from, how good it is, what
+    it needs and gives. A configuration is a .yaml file.
+    """
     from .information import describe_config, describe_model
 
     if model_or_config.endswith((".yaml", ".yml")):

@@ -160,7 +160,7 @@ class EnsembleConfig(Section, frozen=True):
     members: Count
     """How many."""
     seed: Seed = 0
-    """Of the noise; the same seed gives the same noise, however a run is cut."""
+    """Seed of the noise; the same seed gives the same noise, however a run is cut."""
     weather: dict[str, NoiseConfig] = msgspec.field(default_factory=dict)
     """Noise on `precipitation`, `temperature` (added) and `potential_evapotranspiration`."""
     states: dict[str, NoiseConfig] = msgspec.field(default_factory=dict)

@@ -161,7 +161,7 @@ def read_checked(
     ----------
     file : Path
     kind : type
-        Of the section.
+        Type of the section.
     resolve : callable
         Makes paths absolute that are relative to a folder.
     check : callable

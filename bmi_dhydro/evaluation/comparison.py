@@ -58,11 +58,11 @@ def compare(
     Parameters
     ----------
     simulated, observed : DataArray
-        Of `series.read_flow`.
+        Simulated and observed flow, as `series.read_flow` returns it.
     warm_up_days : int
         Days at the start of the simulation that do not count.
     start, end : datetime64, optional
-        Of the period that counts, `end` not included; all, unless given.
+        Start and end of the period that counts, `end` not included; all, unless given.
     seconds : int
         Length of the steps that are compared; a day, unless given.
 

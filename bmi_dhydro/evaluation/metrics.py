@@ -77,7 +77,7 @@ def bias_of_extremes(simulated: NDArray, observed: NDArray) -> tuple[NDArray, ND
     Returns
     -------
     high, low : array, shape (catchments,)
-        Of the highest 2 % and the lowest 30 % of days with an observation.
+        Biases of the highest 2 % and the lowest 30 % of days with an observation.
     """
     simulated, observed = _paired(simulated, observed)
     high = np.full(observed.shape[1], np.nan)
@@ -106,7 +106,7 @@ def baseflow_index(flow: NDArray, parameter: float = 0.925) -> NDArray:
     ----------
     flow : array, shape (days, catchments)
     parameter : float
-        Of the filter.
+        Parameter of the filter.
 
     Returns
     -------

@@ -37,7 +37,7 @@ def write_report(
     folder : Path
     comparison : Comparison
     balance : WaterBalance, optional
-        Of the same catchments.
+        Water balance of the same catchments.
 
     Returns
     -------

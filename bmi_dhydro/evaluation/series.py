@@ -238,7 +238,7 @@ def averaged(path: object, flow: xarray.DataArray, seconds: int) -> xarray.DataA
     path : Path or str
         What to call the series in errors.
     flow : DataArray, dimensions (time, station)
-        Of `read_flow` or `read_other`.
+        Flow as returned by `read_flow` or `read_other`.
     seconds : int
         Length of the steps, which begin at midnight.
 

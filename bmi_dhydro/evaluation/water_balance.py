@@ -58,7 +58,7 @@ def water_balance(results: Path, observed: Path, comparison: Comparison) -> Wate
     observed : Path
         May have snow water equivalent too.
     comparison : Comparison
-        Of the same files.
+        Comparison made of the same files.
     """
     import pandas
 

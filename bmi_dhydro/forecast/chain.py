@@ -65,7 +65,7 @@ class Entry:
     time : datetime64[s]
     state, forecast : bool
     notes : str
-        Of the forecast.
+        Notes of the forecast.
     """
 
     time: np.datetime64
@@ -256,7 +256,7 @@ class Chain:
         Parameters
         ----------
         time : datetime64[s]
-            Of the forecast; climate is computed of the weather before it.
+            Time of the forecast; climate is computed of the weather before it.
         """
         path = self.folder / "catchments.csv"
         config = self.config

@@ -57,7 +57,7 @@ class AssimilationConfig(Section, frozen=True):
     are corrected at the end of each observed step, by their covariance with the flow; needs an
     ensemble with noise."""
     window: str = "5d"
-    """Of the variational method: how far back it goes."""
+    """Window of the variational method: how far back it goes."""
     stores: Positive = 0.03
     """How uncertain the stores at the start of the window are: standard deviation of the logarithm
     of a factor, for each store."""
@@ -82,7 +82,7 @@ class AssimilationConfig(Section, frozen=True):
     """Observations that differ from the simulation by more than so many standard deviations of
     what is expected are left out, and counted."""
     iterations: Count = 5
-    """Of the variational method, at most."""
+    """Iterations of the variational method, at most."""
 
     @property
     def window_seconds(self) -> int:
@@ -121,7 +121,7 @@ class ForecastConfig(Section, frozen=True):
     assimilation: AssimilationConfig | None = None
     """Correct the state by observed flow."""
     quantiles: tuple[Share, ...] = (0.1, 0.5, 0.9)
-    """Of the members, written beside them."""
+    """Quantiles of the members, written beside them."""
     plots: tuple[str, ...] = ()
     """Catchments to draw, one picture for each forecast."""
     carry_over: bool = False

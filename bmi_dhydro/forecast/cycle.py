@@ -49,7 +49,7 @@ class Analysis:
     Attributes
     ----------
     began : datetime64[s]
-        Of the state that it began with.
+        Time of the state that it began with.
     state : SavedState
         At `reached`.
     reached : datetime64[s]

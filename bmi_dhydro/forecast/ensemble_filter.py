@@ -24,7 +24,7 @@ def corrected(
     observed : array, shape (catchments,)
         NaN where there is none: members stay as they are.
     deviation : array, shape (catchments,)
-        Of its error.
+        Standard deviation of its error.
     outlier : float
         Observations further from the mean of members, in standard deviations of what is expected,
         are left out.

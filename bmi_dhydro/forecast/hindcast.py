@@ -149,9 +149,9 @@ def hindcast(
     times : array of datetime64[s]
         From which forecasts start.
     mapper : callable
-        Of `workers.workers`.
+        Mapper, as `workers.workers` returns it.
     count : int
-        Of workers.
+        Number of workers.
     advance : callable
         Called for each part that is done; in this process for each forecast.
 

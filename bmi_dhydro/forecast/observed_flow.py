@@ -24,15 +24,15 @@ class ObservedFlow:
     wanted : ObservedConfig
     ids : array of str, shape (catchments,)
     step_seconds : int
-        Of the model. Observations in shorter steps are averaged over it; in longer ones they must
-        be a multiple.
+        Length of a step of the model. Observations in shorter steps are averaged over it; in longer
+        ones they must be a multiple.
 
     Attributes
     ----------
     seconds : int
         Length of an observed step.
     start : datetime64[s]
-        Of the first one.
+        Start of the first step.
     values : array, shape (observed steps, catchments)
         In mm per observed step; NaN where there is none.
 
@@ -82,7 +82,7 @@ class ObservedFlow:
         Returns
         -------
         start : datetime64[s]
-            Of the first one.
+            Start of the first step.
         values : array, shape (observed steps, catchments)
         """
         first = self.first_after(begin)

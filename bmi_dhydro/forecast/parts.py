@@ -61,7 +61,7 @@ def in_parts(mapper: Mapper, workers: int, advance: Callable[[], object] = lambd
     Parameters
     ----------
     mapper : callable
-        Of `workers.workers`.
+        Mapper, as `workers.workers` returns it.
     workers : int
     advance : callable
         Called for each part that is done.

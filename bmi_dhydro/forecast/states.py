@@ -63,7 +63,7 @@ class StateFolder:
         ----------
         latest : datetime64[s]
         time : datetime64[s]
-            Of the forecast; states that are later are said to be.
+            Time of the forecast; states that are later are said to be.
 
         Raises
         ------

@@ -64,7 +64,7 @@ class Window:
     Parameters
     ----------
     model : Model
-        Of one member, at the start of the window; it is not changed.
+        Model of one member, at the start of the window; it is not changed.
     forcing : array, shape (steps, forcings, catchments)
     observed : array, shape (observed steps, catchments)
         In mm per observed step, NaN where there is none.
@@ -73,7 +73,7 @@ class Window:
     per_observation : int
         Steps of an observed step.
     deviation : array, shape (observed steps, catchments)
-        Of the errors of observations.
+        Standard deviation of the errors of observations.
     settings : AssimilationConfig
     """
 

@@ -89,14 +89,14 @@ class Fleet:
     Parameters
     ----------
     config : Config
-        Of any member.
+        Configuration of any member.
 
     Attributes
     ----------
     sample : Component
-        Of the first member: it has checked what all have in common.
+        The component of the first member: it has checked what all have in common.
     engine : Component or None
-        Of all members, from the first step on.
+        The component of all members, from the first step on.
     """
 
     def __init__(self, config: Config) -> None:
@@ -130,8 +130,8 @@ class Fleet:
                 for name, values in own.memory().items():
                     _rows(name, memory[name])[member.place] = _rows(name, values)[0]
         engine.model.remember(memory)
-        # Of each member as it would be of a separate instance: what an initial state has brought,
-        # and what a host has moved before the first step.
+        # The account of each member is as that of a separate instance: what an initial state has
+        # brought, and what a host has moved before the first step.
         account = engine.account.to_array()
         for member in members:
             if member.prepared is not None:
@@ -155,7 +155,7 @@ class Fleet:
                 twice = next(name for name in ids if ids.count(name) > 1)
                 raise ConfigError(f"output.file: catchment {twice} has several instances")
             output = self._config.output
-            # Of all members, also of those that go on alone.
+            # The file is of all members, also of those that go on alone.
             every = Component(_of(self._config, ids))
             try:
                 count = len(every.table.names_to_write(output))
@@ -381,7 +381,7 @@ class FleetMember(Instance):
         Parameters
         ----------
         account : array, shape (4,)
-            Of this catchment, as `WaterAccount.to_array` returns it.
+            Account of this catchment, as `WaterAccount.to_array` returns it.
         stored : float
             In all stores, in mm.
         """

@@ -18,7 +18,7 @@ class FleetResults:
     Parameters
     ----------
     writer : ResultsWriter
-        Of all instances.
+        Writer of the results of all instances.
     variables, instances : int
         What it takes of each step.
     """

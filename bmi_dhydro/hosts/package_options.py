@@ -18,7 +18,7 @@ class PackageOptions:
     model : str
         A name in `trained_model.SHIPPED`, or a file, which is copied.
     start, end : datetime64[s], optional
-        Of the run; those of the weather, unless given.
+        Start and end of the run; those of the weather, unless given.
     climate : Path, optional
         Table of climate indices, or a longer weather file to compute them of, where the weather is
         shorter than a year.

@@ -46,9 +46,9 @@ def place_state(
         Catchments, with their attributes.
     forcing : Path
     method : str
-        Of potential evapotranspiration.
+        Method of potential evapotranspiration.
     start : datetime64[s]
-        Of the run.
+        Start of the run.
     options : PackageOptions
     notes : list of str
         Sentences on what was done are added.

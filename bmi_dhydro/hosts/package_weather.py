@@ -66,7 +66,7 @@ def add_evapotranspiration(
     method : str
         A name in `weather.quantities.PET_METHODS`.
     step_seconds : int
-        Of the run.
+        Length of a step of the run.
 
     Returns
     -------

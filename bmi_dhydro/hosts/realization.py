@@ -54,7 +54,7 @@ def realization(
     names : dict of str
         How the engine calls our inputs, where it calls them otherwise.
     start, end : datetime64[s]
-        Of the run; the end is not included.
+        Start and end of the run; the end is not included.
     options : PackageOptions
 
     Raises

@@ -219,7 +219,7 @@ def _routing(
     except OSError:
         return [f"routing: there is no {named}"]
     except (yaml.YAMLError, KeyError, TypeError, ValueError):
-        # Of a form of its own: the engine and t-route know better.
+        # It has a form of its own: the engine and t-route know better.
         return []
     wrong = []
     if begins != start:

@@ -224,7 +224,7 @@ def climate_of_weather(
     Parameters
     ----------
     weather : Path
-        Of a year at least.
+        Weather of a year at least.
     catchments : Catchments
     trained : TrainedModel
         Indices of potential evapotranspiration are of the method that it learned with, where the

@@ -52,9 +52,9 @@ def troute_configuration(
     geopackage : Path
         A hydrofabric 2.2 with its rivers.
     start, end : datetime64[s]
-        Of the run; the end is not included.
+        Start and end of the run; the end is not included.
     step_seconds : int
-        Of the engine.
+        Length of a step of the engine.
 
     Raises
     ------

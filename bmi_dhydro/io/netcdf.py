@@ -170,6 +170,7 @@ class Reader:
 
     @property
     def data(self) -> Any:
+        """Return the open file; asked each time, so that nobody keeps one that is closed."""
         assert self._handle is not None, "the file is closed"
         return self._handle.data
 

@@ -41,7 +41,7 @@ class ResultsWriter:
     attributes : dict of str
         Global attributes to add.
     members : int
-        Of an ensemble; where there are several, variables have an axis for them.
+        Members of an ensemble; where there are several, variables have an axis for them.
     of_stations : mapping of (values, units, long_name), optional
         What is said once of each catchment, by name.
 

@@ -139,7 +139,7 @@ def read(path: Path, state_names: tuple[str, ...]) -> SavedState:
     ----------
     path : Path
     state_names : tuple of str
-        Of the process model.
+        Names of the stores of the process model.
 
     Raises
     ------

@@ -29,7 +29,7 @@ class DividedKernel(HostArrays):
     process : Process
     outputs : sequence of str
     parts : int
-        Of a step.
+        Parts in which a step is done.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ def make_kernel(
     process, outputs, components, dtype, threads, dynamic
         As `cpu.CpuKernel`.
     device : str
-        Of the gpu kernel; see `gpu.devices.devices_of`.
+        Device that the gpu kernel runs on; see `gpu.devices.devices_of`.
     parts : int
         In which each step is done.
     moving : callable, optional

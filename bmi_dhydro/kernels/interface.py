@@ -45,17 +45,23 @@ class Kernel(Protocol):
 
     resident: bool
 
-    def fetch(self, state: NDArray, pending: NDArray) -> None: ...
+    def fetch(self, state: NDArray, pending: NDArray) -> None:
+        """Bring state and flows up, where they are on a GPU."""
 
-    def want(self, rows: Iterable[int]) -> None: ...
+    def want(self, rows: Iterable[int]) -> None:
+        """Take note of the rows of outputs that steps bring up from a GPU."""
 
-    def bring(self, rows: Sequence[int], outputs: NDArray) -> None: ...
+    def bring(self, rows: Sequence[int], outputs: NDArray) -> None:
+        """Bring up more rows of the outputs of the block that was run last."""
 
-    def forget_state(self) -> None: ...
+    def forget_state(self) -> None:
+        """Take the state from the host before the next step: somebody may have changed it."""
 
-    def forget_parameters(self) -> None: ...
+    def forget_parameters(self) -> None:
+        """Take the parameters from the host before the next step."""
 
-    def serial(self, cells: int) -> CompiledLoop | None: ...
+    def serial(self, cells: int) -> CompiledLoop | None:
+        """Return the compiled loop that one thread runs; None where there is none."""
 
     def run(
         self,
@@ -65,7 +71,8 @@ class Kernel(Protocol):
         ring: Ring,
         outputs: NDArray,
         dynamic: NDArray | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Advance through a block of steps; see `cpu.kernel.CpuKernel.run`."""
 
 
 class HostArrays:

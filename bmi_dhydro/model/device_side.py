@@ -39,11 +39,14 @@ class HostSide(Protocol):
     steps: int
 
     @property
-    def resident(self) -> bool: ...
+    def resident(self) -> bool:
+        """Whether state and parameters are on a GPU."""
 
-    def memory(self) -> dict[str, NDArray]: ...
+    def memory(self) -> dict[str, NDArray]:
+        """Return copies of all that the next steps depend on."""
 
-    def remember(self, memory: Mapping[str, NDArray]) -> None: ...
+    def remember(self, memory: Mapping[str, NDArray]) -> None:
+        """Take on what `memory` returned."""
 
 
 class DeviceSide:
@@ -53,7 +56,7 @@ class DeviceSide:
     ----------
     model : HostSide
     kernel : Kernel
-        Of the model.
+        Kernel of the model.
     load : callable
         Lets the GPUs take over what was changed on the host; returns what is on each.
     """

@@ -164,11 +164,11 @@ def remembered_dynamics(
     dynamics : Dynamics
         Is not changed.
     memory : mapping
-        Of `Model.memory` where the block starts.
+        What `Model.memory` returned where the block starts.
     parameters : mapping of Tensor, shape (catchments, components)
         Static daily values, those of `dynamics.layout.dynamic` at least.
     forcing : Tensor, shape (steps, forcings, catchments)
-        Of steps.
+        Forcing of steps.
     inputs : Tensor, shape (catchments, attributes), optional
         Normalised attributes; those of `dynamics`, unless given.
 

@@ -46,7 +46,7 @@ class Model:
         Length of a step; must divide a day.
     kernel : {"cpu", "reference", "gpu"}
     device : str
-        Of the gpu kernel; see `kernels.gpu.devices.devices_of`.
+        Device that the gpu kernel runs on; see `kernels.gpu.devices.devices_of`.
     dtype : float32 or float64
     threads : int, optional
         All processors of this process, unless given.
@@ -57,9 +57,9 @@ class Model:
     dynamics : Dynamics, optional
         Moves some parameters from day to day, around the values given; of all traces.
     members : int
-        Of an ensemble: each catchment is computed so many times, with the same parameters but its
-        own weather and state. A trace is a member of a catchment; the traces of the first member
-        come first.
+        Members of an ensemble: each catchment is computed so many times, with the same parameters
+        but its own weather and state. A trace is a member of a catchment; the traces of the first
+        member come first.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Model:
     parts : int
         In which a step is done; see `Process.longest_step`.
     threads : int or None
-        Of the cpu kernel, where they were given.
+        Threads of the cpu kernel, where they were given.
     ring : Ring
         Unit hydrographs, and flows on their way.
     device_side : DeviceSide
@@ -236,6 +236,7 @@ class Model:
 
     @property
     def steps(self) -> int:
+        """Steps that are done."""
         return self.clock.item()
 
     @steps.setter
@@ -244,6 +245,7 @@ class Model:
 
     @property
     def state(self) -> NDArray:
+        """Stores of all cells, in mm: shape (states, traces, components)."""
         self.fetch()
         self._kernel.forget_state()
         return self._state
@@ -289,7 +291,7 @@ class Model:
         Parameters
         ----------
         name : str
-            Of the process or of the unit hydrograph.
+            Name of a parameter of the process or of the unit hydrograph.
         values : array, shape (catchments, components), or (catchments,) for routing
         catchments : slice or array of int
             All, unless given.
@@ -418,7 +420,7 @@ class Model:
         step : CoupledStep
             Bound.
         arrays : mapping of array
-            Of the host's side; those of the model are added, see `CoupledStep.bind`.
+            Arrays on the host's side; those of the model are added, see `CoupledStep.bind`.
         inflow, evapotranspiration
             As `CoupledStep.bind`.
 

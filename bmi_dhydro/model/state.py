@@ -37,10 +37,10 @@ class SavedState:
     Attributes
     ----------
     fingerprint : str
-        Of the trained model.
+        Fingerprint of the trained model.
     process : str
     state_names : tuple of str
-        Of the process' states, in the order of `arrays["state"]`.
+        Names of the process' states, in the order of `arrays["state"]`.
     step_seconds, steps : int
         Length of a step, and steps done.
     parts : int
@@ -53,7 +53,7 @@ class SavedState:
     time : datetime64[s] or None
         That the state is of.
     members : int
-        Of an ensemble: each of `arrays` has so many times the catchments.
+        Members of an ensemble: each of `arrays` has so many times the catchments.
     """
 
     fingerprint: str
@@ -155,7 +155,7 @@ def capture(
     ----------
     model : Model
     fingerprint : str
-        Of the trained model.
+        Fingerprint of the trained model.
     ids : array of str, shape (catchments,)
     time : datetime64[s], optional
     """
@@ -187,8 +187,9 @@ def apply(
     ----------
     saved : SavedState
     model : Model
-        Of the same trained model and step; its catchments may be a part of those saved, in another
-        order. All its members take the state of one, or each its own.
+        A model that was made of the same trained model, with the same step; its catchments may be a
+        part of those saved, in another order. All its members take the state of one, or each its
+        own.
     fingerprint : str
     ids : array of str
     source : str
@@ -253,7 +254,7 @@ def _respaced(pending: NDArray, width: float, lags: int) -> NDArray:
     ----------
     pending : array, shape (catchments, lags)
     width : float
-        Of one of its lags, in new ones.
+        Width of one of its lags, in new ones.
     lags : int
         New ones; what would leave later leaves in the last.
     """
@@ -310,7 +311,7 @@ def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedSt
     ----------
     payload : bytes
     state_names : tuple of str
-        Of the process; a payload does not name them.
+        Names of the stores of the process; a payload does not name them.
     source : str
         What to call it in errors.
 
@@ -362,7 +363,7 @@ def refuse_impossible(model: Model, ids: NDArray, moment: str) -> None:
     model : Model
     ids : array of str, shape (catchments,)
     moment : str
-        Of the next step, for the error.
+        Time of the next step, for the error.
 
     Raises
     ------

@@ -55,7 +55,7 @@ class Dynamics:
     ----------
     layout : NetworkLayout
     weights : mapping of array
-        Of the network.
+        Weights of the network.
     inputs : array, shape (catchments, attributes)
         Normalised attributes.
     steps_per_day : int
@@ -156,11 +156,11 @@ class Dynamics:
         Parameters
         ----------
         forcing : array, shape (steps, forcings, traces)
-            Of steps: mm, degC.
+            Forcing of steps: mm, degC.
         days : float
             Parameters are wanted for steps (or parts of steps) of so many days.
         dtype : float32 or float64
-            Of the result.
+            Type of the result.
         threads : int, optional
             All processors of this process, unless given.
 

@@ -30,7 +30,7 @@ def merge(
     Parameters
     ----------
     layout : NetworkLayout
-        Of each member.
+        Layout of each member.
     members : sequence of dict
         Weights, of equal shapes.
 
@@ -81,7 +81,7 @@ def member(
     ----------
     layout : NetworkLayout
     weights : mapping of array
-        Of the whole.
+        Weights of the whole.
     number : int
         0 to `layout.members` - 1.
 

@@ -42,7 +42,7 @@ class LearnedEvapotranspiration:
         Parameters
         ----------
         description, about : mapping
-            Of the file.
+            Description and metadata of the file.
 
         Raises
         ------
@@ -113,7 +113,7 @@ def monthly_factors(own: NDArray, other: NDArray, latitude: NDArray) -> tuple[fl
     Returns
     -------
     tuple of float
-        Of all catchments together, since a ratio of small numbers says little.
+        The ratio of all catchments together, since a ratio of small numbers says little.
     """
     sums = [in_season(values, latitude).sum(axis=1) for values in (own, other)]
     ratio = np.divide(sums[0], sums[1], out=np.ones(12), where=sums[1] > 0.0)

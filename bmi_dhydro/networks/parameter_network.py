@@ -63,7 +63,7 @@ def parameters(
     ----------
     layout : NetworkLayout
     weights : mapping
-        Of `mlp.logits`, and `AREA_EXPONENT` of shape (1,).
+        Weights as `mlp.logits` takes them, and `AREA_EXPONENT` of shape (1,).
     inputs : array, shape (..., catchments, attributes)
         Normalised attributes.
 
@@ -135,7 +135,7 @@ def dynamic_parameters(
     centres : sequence of array, shape (catchments, components)
         Around what each of `layout.dynamic` moves; see `centre`.
     hidden : array, shape (..., catchments, units)
-        Of the memory, for one day or several.
+        Hidden units of the memory, for one day or several.
 
     Returns
     -------

@@ -38,7 +38,7 @@ class ResidentDynamics:
     days : float
         Length of a part of a step, whose parameters are wanted.
     dtype : float32 or float64
-        Of the parameters.
+        Type of the parameters.
     device : torch.device
     """
 

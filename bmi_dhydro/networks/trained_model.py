@@ -64,7 +64,7 @@ class TrainedModel:
     evapotranspiration : LearnedEvapotranspiration
         With which potential evapotranspiration it learned.
     catchments : TrainingCatchments or None
-        Of training; None where they are not known, as in older files.
+        Catchments of training; None where they are not known, as in older files.
     """
 
     layout: NetworkLayout

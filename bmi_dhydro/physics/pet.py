@@ -15,7 +15,7 @@ SOLAR_CONSTANT = 0.0820  # MJ m-2 min-1
 LATENT_HEAT = 2.45  # MJ kg-1
 HAMON_CALIBRATION = 1.2
 
-# Of FAO Irrigation and Drainage Paper 56 (Allen et al. 1998), for its reference grass.
+# Values of FAO Irrigation and Drainage Paper 56 (Allen et al. 1998), for its reference grass.
 ALBEDO = 0.23
 STEFAN_BOLTZMANN = 5.670374e-8  # W m-2 K-4
 FREEZING_POINT = 273.15  # K
@@ -182,7 +182,7 @@ def penman_monteith(
     humidity : array
         Specific humidity, in kg kg-1.
     pressure : array
-        Of the air, in Pa.
+        Pressure of the air, in Pa.
     wind_x, wind_y : array
         At 10 m, in m s-1.
     latitude, day_of_year, start_hour : array

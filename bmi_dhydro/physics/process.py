@@ -109,14 +109,17 @@ class Process:
 
     @cached_property
     def state_names(self) -> tuple[str, ...]:
+        """Names of the stores, in order."""
         return tuple(item.name for item in self.states)
 
     @cached_property
     def forcing_names(self) -> tuple[str, ...]:
+        """Names of what the step takes in, in order."""
         return tuple(item.name for item in self.forcings)
 
     @cached_property
     def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters, in order."""
         return tuple(item.name for item in self.parameters)
 
     @cached_property
@@ -126,6 +129,7 @@ class Process:
 
     @cached_property
     def flux_names(self) -> tuple[str, ...]:
+        """Names of the fluxes, in order."""
         return tuple(item.name for item in self.fluxes)
 
     @cached_property

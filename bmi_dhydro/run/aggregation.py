@@ -49,7 +49,7 @@ class Aggregation:
     def show(self, component: Instance) -> None:
         """Let the outputs of a component be those of all steps, until it does the next one."""
         outputs, rows = component.outputs, component.rows
-        # Of the outputs of the interface a sum, a mean, or the last value.
+        # An output of the interface is a sum, a mean, or the last value.
         for row, item in enumerate(component.output_items):
             if item.conversion != "none":
                 outputs[row] = self._outputs[row]

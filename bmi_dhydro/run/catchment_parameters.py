@@ -100,7 +100,7 @@ class CatchmentParameters:
         Parameters
         ----------
         other : CatchmentParameters
-            Of the same trained model.
+            Parameters that come from the same trained model.
         row, place : int
         """
         one, here = slice(row, row + 1), np.array([place])

@@ -43,11 +43,14 @@ _log = logging.getLogger(__name__)
 class Results(Protocol):
     """What takes the results of each step; see `io.results.ResultsWriter`."""
 
-    def write(self, values: NDArray) -> None: ...
+    def write(self, values: NDArray) -> None:
+        """Take the values of a step: shape (variables, traces)."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Complete the results."""
 
-    def abandon(self) -> None: ...
+    def abandon(self) -> None:
+        """Remove what was written."""
 
 
 class Component(Instance):

@@ -139,7 +139,7 @@ def impossible_parameter(
     moves : bool
         Whether it changes from day to day: around its static value, between the bounds of training.
     ids : sequence of str
-        Of the catchments whose values these are, if they are.
+        Ids of the catchments whose values these are, if they are.
     """
     wrong = item.impossible(values)
     (least, most), why = item.possible, "is possible"

@@ -69,7 +69,7 @@ def choose_device(
     step_seconds : int
     dtype : {"float32", "float64"}
     threads : int, optional
-        Of the cpu kernel.
+        Threads of the cpu kernel.
     traces : int
     """
     gpu = _usable_gpu()

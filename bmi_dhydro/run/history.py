@@ -38,7 +38,7 @@ class History:
         self._snapshots: deque[_Snapshot] = deque(maxlen=length // _INTERVAL + 2)
 
     def __len__(self) -> int:
-        """Steps that can be gone back."""
+        """How many steps can be gone back."""
         if not self._snapshots:
             return 0
         return min(self._length, self._model.steps - self._snapshots[0].steps)
@@ -77,7 +77,7 @@ class History:
         inputs : array, shape (steps, inputs, catchments)
         forcing : array, shape (steps, forcings, catchments)
         memory : dict of array
-            Of the model, before them; see `Model.memory`.
+            Memory of the model, before them; see `Model.memory`.
         """
         model = self._model
         target = model.steps - steps

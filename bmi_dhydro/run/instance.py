@@ -64,14 +64,14 @@ class Instance:
     ----------
     held : Held
     outputs, rows : array
-        Of `held`.
+        Those of `held`.
     output_items : tuple of Output
         In the order of `outputs`.
     inputs : array, shape (inputs, catchments or traces)
         What a host sets, in the units of `input_items`; empty where weather is read.
     input_items : tuple of Input
     shown, shown_rows : array, shape (outputs or model outputs, shown traces)
-        Of `outputs` and `rows` what the interface shows: all, or one member. Where it is one, they
+        What the interface shows of `outputs` and `rows`: all, or one member. Where it is one, they
         are arrays of their own, so that who holds them sees the member that is chosen.
     part : slice
         Which traces those are.

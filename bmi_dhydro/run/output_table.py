@@ -50,9 +50,9 @@ class OutputTable:
     factors : array, shape (outputs, traces)
         What it is multiplied with.
     inflow : int
-        Of what goes in, the place among the forcings.
+        Place among the forcings of what goes in.
     losses : array of int
-        Of what goes out, the places among the rows.
+        Places among the rows of what goes out.
     stored_rows : array of int
         Rows that are stores.
     outputs, rows, shown, shown_rows, part
@@ -111,7 +111,7 @@ class OutputTable:
         outputs : array, shape (outputs, traces)
             Written.
         flows : array, shape (2, traces)
-            Of the water account; changed in place.
+            Flows of the water account; changed in place.
         """
         self._publish(
             rows, forcing, self.sources, self.factors, outputs, self.inflow, self.losses, flows
@@ -190,7 +190,7 @@ class OutputTable:
         Parameters
         ----------
         forcing : array, shape (3, traces)
-            Of the step that was done last.
+            Forcing of the step that was done last.
         outputs, rows : array, optional
             Others than those of this table, of the same rows.
         """

@@ -20,7 +20,7 @@ from ..units import SECONDS_PER_DAY
 from .clock import Clock
 from .water_account import WaterAccount
 
-# Of splitmix64 (Steele et al. 2014, 10.1145/2714064.2660195), a hash that fills 64 bits.
+# Constants of splitmix64 (Steele et al. 2014, 10.1145/2714064.2660195), a hash that fills 64 bits.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (
     (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),

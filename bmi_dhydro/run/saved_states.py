@@ -36,10 +36,10 @@ def restore(
     model : Model
         Changed.
     fingerprint : str
-        Of the trained model.
+        Fingerprint of the trained model.
     ids : array of str, shape (catchments,)
     start : datetime64 or None
-        Of the run.
+        Start of the run.
     carry_over : bool
         Whether the state may be of another trained model.
 

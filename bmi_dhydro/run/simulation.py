@@ -101,9 +101,9 @@ def run_divided(
     path, out
         As `run_config`.
     mapper : callable
-        Of `workers.workers`; workers need the folder of the results.
+        Mapper, as `workers.workers` returns it; workers need the folder of the results.
     count : int
-        Of workers.
+        Number of workers.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
     Parameters
     ----------
     path : Path
-        Of a configuration; `output.variables` are what quantiles are written of, runoff unless
+        Path of a configuration; `output.variables` are what quantiles are written of, runoff unless
         given.
     out : Path, optional
         Where to write results, instead of `output.file`.
@@ -178,7 +178,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
     Returns
     -------
     component : Component
-        Of the first member, finished.
+        Component of the first member, finished.
     seconds : float
         That the steps of all members took.
 

@@ -55,10 +55,10 @@ def spin_up(
     model : Model
         Before its first step.
     source : WeatherSource
-        Of the same catchments.
+        Weather of the same catchments.
     ids : array of str, shape (catchments,)
     fingerprint : str
-        Of the trained model.
+        Fingerprint of the trained model.
     settings : SpinUpConfig
     bar : callable
         Makes a progress bar.
@@ -107,10 +107,10 @@ def weather_before(
     settings : SpinUpConfig
         With `weather`.
     config : Config
-        Of the run.
+        Configuration of the run.
     catchments : Catchments
     start : datetime64[s]
-        Of the run.
+        Start of the run.
     evapotranspiration : EvapotranspirationChoice
 
     Returns
@@ -127,7 +127,7 @@ def weather_before(
     """
     assert settings.weather is not None
     path = Path(settings.weather)
-    # Of the file's own potential evapotranspiration, or as the run computes it.
+    # The file's own potential evapotranspiration, or computed as in the run.
     method = config.forcing.potential_evapotranspiration
     with ForcingFile(path, catchments.ids, config.forcing.variables, config.step_seconds) as file:
         first, last = file.start, file.end
@@ -191,7 +191,7 @@ def fill_stores(
     model : Model
         Before its first step.
     source : WeatherSource or None
-        Of the run; None where a host sets it.
+        Weather of the run; None where a host sets it.
     clock : Clock
     catchments : Catchments
     trained : TrainedModel

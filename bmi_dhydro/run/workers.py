@@ -38,7 +38,7 @@ def divided(count: int, workers: int) -> list[NDArray]:
     Parameters
     ----------
     count : int
-        Of catchments.
+        Number of catchments.
     workers : int
 
     Returns
@@ -79,7 +79,7 @@ def workers(count: int, scheduler: str | None = None) -> Iterator[tuple[Mapper, 
     ------
     mapper : callable
     count : int
-        Of workers.
+        Number of workers.
 
     Raises
     ------

@@ -50,7 +50,7 @@ class CalibrationSettings:
     loss : str
         Name in `loss.LOSSES`.
     learning_rate : float
-        Of Adam, on the logit of a parameter's share of its range.
+        Learning rate of Adam, on the logit of a parameter's share of its range.
     warm_up : int
         Days at the start that do not count.
     until : str, optional

@@ -69,7 +69,7 @@ class TrainingSettings(Section, frozen=True):
     learning_rate: Positive = 3e-3
     """Highest rate of AdamW: it rises for a tenth of the batches, then falls along a cosine."""
     weight_decay: NotNegative = 0.0
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     clip: Positive = 1.0
     """Largest norm of a gradient."""
     noise: NotNegative = 0.0

@@ -33,7 +33,7 @@ class TrainingData:
         Spatial group, so that neighbours stay together.
     latitude, longitude : array, shape (catchments,)
     evapotranspiration : LearnedEvapotranspiration
-        Of which method the potential evapotranspiration is, where that is known.
+        Says of which method the potential evapotranspiration is, where that is known.
     """
 
     ids: NDArray

@@ -58,7 +58,7 @@ def simulate(
         In km2.
     forcing : Tensor, shape (days, forcings, catchments)
     dropout : float
-        Of the memory, in training.
+        Dropout of the memory, in training.
 
     Returns
     -------
@@ -105,11 +105,11 @@ class Trainer:
         The catchments and days to learn from, and no others.
     settings : TrainingSettings
     seed : int
-        Of the first weights, the batches and the noise.
+        Seed of the first weights, the batches and the noise.
     validation : Validation, optional
         Decides which weights are kept, and when to stop; without it the last are kept.
     progress : Progress, optional
-        Of a run that was cut off.
+        Progress of a run that was cut off.
     device : str
         Where it is done: `cpu`, `cuda` or `cuda:n`. Progress is kept in the host's memory, so that
         a run can go on elsewhere; batches and noise are the same, dropout is not.
@@ -321,7 +321,7 @@ def train(
     -------
     weights : dict of array
     normalisation : Normalisation
-        Of the attributes.
+        Normalisation of the attributes.
     """
     trainer = Trainer(layout, data, settings, seed)
     while not trainer.finished():

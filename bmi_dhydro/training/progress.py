@@ -34,9 +34,9 @@ class Progress:
         Batches done.
     weights : dict of Tensor
     moments : dict of Tensor
-        Of the optimiser, by `weight/moment`.
+        Moments of the optimiser, by `weight/moment`.
     losses : list of float
-        Of each batch.
+        Losses of each batch.
     scores : list of (int, float)
         Batch and median NSE of each validation.
     best : dict of Tensor
@@ -111,7 +111,7 @@ class Progress:
         Parameters
         ----------
         weights : mapping of Tensor
-            Of the network that is to go on.
+            Weights of the network that is to go on.
         batches : int
             That training has.
 

@@ -190,8 +190,8 @@ class TrainingRun:
     Parameters
     ----------
     path : Path
-        Of the configuration. If its folder holds progress of the same configuration, training goes
-        on from there, with the result that it would have had without a break.
+        Path of the configuration. If its folder holds progress of the same configuration, training
+        goes on from there, with the result that it would have had without a break.
 
     Raises
     ------
@@ -252,7 +252,7 @@ class TrainingRun:
         Returns
         -------
         Path or None
-            Of the trained model; None if `stop_after` came first.
+            The path of the trained model; None if `stop_after` came first.
 
         Raises
         ------

@@ -78,7 +78,7 @@ class EvapotranspirationChoice:
         Parameters
         ----------
         method : str or None
-            Of the run; None where it is unknown.
+            Method of the run; None where it is unknown.
         latitude : array, shape (catchments,)
         measured : array, shape (12, catchments), optional
             Factors from this method to that of training, where the weather itself gives them.

@@ -139,7 +139,7 @@ class ForcingFile:
     Attributes
     ----------
     start, end : datetime64[s]
-        Of the period that is read; the whole file, until `begin_at` is called.
+        Start and end of the period that is read; the whole file, until `begin_at` is called.
     steps : int
         Whole model steps in the period.
     first : datetime64[s]
@@ -222,6 +222,7 @@ class ForcingFile:
 
     @property
     def available(self) -> tuple[str, ...]:
+        """Quantities that the file has."""
         return tuple(self._variables)
 
     @property
@@ -233,6 +234,7 @@ class ForcingFile:
 
     @property
     def end(self) -> np.datetime64:
+        """End of the last step."""
         return self.start + np.timedelta64(self.steps * self.step_seconds, "s")
 
     def said_method(self) -> str | None:

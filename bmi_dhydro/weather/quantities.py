@@ -64,9 +64,10 @@ class PetMethod:
     Attributes
     ----------
     function : callable
-        Of `physics.pet`: takes `quantities`, then latitude, day of the year, hour and hours.
+        A function of `physics.pet`, which takes `quantities`, then latitude, day of the year, hour
+        and hours.
     quantities : tuple of str
-        Of weather.
+        Quantities of weather.
     needs_sun : bool
         Whether the position of the sun matters: then latitude and date must be known.
     """

@@ -46,7 +46,7 @@ class WeatherSource:
         "forcing", a name in `PET_METHODS`, or "auto": what the file suffices for.
     step_seconds : int
     start, end : datetime64[s], optional
-        Of the period; the file's, unless given.
+        Start and end of the period; the file's, unless given.
     evapotranspiration : EvapotranspirationChoice, optional
         What the model learned with, and what to do if the run takes another method; any is taken,
         unless given.
@@ -183,7 +183,7 @@ class WeatherSource:
         ----------
         method : str
         rows : array of int
-            Of the catchments.
+            Rows of the catchments.
         steps : slice
             From the beginning of the file on.
 

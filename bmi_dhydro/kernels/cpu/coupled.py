@@ -187,7 +187,7 @@ class CoupledStep:
         Parameters
         ----------
         loop : CompiledLoop
-            Of the model; see `CpuKernel.serial`.
+            Loop of the model; see `CpuKernel.serial`.
         arrays : mapping of array
             By the names of `exchange` and `CpuKernel.run`: `inputs`, `lowest`, `highest`, `scale`,
             `floor`, `forcing` (1, forcings, traces), `parameters`, `state`, `weights`, `pending`,

@@ -28,9 +28,9 @@ class Launch:
     Attributes
     ----------
     cells : int
-        Of a program, together.
+        Cells of a program, together.
     warps : int
-        Of 32 threads each.
+        Warps of 32 threads each.
     """
 
     cells: int

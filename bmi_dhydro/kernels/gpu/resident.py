@@ -106,7 +106,7 @@ class Resident:
     Attributes
     ----------
     rows : Tensor, shape (steps, outputs, traces)
-        Of the last block.
+        Rows of the last block.
     accepted : Tensor of int32, shape (1,)
         Zero: what `advance` does unless somebody else refuses.
     """
@@ -175,7 +175,7 @@ class Resident:
         Parameters
         ----------
         forcing : array, shape (steps, forcings, traces)
-            Of all devices.
+            Forcing of all devices.
 
         Returns
         -------
@@ -341,7 +341,7 @@ class GpuKernel:
     ) -> None:
         """Advance all cells through a block of steps; see `CpuKernel.run`.
 
-        Of `outputs` only the rows that `want` names are written; see `bring`. `state` and `ring`
+        Only those rows of `outputs` are written that `want` names; see `bring`. `state` and `ring`
         are current after `fetch`. `dynamic` is computed on the device instead.
         """
         steps = len(forcing)

@@ -45,6 +45,7 @@ class Program:
     _known: dict[tuple[object, ...], str] = field(default_factory=dict, repr=False)
 
     def symbol(self, name: str) -> Symbol:
+        """Return the symbol of a name of this program."""
         return Symbol(self, name)
 
     def emit(self, name: str, *arguments: Operand) -> Operand:

@@ -35,7 +35,7 @@ class Block:
     forcing : array, shape (steps, 3, catchments)
     rows : array, shape (steps, model outputs, catchments)
     memory : dict of array, or a bookmark
-        Of the model before the first step.
+        Memory of the model before the first step.
     """
 
     first: int
@@ -127,7 +127,7 @@ class Ahead:
         Parameters
         ----------
         flows : array, shape (2, traces)
-            Of the water account, where the step publishes.
+            Flows of the water account, where the step publishes.
 
         Raises
         ------

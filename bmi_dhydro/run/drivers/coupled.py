@@ -84,7 +84,7 @@ class Coupled:
         self.forcing = zeros((1, 3, model.traces), model.dtype)
         self.perturbation: Perturbation | None = None
         self.perturb_states: Callable[[], None] = _nothing
-        # Of what the host sets, before members are made different.
+        # What the host sets as forcing, before members are made different.
         self._given = self.forcing
         # Without anything to compute the inputs are the forcing, in another unit.
         self._direct = preparation.method == FROM_FORCING
@@ -197,7 +197,7 @@ class Coupled:
         Parameters
         ----------
         flows : array, shape (2, traces)
-            Of the water account, where the step publishes.
+            Flows of the water account, where the step publishes.
 
         Raises
         ------

@@ -71,9 +71,9 @@ class ResidentAhead(HostExchange):
         block : array, shape (steps, model outputs, traces)
         step : int
         forcing : array, shape (forcings, traces)
-            Of that step.
+            Forcing of that step.
         flows : array, shape (2, traces)
-            Of the water account; changed in place.
+            Flows of the water account; changed in place.
         """
         self._block, self._step = block, step
         self._show(self._wanted)
@@ -101,6 +101,7 @@ class ResidentAhead(HostExchange):
         return row if row < len(arrays.rows) else None
 
     def keep(self, places: Iterable[int]) -> None:
+        """Keep values current after each step from now on; see `HostExchange.keep`."""
         rows = {row for row in map(self._row, places) if row is not None} - self._wanted
         if not rows:
             return
@@ -111,9 +112,11 @@ class ResidentAhead(HostExchange):
             self._show(rows)
 
     def bring(self, place: int) -> None:
+        """Make values current that are not kept; see `HostExchange.bring`."""
         self.keep([place])
 
     def on_device(self, place: int) -> Tensor | None:
+        """Return values where they are, on one GPU; see `HostExchange.on_device`."""
         row, residents = self._row(place), self._model.device_side.residents()
         if len(residents) > 1 or row is None or self._step < 0:
             return None

@@ -281,11 +281,13 @@ class ResidentExchange(HostExchange):
         raise IndexError(place)
 
     def keep(self, places: Iterable[int]) -> None:
+        """Keep values current after each step from now on; see `HostExchange.keep`."""
         for place in set(places) - self._kept:
             self.bring(place)
             self._kept.add(place)
 
     def bring(self, place: int) -> None:
+        """Make values current that are not kept; see `HostExchange.bring`."""
         if place in self._kept:
             return
         for part in self._parts:
@@ -294,6 +296,7 @@ class ResidentExchange(HostExchange):
             part.wait()
 
     def put(self) -> None:
+        """Take outputs from the host, where they were restored."""
         for part in self._parts:
             for place, host in enumerate(self._host):
                 part.put(self._values(part, place), host)
@@ -308,13 +311,16 @@ class ResidentExchange(HostExchange):
             part.wait()
 
     def take_from_host(self, row: int) -> None:
+        """Take an input from the host again; see `HostExchange.take_from_host`."""
         self.bring_inputs()
         self._from_host.add(row)
 
     def on_device(self, place: int) -> Tensor | None:
+        """Return values where they are, on one GPU; see `HostExchange.on_device`."""
         return self._values(self._parts[0], place) if len(self._parts) == 1 else None
 
     def set_on_device(self, row: int, values: Tensor) -> bool:
+        """Set an input from an array on a GPU; see `HostExchange.set_on_device`."""
         if len(self._parts) > 1:
             return False
         self._parts[0].inputs[row].copy_(values.reshape(-1), non_blocking=True)
@@ -322,10 +328,12 @@ class ResidentExchange(HostExchange):
         return True
 
     def set_factors(self, factors: NDArray) -> None:
+        """Take other factors of outputs: shape (outputs, traces)."""
         for part in self._parts:
             part.set_factors(factors)
 
     def book(self, flows: NDArray) -> None:
+        """Add what went in and out since the last time: shape (2, traces)."""
         since = np.empty_like(flows)
         for part in self._parts:
             for values, host in zip(part.flows, since, strict=True):
