@@ -16,12 +16,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from filelock import FileLock, Timeout
 
 from ..catchments.catchments import Catchments, climate_to_compute
 from ..errors import CatchmentError, ChainError, DhydroError, ResultsError, listed
@@ -334,11 +335,10 @@ class Chain:
         try:
             for folder in (self.folder / "states", self._forecasts):
                 folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "lock").open("a+")
+            lock = self._locked()
         except OSError as error:
             raise ResultsError(f"{self.folder}: cannot be written ({error.strerror})") from None
         with lock:
-            self._take(lock.fileno())
             handler = logging.FileHandler(self.folder / "chain.log", encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             package = logging.getLogger("bmi_dhydro")
@@ -355,19 +355,22 @@ class Chain:
                 package.removeHandler(handler)
                 handler.close()
 
-    def _take(self, file: int) -> None:
-        """Take the lock, which goes with the process, however that ends."""
+    def _locked(self) -> AbstractContextManager[object]:
+        """Take the lock, which goes with the process, however that ends; return what gives it back.
+
+        Raises
+        ------
+        ChainError
+            If another process has it.
+        """
+        lock, holder = FileLock(self.folder / "lock"), self.folder / "lock.holder"
         try:
-            import fcntl
-        except ImportError:
-            raise ChainError("forecast chains need a system that locks files (fcntl)") from None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(file, 40, 0).decode(errors="replace").strip()
+            held = lock.acquire(timeout=0)
+        except Timeout:
+            who = holder.read_text().strip() if holder.exists() else "unknown"
             raise ChainError(
-                f"{self.folder}: another process ({holder}) works on this chain; call again when "
+                f"{self.folder}: another process ({who}) works on this chain; call again when "
                 "it is done"
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        holder.write_text(f"{os.getpid()}\n")
+        return held

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 CACHE_VARIABLE = "BMI_DHYDRO_CACHE_DIR"
 
 _log = logging.getLogger(__name__)
@@ -22,13 +24,7 @@ def cache_folder() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen)
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return base / "bmi_dhydro"
+    return user_cache_path("bmi_dhydro", appauthor=False)
 
 
 def _implementation() -> bytes:

@@ -263,7 +263,7 @@ def test_the_water_account_goes_on_after_a_restart(tmp_path):
     for _ in range(25):
         first.update()
     first.close()
-    start = str(first.time)
+    start = str(first.clock.time)
     second = Component(replace(config, initial_state=saved, time=replace(config.time, start=start)))
     for _ in range(15):
         second.update()

@@ -44,7 +44,7 @@ def add_evapotranspiration(weather, factor, long_name):
     """Write Hargreaves evapotranspiration, times a factor, into a weather file; return it."""
     config = changed(weather.parent / "config.yaml", "  potential_evapotranspiration: hargreaves\n")
     component = Component(read_config(config))
-    values = component.source.read(0, component.steps)[:, 2]
+    values = component.source.read(0, component.clock.steps)[:, 2]
     component.abandon()
     with netCDF4.Dataset(weather, "a") as data:
         variable = data.createVariable("pet", "f8", ("station", "time"))
@@ -56,7 +56,7 @@ def add_evapotranspiration(weather, factor, long_name):
 def flow(config, steps=None, trained=None):
     component = Component(read_config(config), trained)
     rows = []
-    for _ in range(steps or component.steps):
+    for _ in range(steps or component.clock.steps):
         component.update()
         rows.append(component.outputs[0].copy())
     component.abandon()
@@ -191,14 +191,14 @@ def test_rescaling_does_not_depend_on_the_other_catchments_or_the_period(file_ex
         text.replace("step: 1d", "step: 1d\n  end: 2001-03-10") + f"save_state: {state}\n"
     )
     component = Component(read_config(half))
-    for _ in range(component.steps):
+    for _ in range(component.clock.steps):
         component.update()
     component.close()
     rest = file_example.with_name("rest.yaml")
     rest.write_text(
         text.replace("step: 1d", "step: 1d\n  start: 2001-03-10") + f"initial_state: {state}\n"
     )
-    assert np.array_equal(flow(rest), whole[component.steps :])
+    assert np.array_equal(flow(rest), whole[component.clock.steps :])
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_results_say_what_was_taken(file_example, weather):
         text.replace("  potential_evapotranspiration: hargreaves", f"  {KEY}: rescale")
     )
     component = Component(read_config(file_example))
-    for _ in range(component.steps):
+    for _ in range(component.clock.steps):
         component.update()
     component.close()
     with netCDF4.Dataset(file_example.parent / "results.nc") as data:

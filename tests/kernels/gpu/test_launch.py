@@ -148,7 +148,7 @@ def stack(cubin):
     return int(re.search(r"STACK:(\\d+)", report)[1])
 
 def compiled(label, function, launch, kind, **more):
-    constants = {k: v for k, v in gpu.constants(16).items() if k not in gpu.options}
+    constants = {k: v for k, v in launch.constants(16).items() if k not in launch.options}
     constants.update(more)
     signature = {}
     for name in function.arg_names:
@@ -157,8 +157,8 @@ def compiled(label, function, launch, kind, **more):
         else:
             signature[name] = "i32" if name in SCALARS else KINDS.get(name, "*" + kind)
     source = ASTSource(function, signature, constants)
-    made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=gpu.options)
-    cells = gpu.cells // (32 * gpu.warps)
+    made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=launch.options)
+    cells = launch.cells // (32 * launch.warps)
     powers = made.asm["ptx"].count("ex2.approx") / cells
     print(label, kind, powers, stack(made.asm["cubin"]))
 
