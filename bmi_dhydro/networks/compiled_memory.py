@@ -108,7 +108,7 @@ def compiled_memory(
     count = len(forcings)
     names = (*_GATES, "before")
     cell = trace(cell_step, names)
-    depths = [item.units == "mm" for item in forcings]
+    depths = [item.is_depth for item in forcings]
 
     def gates(lanes: int) -> list[str]:
         return [

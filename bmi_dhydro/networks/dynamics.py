@@ -43,7 +43,7 @@ def day_of(window: Any, forcings: Sequence[Quantity]) -> list[Any]:
     list of array, shape (...)
     """
     return [
-        values.sum(0) if item.units == "mm" else values.mean(0)
+        values.sum(0) if item.is_depth else values.mean(0)
         for values, item in zip(window, forcings, strict=True)
     ]
 

@@ -61,6 +61,11 @@ class Quantity:
     units: str
     initial: float = 0.0
 
+    @property
+    def is_depth(self) -> bool:
+        """Whether it is an amount of water, which adds up over time and over components."""
+        return self.units == "mm"
+
 
 @dataclass(frozen=True)
 class Process:
@@ -157,7 +162,7 @@ class Process:
         -------
         array, shape (forcings,)
         """
-        return np.array([1.0 / parts if item.units == "mm" else 1.0 for item in self.forcings])
+        return np.array([1.0 / parts if item.is_depth else 1.0 for item in self.forcings])
 
 
 def between_bounds(share, parameter: Parameter):

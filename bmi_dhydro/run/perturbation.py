@@ -112,7 +112,7 @@ class Perturbation:
                     f"ensemble.states: {name!r} is unknown; {nearest(name, process.state_names)}"
                 )
         self._step_seconds = step_seconds
-        self._depths = frozenset(item.name for item in process.forcings if item.units == "mm")
+        self._depths = frozenset(item.name for item in process.forcings if item.is_depth)
         member = np.repeat(np.arange(wanted.members, dtype=np.uint64), len(ids))
         keys = np.tile(np.array([_digest(name) for name in ids.tolist()]), wanted.members)
         keys = _mixed(_mixed(keys ^ np.uint64(wanted.seed)) ^ member)

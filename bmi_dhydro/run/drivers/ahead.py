@@ -96,12 +96,9 @@ class Ahead:
         self._cursor = 0
         self._resident: ResidentAhead | None = None
         if model.resident:
-            from ..exchange.gpu_ahead import Arrays, ResidentAhead
+            from ..exchange.gpu_ahead import ResidentAhead
 
-            arrays = Arrays(
-                table.rows, table.outputs, table.sources, table.factors, table.inflow, table.losses
-            )
-            table.exchange = self._resident = ResidentAhead(model, arrays)
+            table.exchange = self._resident = ResidentAhead(model, table)
 
     # What the model takes in is the host's own in any case.
     remembered = True

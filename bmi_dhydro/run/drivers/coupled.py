@@ -111,19 +111,10 @@ class Coupled:
         """Make the exchange with a model on GPUs."""
         from ..exchange.gpu_coupled import ResidentExchange, Scaling
 
+        scaling = Scaling(self._lowest, self._highest, self.scale, self._floor)
         table = self._table
-        scaling = Scaling(
-            self._lowest,
-            self._highest,
-            self.scale,
-            self._floor,
-            table.sources,
-            table.factors,
-            table.inflow,
-            table.losses,
-        )
         table.exchange = self._resident = ResidentExchange(
-            self._model, self.inputs, self.forcing[0], table.rows, table.outputs, scaling
+            self._model, self.inputs, self.forcing[0], table, scaling
         )
 
     # ---- a step in one call ---------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,30 +13,8 @@ from torch import Tensor
 from ...model.model import Model
 from .host import HostExchange
 
-
-@dataclass(frozen=True)
-class Arrays:
-    """What a host reads.
-
-    Attributes
-    ----------
-    rows : array, shape (model outputs, traces)
-    outputs : array, shape (outputs, traces)
-    sources : array of int, shape (outputs,)
-        The row of each output; behind the rows of the model those of its forcing.
-    factors : array, shape (outputs, traces)
-    inflow : int
-        Among the forcings.
-    losses : array of int
-        Among the rows.
-    """
-
-    rows: NDArray
-    outputs: NDArray
-    sources: NDArray
-    factors: NDArray
-    inflow: int
-    losses: NDArray
+if TYPE_CHECKING:
+    from ..output_table import OutputTable
 
 
 class ResidentAhead(HostExchange):
@@ -46,17 +24,17 @@ class ResidentAhead(HostExchange):
     ----------
     model : Model
         Resident.
-    arrays : Arrays
+    table : OutputTable
         Written.
     """
 
     selective = True
 
-    def __init__(self, model: Model, arrays: Arrays) -> None:
-        self._model, self._arrays = model, arrays
+    def __init__(self, model: Model, table: OutputTable) -> None:
+        self._model, self._table = model, table
         # What goes out is booked in each step.
-        self._wanted = set(arrays.losses.tolist())
-        self._block = np.empty((0, *arrays.rows.shape), arrays.rows.dtype)
+        self._wanted = set(table.losses.tolist())
+        self._block = np.empty((0, *table.rows.shape), table.rows.dtype)
         self._step = -1
 
     def begin(self) -> None:
@@ -77,28 +55,28 @@ class ResidentAhead(HostExchange):
         """
         self._block, self._step = block, step
         self._show(self._wanted)
-        arrays = self._arrays
-        for place, row in enumerate(arrays.sources - len(arrays.rows)):
+        table = self._table
+        for place, row in enumerate(table.sources - len(table.rows)):
             if row >= 0:
-                np.multiply(forcing[row], arrays.factors[place], out=arrays.outputs[place])
-        flows[0] += forcing[arrays.inflow]
-        flows[1] += arrays.rows[arrays.losses].sum(axis=0)
+                np.multiply(forcing[row], table.factors[place], out=table.outputs[place])
+        flows[0] += forcing[table.inflow]
+        flows[1] += table.rows[table.losses].sum(axis=0)
 
     def _show(self, rows: Iterable[int]) -> None:
-        arrays, shown = self._arrays, set(rows)
+        table, shown = self._table, set(rows)
         for row in shown:
-            arrays.rows[row] = self._block[self._step, row]
-        for place, row in enumerate(arrays.sources):
+            table.rows[row] = self._block[self._step, row]
+        for place, row in enumerate(table.sources):
             if row in shown:
-                np.multiply(arrays.rows[row], arrays.factors[place], out=arrays.outputs[place])
+                np.multiply(table.rows[row], table.factors[place], out=table.outputs[place])
 
     def _row(self, place: int) -> int | None:
         """Return the row that values are made of; None for forcing, which the host has."""
-        arrays = self._arrays
-        row = place - len(arrays.outputs)
+        table = self._table
+        row = place - len(table.outputs)
         if row < 0:
-            row = int(arrays.sources[place])
-        return row if row < len(arrays.rows) else None
+            row = int(table.sources[place])
+        return row if row < len(table.rows) else None
 
     def keep(self, places: Iterable[int]) -> None:
         """Keep values current after each step from now on; see `HostExchange.keep`."""
@@ -121,7 +99,7 @@ class ResidentAhead(HostExchange):
         if len(residents) > 1 or row is None or self._step < 0:
             return None
         values = residents[0].rows[self._step, row]
-        if place >= len(self._arrays.outputs):
+        if place >= len(self._table.outputs):
             return values
-        factors = torch.as_tensor(self._arrays.factors[place], device=values.device)
+        factors = torch.as_tensor(self._table.factors[place], device=values.device)
         return values.double() * factors

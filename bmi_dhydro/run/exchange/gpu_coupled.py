@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from ...kernels.gpu.resident import Resident
 from ...model.model import Model
 from .host import HostExchange
 
+if TYPE_CHECKING:
+    from ..output_table import OutputTable
+
 
 def host_zeros(shape: tuple[int, ...], dtype: DTypeLike = float) -> NDArray:
     """Return an array of zeros that a GPU reads and writes without a copy in between."""
@@ -28,28 +31,17 @@ def host_zeros(shape: tuple[int, ...], dtype: DTypeLike = float) -> NDArray:
 
 @dataclass(frozen=True)
 class Scaling:
-    """How inputs become forcing, and model outputs those of the interface.
+    """How inputs become forcing: what they may be, and from what a host sets to depths in a step.
 
     Attributes
     ----------
     lowest, highest, scale, floor : array, shape (inputs,)
-    sources : array of int, shape (outputs,)
-        Among the outputs of the model, and behind them the forcings.
-    factors : array, shape (outputs, traces)
-    inflow : int
-        Among the forcings.
-    losses : array of int
-        Among the outputs of the model.
     """
 
     lowest: NDArray
     highest: NDArray
     scale: NDArray
     floor: NDArray
-    sources: NDArray
-    factors: NDArray
-    inflow: int
-    losses: NDArray
 
 
 class _Recorded:
@@ -77,9 +69,16 @@ class _Recorded:
 class _Part:
     """The exchange with one device."""
 
-    def __init__(self, resident: Resident, model: Model, columns: int, scaling: Scaling) -> None:
+    def __init__(
+        self,
+        resident: Resident,
+        model: Model,
+        columns: int,
+        scaling: Scaling,
+        table: OutputTable,
+    ) -> None:
         share, device = resident.share, resident.device
-        self._resident, self._scaling = resident, scaling
+        self._resident, self._inflow = resident, table.inflow
         own = columns == model.traces and model.members > 1
         self._of_inputs = _runs(share.of(np.arange(columns), 0))
         self._of_traces = _runs(share.of(np.arange(model.traces), 0))
@@ -97,17 +96,17 @@ class _Part:
         self._scale, self._floor = down(scaling.scale)[:, None], down(scaling.floor)[:, None]
         count = len(model.outputs)
         # Outputs that are made of forcing have a row of the model's first, then what they are.
-        self._sources = down(np.where(scaling.sources < count, scaling.sources, 0))
+        self._sources = down(np.where(table.sources < count, table.sources, 0))
         self._of_forcing = [
-            (place, row - count) for place, row in enumerate(scaling.sources) if row >= count
+            (place, row - count) for place, row in enumerate(table.sources) if row >= count
         ]
-        self._losses = down(scaling.losses)
-        self._factors = down(scaling.factors[:, traces])
+        self._losses = down(table.losses)
+        self._factors = down(table.factors[:, traces])
         self._traces = traces
         self.inputs = zeros(len(scaling.lowest), sum(run.size for run in self._of_inputs))
         self.weather = zeros(1, len(model.process.forcings), traces.size, dtype=kind)
         self.rows = zeros(1, len(model.outputs), traces.size, dtype=kind)
-        self.outputs = zeros(len(scaling.sources), traces.size)
+        self.outputs = zeros(len(table.sources), traces.size)
         self.flows = zeros(2, traces.size)
         self.refused = zeros(1, dtype=torch.int32)
         self.told = torch.zeros(1, dtype=torch.int32, pin_memory=torch.cuda.is_available())
@@ -134,7 +133,7 @@ class _Part:
         torch.mul(rows.index_select(0, self._sources), self._factors, out=self.outputs)
         for place, row in self._of_forcing:
             torch.mul(self.weather[0, row], self._factors[place], out=self.outputs[place])
-        self.flows[0].add_(self.weather[0, self._scaling.inflow] * done)
+        self.flows[0].add_(self.weather[0, self._inflow] * done)
         self.flows[1].add_(rows.index_select(0, self._losses).sum(0) * done)
 
     def _step(self) -> None:
@@ -204,8 +203,7 @@ class ResidentExchange(HostExchange):
         What the host sets; made by `host_zeros`.
     forcing : array, shape (forcings, traces)
         Where forcing is brought up to.
-    rows : array, shape (model outputs, traces)
-    outputs : array, shape (outputs, traces)
+    table : OutputTable
         What the host reads.
     scaling : Scaling
     """
@@ -217,15 +215,14 @@ class ResidentExchange(HostExchange):
         model: Model,
         inputs: NDArray,
         forcing: NDArray,
-        rows: NDArray,
-        outputs: NDArray,
+        table: OutputTable,
         scaling: Scaling,
     ) -> None:
         self._model, self._inputs = model, inputs
         # All that a host can ask for, in one order: outputs, rows, forcing.
-        self._host = [*outputs, *rows, *forcing]
+        self._host = [*table.outputs, *table.rows, *forcing]
         residents = model.device_side.residents()
-        self._parts = [_Part(r, model, inputs.shape[1], scaling) for r in residents]
+        self._parts = [_Part(r, model, inputs.shape[1], scaling, table) for r in residents]
         self._kept: set[int] = set()
         self._from_host = set(range(len(inputs)))
         # A step in which one device refuses must not be done by another, nor be remembered.
