@@ -42,6 +42,18 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
+def few_real_path() -> Path:
+    """Ten real catchments of twelve years, which are part of the repository."""
+    return Path(__file__).with_name("data") / "mopex_extract.nc"
+
+
+@pytest.fixture(scope="session")
+def few_real(few_real_path) -> TrainingData:
+    """The same, read."""
+    return read_mopex(few_real_path)
+
+
+@pytest.fixture(scope="session")
 def mopex() -> TrainingData:
     """All catchments of the MOPEX file."""
     if not MOPEX.exists():

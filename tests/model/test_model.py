@@ -40,11 +40,20 @@ def test_stepping_equals_the_block_bit_for_bit(dtype, step_seconds, routed):
 @pytest.mark.parametrize("step_seconds", [86400, 21600])
 def test_water_balance_over_forty_years_of_real_weather(mopex, dtype, tolerance, step_seconds):
     data = mopex.catchments(np.arange(0, 322, 23)).climate_of("1948-10-01", "1988-09-30")
+    assert_water_closes(data, ("1948-10-01", "1988-09-30"), dtype, tolerance, step_seconds)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize("step_seconds", [86400, 3600])
+def test_water_balance_of_few_real_catchments(few_real, dtype, tolerance, step_seconds):
+    assert_water_closes(few_real, ("1958-10-01", "1970-09-30"), dtype, tolerance, step_seconds)
+
+
+def assert_water_closes(data, period, dtype, tolerance, step_seconds):
     per_day = 86400 // step_seconds
-    days = data.between("1948-10-01", "1988-09-30")
+    days = data.between(*period)
     weather = np.repeat(data.forcing[days], per_day, axis=0).astype(dtype)
     weather[:, [0, 2]] /= per_day
-    assert weather.shape[0] >= 40 * 365 * per_day
     trained = trained_model.load()
     model = Model(
         HBV,
@@ -133,10 +142,17 @@ def test_hours_under_steady_weather_come_to_the_same_water_balance():
         np.testing.assert_allclose(hourly, daily, rtol=0.01)
 
 
+def test_hours_give_the_flow_of_days_on_few_real_catchments(few_real):
+    assert_hours_give_the_flow_of_days(few_real.period("1960-10-01", "1968-09-30"))
+
+
 def test_hours_give_the_flow_of_days_on_real_catchments(mopex):
-    """Parameters are daily; the weather of a day is spread over its hours."""
     data = mopex.catchments(~mopex.flagged).catchments(slice(None, None, 12))
-    data = data.period("1960-10-01", "1968-09-30")
+    assert_hours_give_the_flow_of_days(data.period("1960-10-01", "1968-09-30"))
+
+
+def assert_hours_give_the_flow_of_days(data):
+    """Parameters are daily; the weather of a day is spread over its hours."""
     parameters = trained_model.load().parameters(data.attributes)
 
     def flow(per_day):
