@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+# Numbers temporary files, of which several may be for one path.
+_number = itertools.count()
 
 
 @contextmanager
@@ -25,15 +29,33 @@ def replaced(path: Path) -> Iterator[Path]:
     Path
         Write here. Removed where the block raises, so that `path` stays as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = beside(path)
     try:
         yield temporary
-        # On the disk before it has its name: a power cut leaves the old file or the new one.
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        put_in_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def beside(path: Path) -> Path:
+    """Return a path beside another, for a file that is to take its place; of this process alone."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{next(_number)}.part")
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a file that is whole its name.
+
+    Parameters
+    ----------
+    temporary : Path
+        As `beside` returns it; closed.
+    path : Path
+        Replaced.
+    """
+    # On the disk before it has its name: a power cut leaves the old file or the new one.
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..catchments.catchments import Catchments
 from ..errors import ResultsError
-from ..files import replaced
+from ..files import beside, put_in_place, replaced
 from .netcdf import netcdf4
 from .stations import define_members, define_stations
 
@@ -65,7 +64,7 @@ class ResultsWriter:
         self.path = path
         self._of_stations = of_stations or {}
         self._members = members
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.{id(self)}.part")
+        self._temporary = beside(path)
         self._step_seconds = step_seconds
         self._names = [name for name, _, _ in variables]
         count = len(catchments) * members
@@ -183,7 +182,7 @@ class ResultsWriter:
         try:
             self._data.close()
             self._data = None
-            self._temporary.replace(self.path)
+            put_in_place(self._temporary, self.path)
         except (OSError, RuntimeError) as error:
             self.abandon()
             raise self._failure(error) from None
