@@ -16,6 +16,7 @@ import numpy as np
 from table import Report
 
 from bmi_dhydro.io import state_file
+from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.physics import HBV, unit_hydrograph
 
@@ -28,7 +29,14 @@ def random_model() -> Model:
     parameters = [random.uniform(p.lower, p.upper, shape) for p in HBV.parameters]
     routing = [random.uniform(p.lower, p.upper, CATCHMENTS) for p in unit_hydrograph.PARAMETERS]
     area = np.full(CATCHMENTS, 10.0)
-    model = Model(HBV, parameters, routing, area, dtype=np.float32, outputs=("discharge",))
+    model = Model(
+        HBV,
+        parameters,
+        routing,
+        area,
+        execution=Execution(dtype=np.float32),
+        outputs=("discharge",),
+    )
     model.state[:] = random.uniform(0.0, 200.0, model.state.shape)
     return model
 

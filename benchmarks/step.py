@@ -19,6 +19,7 @@ from table import Report, median_seconds, peak_resident_megabytes
 
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.physics import HBV, unit_hydrograph
@@ -50,8 +51,7 @@ def random_model(
         routing,
         area,
         step_seconds,
-        kernel=kernel,
-        dtype=np.float32,
+        execution=Execution(kernel=kernel, dtype=np.float32),
         outputs=outputs,
     )
 
@@ -166,7 +166,7 @@ def moving_parameters(report: Report) -> None:
                 trained.layout.process,
                 *trained.parameters(attributes),
                 np.full(catchments, 10.0),
-                dtype=np.float32,
+                execution=Execution(dtype=np.float32),
                 outputs=("discharge",),
                 dynamics=trained.dynamics(attributes),
             )

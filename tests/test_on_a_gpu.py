@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bmi_dhydro.kernels.autograd import run_process
+from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.kernels.gpu import devices
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks.parameter_network import NetworkLayout
@@ -82,9 +83,8 @@ def test_ten_years_of_hours_are_those_of_the_cpu(catchments):
             random_routing(catchments),
             np.full(catchments, 10.0),
             step_seconds=3600,
-            dtype=np.float32,
+            execution=Execution(dtype=np.float32, kernel=kernel),
             outputs=("discharge",),
-            kernel=kernel,
         )
         for kernel in ("cpu", "gpu")
     ]
@@ -144,7 +144,13 @@ def test_two_gpus_share_catchments():
     assert len(devices.devices_of("cuda:all")) == torch.cuda.device_count()
     weather, parameters, _ = random_setup(50, 16, 40)
     one, two = (
-        Model(HBV, parameters, random_routing(50), np.full(50, 10.0), kernel="gpu", device=device)
+        Model(
+            HBV,
+            parameters,
+            random_routing(50),
+            np.full(50, 10.0),
+            execution=Execution(kernel="gpu", device=device),
+        )
         for device in ("cuda:0", "cuda:0,1")
     )
     assert np.array_equal(two.run(weather), one.run(weather))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from ..physics import Process
@@ -14,37 +16,54 @@ if TYPE_CHECKING:
     from .gpu.resident import MovingFactory
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How a model is executed.
+
+    Attributes
+    ----------
+    kernel : {"cpu", "reference", "gpu"}
+    dtype : float32 or float64
+        Type of parameters and state.
+    threads : int, optional
+        Threads of the cpu kernel; all processors, unless given.
+    device : str
+        Device that the gpu kernel runs on; see `gpu.devices.devices_of`.
+    """
+
+    kernel: str = "cpu"
+    dtype: DTypeLike = np.float64
+    threads: int | None = None
+    device: str = "cuda"
+
+
 def make_kernel(
-    name: str,
+    execution: Execution,
     process: Process,
     outputs: Sequence[str],
     components: int,
-    dtype: DTypeLike,
-    threads: int | None,
     dynamic: Sequence[str] = (),
-    device: str = "cuda",
     parts: int = 1,
     moving: MovingFactory | None = None,
 ) -> Kernel:
-    """Make a kernel by name; only then is what it needs imported.
+    """Make a kernel; only then is what it needs imported.
 
     Parameters
     ----------
-    name : {"cpu", "reference", "gpu"}
-    process, outputs, components, dtype, threads, dynamic
-        As `cpu.CpuKernel`.
-    device : str
-        Device that the gpu kernel runs on; see `gpu.devices.devices_of`.
+    execution : Execution
+    process, outputs, components, dynamic
+        As `cpu.kernel.CpuKernel`.
     parts : int
         In which each step is done.
     moving : callable, optional
-        Gives dynamic parameters to the gpu kernel; see `resident.GpuKernel`.
+        Gives dynamic parameters to the gpu kernel; see `gpu.resident.GpuKernel`.
 
     Raises
     ------
     ValueError
-        If the name is unknown, or there is no such device.
+        If the kernel is unknown, or there is no such device.
     """
+    name, dtype, threads = execution.kernel, execution.dtype, execution.threads
     if name == "cpu":
         from .cpu.kernel import CpuKernel
 
@@ -53,7 +72,7 @@ def make_kernel(
         from .gpu.devices import devices_of
         from .gpu.resident import GpuKernel
 
-        return GpuKernel(process, outputs, dynamic, parts, devices_of(device), moving)
+        return GpuKernel(process, outputs, dynamic, parts, devices_of(execution.device), moving)
     if name == "reference":
         from .division import DividedKernel
         from .reference import ReferenceKernel

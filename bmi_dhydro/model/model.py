@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..kernels.factory import make_kernel
+from ..kernels.factory import Execution, make_kernel
 from ..kernels.interface import Ring
 from ..networks.dynamics import Dynamics
 from ..physics import Parameter, Process, per_step, unit_hydrograph
@@ -44,12 +44,6 @@ class Model:
         In km2.
     step_seconds : int
         Length of a step; must divide a day.
-    kernel : {"cpu", "reference", "gpu"}
-    device : str
-        Device that the gpu kernel runs on; see `kernels.gpu.devices.devices_of`.
-    dtype : float32 or float64
-    threads : int, optional
-        All processors of this process, unless given.
     outputs : sequence of str, optional
         What steps return, among `output_names`; everything, unless given.
     routed : bool
@@ -60,6 +54,8 @@ class Model:
         Members of an ensemble: each catchment is computed so many times, with the same parameters
         but its own weather and state. A trace is a member of a catchment; the traces of the first
         member come first.
+    execution : Execution
+        Kernel, type, threads and device.
 
     Attributes
     ----------
@@ -86,14 +82,11 @@ class Model:
         routing: ArrayLike,
         area: ArrayLike,
         step_seconds: int = SECONDS_PER_DAY,
-        kernel: str = "cpu",
-        dtype: DTypeLike = np.float64,
-        threads: int | None = None,
         outputs: Sequence[str] | None = None,
         routed: bool = True,
         dynamics: Dynamics | None = None,
-        device: str = "cuda",
         members: int = 1,
+        execution: Execution = Execution(),  # noqa: B008  it cannot be changed
     ) -> None:
         if step_seconds <= 0 or SECONDS_PER_DAY % step_seconds:
             raise ValueError(
@@ -103,10 +96,9 @@ class Model:
         self.dynamics = dynamics
         self._dynamic_names = () if dynamics is None else dynamics.layout.dynamic
         self.step_seconds = int(step_seconds)
-        self.dtype = np.dtype(dtype)
+        self.execution, self.dtype = execution, np.dtype(execution.dtype)
+        self.threads = execution.threads
         self.routed = routed
-        self.threads = threads
-        self._kernel_name, self._device = kernel, device
         self.area = np.array(area, dtype=float)
         self._daily = np.array(parameters, dtype=self.dtype)
         self._routing = np.array(routing, dtype=float)
@@ -139,17 +131,14 @@ class Model:
         )
         self.clock = np.zeros(1, np.int64)
         self._kernel = make_kernel(
-            kernel,
+            execution,
             process,
             self.outputs,
             components,
-            self.dtype,
-            threads,
             self._dynamic_names,
-            device,
             self.parts,
             moving_factory(dynamics, days, self.dtype)
-            if kernel == "gpu" and dynamics is not None
+            if execution.kernel == "gpu" and dynamics is not None
             else None,
         )
         self.device_side = DeviceSide(self, self._kernel, self._load)
@@ -175,13 +164,10 @@ class Model:
             routing,
             self.area[catchments],
             self.step_seconds,
-            self._kernel_name,
-            self.dtype,
-            self.threads,
             self.outputs if outputs is None else outputs,
             self.routed,
             None if self.dynamics is None else self.dynamics.subset(catchments),
-            self._device,
+            execution=self.execution,
         )
         part.steps = self.steps
         memory = self.memory()

@@ -15,6 +15,7 @@ from ..config import Config
 from ..errors import CheckpointError, ConfigError, listed, nearest
 from ..io import parameter_file
 from ..io.catchment_table import read_table
+from ..kernels.factory import Execution
 from ..machine import check_memory
 from ..model.model import Model
 from ..networks import trained_model
@@ -74,10 +75,12 @@ def build_model(
         routing,
         catchments.area,
         step_seconds=config.step_seconds,
-        kernel=config.kernel if device == "cpu" else "gpu",
-        device=device,
-        dtype=config.dtype,
-        threads=config.threads,
+        execution=Execution(
+            kernel=config.kernel if device == "cpu" else "gpu",
+            device=device,
+            dtype=config.dtype,
+            threads=config.threads,
+        ),
         outputs=outputs,
         routed=config.routing != "none",
         dynamics=trained.dynamics(

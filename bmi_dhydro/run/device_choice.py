@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..files import replaced
 from ..kernels.cache import cache_folder
+from ..kernels.factory import Execution
 from ..model.model import Model
 from ..physics import Parameter, Process, unit_hydrograph
 from ..physics.unit_hydrograph import DISCHARGE
@@ -162,10 +163,9 @@ def _model(
         np.stack([middle(item, (traces,)) for item in unit_hydrograph.PARAMETERS]),
         np.full(traces, 10.0),
         step_seconds=step_seconds,
-        kernel="cpu" if device == "cpu" else "gpu",
-        device=device,
-        dtype=dtype,
-        threads=threads,
+        execution=Execution(
+            kernel="cpu" if device == "cpu" else "gpu", device=device, dtype=dtype, threads=threads
+        ),
         outputs=(DISCHARGE,),
     )
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.factory import Execution
 from ..model.model import Model
 from ..networks.trained_model import TrainedModel
 from ..physics.unit_hydrograph import DISCHARGE
@@ -48,7 +49,7 @@ def dependence_on_start(trained: TrainedModel, data: TrainingData) -> NDArray:
             process,
             routing,
             data.attributes["area"],
-            dtype=np.float32,
+            execution=Execution(dtype=np.float32),
             outputs=(DISCHARGE,),
             dynamics=dynamics,
         )

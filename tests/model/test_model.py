@@ -1,17 +1,23 @@
 import numpy as np
 import pytest
 
+from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.differentiable import block_gradients
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.physics import HBV
 from tests.conftest import random_routing, random_setup
 
+# Options of `make` that are about how a model is executed.
+EXECUTED = ("kernel", "dtype", "threads", "device")
+
 
 def make(catchments=4, components=8, **options):
     _, parameters, _ = random_setup(catchments, components, 1)
     area = np.linspace(10.0, 5000.0, catchments)
-    return Model(HBV, parameters, random_routing(catchments), area, **options)
+    executed = {name: options.pop(name) for name in EXECUTED if name in options}
+    routing = random_routing(catchments)
+    return Model(HBV, parameters, routing, area, execution=Execution(**executed), **options)
 
 
 def forcing(steps, catchments=4, per_day=1, seed=0):
@@ -59,7 +65,7 @@ def assert_water_closes(data, period, dtype, tolerance, step_seconds):
         HBV,
         *trained.parameters(data.attributes),
         data.attributes["area"],
-        dtype=dtype,
+        execution=Execution(dtype=dtype),
         step_seconds=step_seconds,
         outputs=("evapotranspiration", "discharge"),
     )

@@ -6,6 +6,7 @@ import torch
 
 from bmi_dhydro.io import state_file
 from bmi_dhydro.kernels import autograd, reference
+from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.differentiable import block_gradients, torch_dynamics
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks.ensemble import merge
@@ -46,8 +47,7 @@ def model(kernel="cpu", dtype=np.float64, step_seconds=86400, weights=None):
         *ours.parameters(ATTRIBUTES),
         np.full(5, 300.0),
         step_seconds=step_seconds,
-        kernel=kernel,
-        dtype=dtype,
+        execution=Execution(kernel=kernel, dtype=dtype),
         dynamics=ours.dynamics(ATTRIBUTES, 86400 // step_seconds),
     )
 

@@ -6,7 +6,7 @@ import torch
 
 from bmi_dhydro.kernels import autograd, reference
 from bmi_dhydro.kernels.cpu.kernel import gradients
-from bmi_dhydro.kernels.factory import make_kernel
+from bmi_dhydro.kernels.factory import Execution, make_kernel
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.physics import HBV, PROCESSES, with_learned_curves
 from bmi_dhydro.physics.unit_hydrograph import DISCHARGE
@@ -44,7 +44,11 @@ def test_kernels_agree_and_stepping_equals_the_block(process, dtype, tolerance):
 
     def run(kernel, size=1000):
         model = Model(
-            process, parameters, random_routing(5), np.full(5, 90.0), kernel=kernel, dtype=dtype
+            process,
+            parameters,
+            random_routing(5),
+            np.full(5, 90.0),
+            execution=Execution(kernel=kernel, dtype=dtype),
         )
         model.state[:] = states
         return np.concatenate([model.run(forcing[k : k + size]) for k in range(0, 1000, size)])
@@ -106,4 +110,4 @@ def test_a_step_of_an_hour_closes_its_balance_too(process):
 
 
 def test_making_a_kernel_needs_nothing_but_the_process(process):
-    assert make_kernel("cpu", process, (process.runoff,), 2, np.float64, 1)
+    assert make_kernel(Execution(threads=1), process, (process.runoff,), 2)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bmi_dhydro.kernels.cpu.kernel import CpuKernel
-from bmi_dhydro.kernels.factory import make_kernel
+from bmi_dhydro.kernels.factory import Execution, make_kernel
 from bmi_dhydro.kernels.interface import Ring
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.physics import HBV
@@ -43,7 +43,7 @@ def run(kernel, forcing, parameters, state, lags=16, block=None, position=0):
 def test_cpu_equals_reference_over_ten_years(dtype, tolerance):
     arrays = random_setup(12, 16, 3650, dtype)
     ours = run(CpuKernel(HBV, EVERYTHING, 16, dtype), *arrays)
-    theirs = run(make_kernel("reference", HBV, EVERYTHING, 16, dtype, None), *arrays)
+    theirs = run(make_kernel(Execution("reference", dtype), HBV, EVERYTHING, 16), *arrays)
     for k, name in enumerate(EVERYTHING):
         a, b = ours[0][:, k].astype(float), theirs[0][:, k].astype(float)
         assert np.linalg.norm(a - b) <= tolerance * np.linalg.norm(b), name
@@ -60,7 +60,7 @@ def test_any_number_of_components_and_steps_equal_the_block_bit_for_bit(dtype, c
     for block in (1, 7):
         for a, b in zip(run(kernel, *arrays, block=block), whole, strict=True):
             assert np.array_equal(a, b)
-    theirs = run(make_kernel("reference", HBV, EVERYTHING, components, dtype, None), *arrays)
+    theirs = run(make_kernel(Execution("reference", dtype), HBV, EVERYTHING, components), *arrays)
     tolerance = 1e-5 if dtype == np.float32 else 1e-11
     np.testing.assert_allclose(whole[0], theirs[0], rtol=tolerance, atol=tolerance * 100)
 
@@ -81,7 +81,7 @@ def test_threads_and_the_size_of_the_set_change_no_bit():
 
 def test_reference_steps_equal_its_block():
     arrays = random_setup(3, 4, 60)
-    kernel = make_kernel("reference", HBV, EVERYTHING, 4, np.float64, None)
+    kernel = make_kernel(Execution("reference"), HBV, EVERYTHING, 4)
     whole = run(kernel, *arrays)
     for a, b in zip(run(kernel, *arrays, block=1), whole, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
@@ -89,7 +89,7 @@ def test_reference_steps_equal_its_block():
 
 def test_an_unknown_kernel_is_refused():
     with pytest.raises(ValueError, match="known: cpu, reference"):
-        make_kernel("gpu9", HBV, EVERYTHING, 4, np.float64, None)
+        make_kernel(Execution("gpu9"), HBV, EVERYTHING, 4)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -99,7 +99,9 @@ def test_an_unknown_kernel_is_refused():
 def test_what_is_not_a_number_does_not_vanish(dtype, components, kernel, place):
     forcing, parameters, states = random_setup(3, components, 4, dtype)
     routing = random_routing(3)
-    model = Model(HBV, parameters, routing, [50.0] * 3, 43200, kernel=kernel, dtype=dtype)
+    model = Model(
+        HBV, parameters, routing, [50.0] * 3, 43200, execution=Execution(kernel=kernel, dtype=dtype)
+    )
     model.state[...] = states
     model.state[place, 1] = np.nan
     results = model.run(forcing)

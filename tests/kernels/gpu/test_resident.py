@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bmi_dhydro.io import state_file
+from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.physics import HBV
 from tests.conftest import random_routing, random_setup
@@ -13,15 +14,14 @@ pytestmark = pytest.mark.usefixtures("gpus")
 WEATHER, PARAMETERS, STATES = random_setup(5, 4, 40)
 
 
-def made(kernel="gpu", step_seconds=86400, dtype=np.float64, **options):
+def made(kernel="gpu", step_seconds=86400, dtype=np.float64, device="cuda", **options):
     model = Model(
         HBV,
         PARAMETERS,
         random_routing(5),
         np.linspace(20.0, 3000.0, 5),
         step_seconds=step_seconds,
-        kernel=kernel,
-        dtype=dtype,
+        execution=Execution(kernel, dtype, device=device),
         **options,
     )
     model.state[:] = np.tile(STATES, (1, options.get("members", 1), 1))
