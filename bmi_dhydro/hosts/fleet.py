@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..config import OutputConfig
 from ..errors import CatchmentError, ConfigError
 from ..model.model import Model
-from ..run.building import read_catchments
+from ..run.building import described_catchments, read_catchments
 from ..run.clock import Clock
 from ..run.component import Component
 from ..run.drivers.ahead import Ahead, Block
@@ -154,14 +154,11 @@ class Fleet:
             if len(self._places) < len(ids):
                 twice = next(name for name in ids if ids.count(name) > 1)
                 raise ConfigError(f"output.file: catchment {twice} has several instances")
-            output = self._config.output
             # The file is of all members, also of those that go on alone.
-            every = Component(_of(self._config, ids))
-            try:
-                count = len(every.table.names_to_write(output))
-                self._results = FleetResults(every.results_writer(output), count, len(ids))
-            finally:
-                every.abandon()
+            output, sample = self._config.output, self.sample
+            writer = sample.results_writer(output, described_catchments(_of(self._config, ids)))
+            count = len(sample.table.names_to_write(output))
+            self._results = FleetResults(writer, count, len(ids))
         return self._results, self._places[id]
 
     def following(self, page: _Page) -> _Page:
@@ -469,8 +466,7 @@ class FleetMember(Instance):
             self.held.balance[3] = 1e-3 * self._leaked
             self.balanced = True
             return
-        self.held.balance[:] = self.mass_terms()
-        self.held.balance[:] *= 1e-3
+        self.write_balance(self.mass_terms())
         # Before the first step a host may change what the engine then takes over.
         self.balanced = self.shares and not self.waiting
 

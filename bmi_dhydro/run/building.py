@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..io.catchment_table import read_table
 from ..kernels.cpu.arena import Arena
 from ..model.model import Model
-from ..networks.trained_model import TrainedModel
+from ..networks.trained_model import TrainedModel, load
 from ..weather.evapotranspiration_choice import EvapotranspirationChoice
 from ..weather.preparation import Preparation
 from ..weather.quantities import FROM_FORCING
@@ -149,6 +149,23 @@ def complete_climate(
     for name in needed:
         catchments.attributes[name] = indices[name]
     _log.info("computed from the weather: %s", ", ".join(needed))
+
+
+def described_catchments(config: Config) -> Catchments:
+    """Return the catchments of a run with all their attributes, those of its weather too."""
+    trained = load(config.model)
+    catchments = read_catchments(config)
+    if climate_to_compute(catchments, trained.layout.attributes, config.catchments.climate):
+        choice = EvapotranspirationChoice(
+            trained.evapotranspiration, config.forcing.evapotranspiration_mismatch
+        )
+        source = open_weather(config, catchments, choice)
+        assert source is not None
+        try:
+            complete_climate(config, catchments, trained, source)
+        finally:
+            source.close()
+    return catchments
 
 
 def host_arrays(model: Model) -> Callable[..., NDArray]:

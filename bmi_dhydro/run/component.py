@@ -33,6 +33,7 @@ from .saved_states import SavedStates, restore
 from .water_account import WaterAccount
 
 if TYPE_CHECKING:
+    from ..catchments.catchments import Catchments
     from ..io.results import ResultsWriter
     from ..weather.source import WeatherSource
     from .drivers.coupled import Coupled
@@ -136,8 +137,9 @@ class Component(Instance):
             zeros = building.host_arrays(self.model)
             self._hold(held, start, steps, zeros)
             if source is not None:
-                states: Callable[[], SavedStates] = lambda: self._states  # noqa: E731
-                self._made = Ahead(self.model, source, self.table, self.clock, states, self.update)
+                self._made = Ahead(
+                    self.model, source, self.table, self.clock, lambda: self._states, self.update
+                )
         finally:
             if source is not None and self._made is None:
                 source.close()
@@ -202,7 +204,7 @@ class Component(Instance):
         one = ensemble is not None and ensemble.view == "one"
         self.table = OutputTable(model, held, self.catchments.area, one, zeros)
         self.shown, self.shown_rows = self.table.shown, self.table.shown_rows
-        self.part, self.exchange = self.table.part, self.table.exchange
+        self.part = self.table.part
 
     # ---- what it is composed of -----------------------------------------------------------
 
@@ -243,9 +245,9 @@ class Component(Instance):
             If weather is missing or impossible, or has ended; names catchment and time.
         """
         driver, table, history = self.driver, self.table, self.history
-        nothing_else = not self._watched and self._results is None and not self._states.repeated
-        nothing_else = nothing_else and self.shown is self.outputs
-        driver.bind(self._account, history is not None, nothing_else)
+        if not driver.bound:
+            more = self._watched or self._results is not None or self._states.repeated
+            driver.bind(self._account, not more and self.shown is self.outputs)
         self.balanced = False
         if self._watched:
             state.refuse_impossible(self.model, self.catchments.ids, self.clock.moment())
@@ -311,8 +313,7 @@ class Component(Instance):
 
     def take_balance(self) -> None:
         """Make `held.balance` that of now."""
-        self.held.balance[:] = self.mass_terms()
-        self.held.balance[:] *= 1e-3
+        self.write_balance(self.mass_terms())
         # A host that looks at stores through a pointer may change them unseen.
         self.balanced = not self._watched
 
@@ -406,12 +407,23 @@ class Component(Instance):
         series = self.table.series(self.driver.forcing[0])
         return {name: series[name] for name in names}
 
-    def results_writer(self, output: OutputConfig) -> ResultsWriter:
-        """Open the file of results that a configuration names; see `written_results`."""
+    def results_writer(
+        self, output: OutputConfig, catchments: Catchments | None = None
+    ) -> ResultsWriter:
+        """Open the file of results that a configuration names; see `written_results`.
+
+        Parameters
+        ----------
+        output : OutputConfig
+        catchments : Catchments, optional
+            Others than those of this component, which a fleet writes together.
+        """
         from .written_results import provenance, results_writer
 
         about = provenance(self.trained, self.driver)
-        return results_writer(output, self.catchments, self.clock, self.table, about, self.trained)
+        return results_writer(
+            output, catchments or self.catchments, self.clock, self.table, about, self.trained
+        )
 
     def write_to(self, results: Results, names: Sequence[str]) -> None:
         """Write some of `OutputTable.series` after each step from now on."""

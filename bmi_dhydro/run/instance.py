@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,6 +100,11 @@ class Instance:
 
     def want_rows(self) -> None:
         """Keep `rows` current from now on; where nobody has asked, they need not be."""
+
+    def write_balance(self, terms: Sequence[float]) -> None:
+        """Write what `mass_terms` returned, in mm, to `held.balance`, in m."""
+        self.held.balance[:] = terms
+        self.held.balance[:] *= 1e-3
 
     @property
     def done(self) -> int:

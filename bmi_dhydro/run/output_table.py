@@ -79,14 +79,14 @@ class OutputTable:
             self.shown = np.zeros((len(self.outputs), len(area)))
             self.shown_rows = np.zeros((len(self.rows), len(area)), model.dtype)
             self.select(0)
-        self.sources = np.array([made_of.index(item.source) for item in self.items])
+        self.sources = np.array([made_of.index(item.source) for item in self.items], np.int64)
         self.factors = zeros(self.outputs.shape)
         self.set_factors(area)
         left = (process.evapotranspiration, unit_hydrograph.DISCHARGE)
         stores = (*process.state_names, unit_hydrograph.ROUTING_STORE)
         self.inflow = process.forcing_names.index(process.inflow)
-        self.losses = np.array([model.outputs.index(name) for name in left])
-        self.stored_rows = np.array([model.outputs.index(name) for name in stores])
+        self.losses = np.array([model.outputs.index(name) for name in left], np.int64)
+        self.stored_rows = np.array([model.outputs.index(name) for name in stores], np.int64)
         self._publish = exchange()[1]
 
     @property

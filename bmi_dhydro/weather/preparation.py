@@ -139,7 +139,7 @@ class Preparation:
     @property
     def arrays(self) -> dict[str, NDArray]:
         """What the equation takes, for `kernels.cpu.coupled`."""
-        calendar = np.array([self._start_seconds, self.step_seconds])
+        calendar = np.array([self._start_seconds, self.step_seconds], np.int64)
         return {
             "arguments": self._arguments,
             "solar_shift": self._solar_shift,

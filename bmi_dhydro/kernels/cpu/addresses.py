@@ -36,13 +36,15 @@ int64_at = _pointer_to(types.int64)
 int32_at = _pointer_to(types.int32)
 
 
-def table_of(arrays: Sequence[NDArray]) -> NDArray:
+def table_of(arrays: Sequence[NDArray], kinds: Sequence[tuple[str, DTypeLike, int]]) -> NDArray:
     """Return the address and the shape of each array, one after the other.
 
     Parameters
     ----------
     arrays : sequence of array
         Contiguous. Whoever keeps the table must keep them.
+    kinds : sequence of (name, type, number of dimensions)
+        What `loads` will find.
 
     Returns
     -------
@@ -51,10 +53,15 @@ def table_of(arrays: Sequence[NDArray]) -> NDArray:
     Raises
     ------
     ValueError
-        If one is not contiguous.
+        If one is not contiguous, or not what it is said to be: other memory would be read.
     """
-    if not all(array.flags.c_contiguous for array in arrays):
-        raise ValueError("only contiguous arrays can be handed over by their addresses")
+    for array, (name, kind, dimensions) in zip(arrays, kinds, strict=True):
+        right = array.dtype == kind and array.ndim == dimensions
+        if not (right and array.flags.c_contiguous):
+            raise ValueError(
+                f"{name} is no contiguous array of {np.dtype(kind)} with {dimensions} dimensions, "
+                "and cannot be handed over by its address"
+            )
     return np.array([x for a in arrays for x in (a.ctypes.data, *a.shape)], np.int64)
 
 

@@ -8,13 +8,14 @@ touches is therefore found from one table, and nothing between inputs and output
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from functools import cache as memoised
 from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ...physics.calendar import day_of_year
 from ...units import SECONDS_PER_DAY
@@ -94,6 +95,14 @@ if balance.shape[0] > 0:
 """
 
 
+def _kinds(dtype: str, computed: bool) -> list[tuple[str, DTypeLike, int]]:
+    """Return name, type and dimensions of the arrays of a step, for a model of a type."""
+    return [
+        (name, dtype if kind is None else kind, dimensions)
+        for name, kind, dimensions in (*_ARRAYS, *(_COMPUTED if computed else ()))
+    ]
+
+
 @memoised
 def _compiled(
     loop: CompiledLoop,
@@ -102,11 +111,9 @@ def _compiled(
 ) -> Callable[..., int]:
     """Return `step(address, inflow, parts)`; see `CoupledStep`."""
     computed = evapotranspiration is not None
-    method = "" if evapotranspiration is None else source_of(evapotranspiration)
-    arrays = [
-        (name, dtype if kind is None else kind, dimensions)
-        for name, kind, dimensions in (*_ARRAYS, *(_COMPUTED if computed else ()))
-    ]
+    method = ""
+    if evapotranspiration is not None:
+        method = source_of(evapotranspiration) + inspect.getsource(day_of_year)
     receive, publish = exchange()
     # What is called is compiled elsewhere: its text is part of what this is made of.
     made_of = hashlib.sha256((EXCHANGE_SOURCE + loop.digest + method).encode())
@@ -117,7 +124,7 @@ def _compiled(
         "",
         "",
         "def step(address, inflow, parts):",
-        *(f"    {line}" for line in loads(arrays, "address")),
+        *(f"    {line}" for line in loads(_kinds(dtype, computed), "address")),
         f"    weather = {'weather' if computed else 'forcing[0]'}",
         "    wrong = receive(inputs, lowest, highest, scale, floor, weather)",
         "    if wrong >= 0:",
@@ -193,7 +200,7 @@ class CoupledStep:
             `floor`, `forcing` (1, forcings, traces), `parameters`, `state`, `weights`, `pending`,
             `reach`, `rows` (1, outputs, traces), `sources`, `factors`, `outputs`, `losses`,
             `flows`; of `WaterAccount`: `opened`, `leaked`; `clock`, the steps that are done;
-            `balance`, written in m (see `Component.balance`), empty where it cannot be told from
+            `balance`, written in m (see `instance.Held`), empty where it cannot be told from
             `rows`, of which `stored_rows` are stores; and `current`, set to whether it was. They
             are kept, and must not be replaced.
         inflow : int
@@ -206,14 +213,13 @@ class CoupledStep:
             (traces,), `solar_shift` (traces,) and `calendar` (start in seconds since 1970, seconds
             of a step) too.
         """
-        names = [name for name, _, _ in _ARRAYS]
-        if evapotranspiration is not None:
-            names += [name for name, _, _ in _COMPUTED]
-        self._arrays = [arrays[name] for name in names]
-        self._table = table_of(self._arrays)
+        dtype = arrays["state"].dtype.name
+        kinds = _kinds(dtype, evapotranspiration is not None)
+        self._arrays = [arrays[name] for name, _, _ in kinds]
+        self._table = table_of(self._arrays, kinds)
         self._address = self._table.ctypes.data
         self._inflow, self._parts = inflow, parts
-        self._step = _compiled(loop, arrays["state"].dtype.name, evapotranspiration)
+        self._step = _compiled(loop, dtype, evapotranspiration)
 
     def __call__(self) -> None:
         """Do a step, and count it."""

@@ -94,14 +94,13 @@ class Ahead:
         nothing = np.empty((0, *table.rows.shape), dtype=model.dtype)
         self._block = Block(0, np.empty((0, 3, model.traces)), nothing, {})
         self._cursor = 0
+        # As those of `Coupled`: there is nothing to bind, and forcing is on the host in any case.
+        self.bound = self.remembered = True
         self._resident: ResidentAhead | None = None
         if model.resident:
             from ..exchange.gpu_ahead import ResidentAhead
 
             table.exchange = self._resident = ResidentAhead(model, table)
-
-    # What the model takes in is the host's own in any case.
-    remembered = True
 
     def make_different(self, perturbation: Perturbation, states: Callable[[], None]) -> None:
         """Make the members of an ensemble different from now on."""
@@ -112,7 +111,7 @@ class Ahead:
         """Whether a step writes its outputs too."""
         return self._resident is not None
 
-    def bind(self, account: WaterAccount, history: bool, nothing_else: bool) -> None:
+    def bind(self, account: WaterAccount, nothing_else: bool) -> None:
         """Do nothing: what a step touches is in its block."""
 
     def unbind(self) -> None:

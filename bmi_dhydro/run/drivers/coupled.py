@@ -54,8 +54,12 @@ class Coupled:
         What the model took in last.
     perturbation : Perturbation or None
         What makes the members of an ensemble different.
-    perturb_states : callable or None
+    perturb_states : callable
         Makes their stores different, where a day begins.
+    remembered : bool
+        Whether what the model takes in is remembered on the host.
+    bound : bool
+        Whether `bind` was called since something was replaced.
     """
 
     source = None
@@ -96,7 +100,7 @@ class Coupled:
         self._resident: ResidentExchange | None = None
         # A step in one call, where nothing is between a host's inputs and its outputs.
         self._step = CoupledStep(self._refuse, update)
-        self._at_once = self._bound = False
+        self._at_once = self.bound = self.remembered = False
         if model.resident:
             self._make_exchange()
 
@@ -126,23 +130,19 @@ class Coupled:
 
     def unbind(self) -> None:
         """Let the next step find again what it touches, after anything of that was replaced."""
-        self._at_once = self._bound = self._step.plain = False
+        self._at_once = self.bound = self._step.plain = False
 
-    def bind(self, account: WaterAccount, history: bool, nothing_else: bool) -> None:
+    def bind(self, account: WaterAccount, nothing_else: bool) -> None:
         """Find what a step in one call touches, where steps can be done so.
 
         Parameters
         ----------
         account : WaterAccount
-        history : bool
-            Whether what the model takes in is remembered, piece by piece.
         nothing_else : bool
             Whether nothing else belongs to a step: results, states, members.
         """
-        if self._bound:
-            return
-        self._bound = True
-        apart = self.perturbation is not None or history or self._model.resident
+        self.bound = True
+        apart = self.perturbation is not None or self.remembered or self._model.resident
         if apart or self.preparation.factors is not None:
             return
         table, held = self._table, self._held
@@ -232,9 +232,6 @@ class Coupled:
     def _given_on_device(self) -> bool:
         """Whether a GPU can make the forcing of the inputs by itself."""
         return self._direct and self.perturbation is None and not self.remembered
-
-    # Whether what the model takes in is remembered on the host.
-    remembered = False
 
     def _refuse(self, place: int) -> None:
         """Raise an error for an input that is impossible, by its place in memory."""

@@ -175,7 +175,8 @@ def test_arrays_of_an_arena_are_beside_each_other():
 
 
 def test_a_table_of_addresses_takes_contiguous_arrays_only():
-    values = np.zeros((3, 4))
-    assert table_of([values]).tolist() == [values.ctypes.data, 3, 4]
-    with pytest.raises(ValueError, match="contiguous"):
-        table_of([values[:, ::2]])
+    values, kinds = np.zeros((3, 4)), [("values", float, 2)]
+    assert table_of([values], kinds).tolist() == [values.ctypes.data, 3, 4]
+    for wrong in (values[:, ::2], values.astype(np.float32), values[0]):
+        with pytest.raises(ValueError, match="values is no contiguous array of float64 with 2"):
+            table_of([wrong], kinds)
