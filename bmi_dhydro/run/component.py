@@ -421,9 +421,8 @@ class Component(Instance):
         from .written_results import provenance, results_writer
 
         about = provenance(self.trained, self.driver)
-        return results_writer(
-            output, catchments or self.catchments, self.clock, self.table, about, self.trained
-        )
+        written = self.catchments if catchments is None else catchments
+        return results_writer(output, written, self.clock, self.table, about, self.trained)
 
     def write_to(self, results: Results, names: Sequence[str]) -> None:
         """Write some of `OutputTable.series` after each step from now on."""
