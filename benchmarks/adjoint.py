@@ -21,14 +21,14 @@ from torch import Tensor
 from bmi_dhydro.kernels import autograd, reference
 from bmi_dhydro.physics import HBV
 
-CATCHMENTS, COMPONENTS, DAYS = 100, 16, 730
+CATCHMENTS, PARAMETER_SETS, DAYS = 100, 16, 730
 Run = Callable[..., tuple[Tensor, Tensor]]
 
 
 def tensors(days: int, catchments: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return forcing, parameters that want a gradient, and states."""
     random = np.random.default_rng(0)
-    shape = (catchments, COMPONENTS)
+    shape = (catchments, PARAMETER_SETS)
     forcing = np.empty((days, 3, catchments), np.float32)
     forcing[:, 0] = random.gamma(0.2, 15.0, (days, catchments))
     forcing[:, 1] = random.normal(8.0, 8.0, (days, catchments))
@@ -67,7 +67,7 @@ def main() -> None:
         print(peak_memory(options.peak))
         return
     report = Report(
-        f"HBV, {COMPONENTS} components, float32, static parameters",
+        f"HBV, {PARAMETER_SETS} parallel parameter sets, float32, static parameters",
         ("", "seconds", "ratio", "limit"),
     )
     arrays = tensors(DAYS, CATCHMENTS)

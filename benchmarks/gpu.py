@@ -31,7 +31,7 @@ from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.variables import DEFAULT_INPUTS, OUTPUTS, inputs_for
 
 DEVICE = "cuda"
-COMPONENTS = 16
+PARAMETER_SETS = 16
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 # Catchments for which torch eager is timed at most: its memory grows with the steps.
 EAGER_SIZE, EAGER_STEPS = 100_000, 20
@@ -63,10 +63,10 @@ def arrays(catchments: int, steps: int) -> tuple[torch.Tensor, ...]:
     forcing[:, 0] = torch.clamp(forcing[:, 0] * 60.0 - 45.0, min=0.0)
     forcing[:, 1] = forcing[:, 1] * 40.0 - 10.0
     forcing[:, 2] *= 5.0
-    shares = drawn(_PARAMETERS, catchments, COMPONENTS)
+    shares = drawn(_PARAMETERS, catchments, PARAMETER_SETS)
     bounds = torch.tensor([(p.lower, p.upper) for p in HBV.parameters], device=DEVICE)
     low, high = bounds[:, 0, None, None], bounds[:, 1, None, None]
-    state = drawn(_STATES, catchments, COMPONENTS) * 30.0
+    state = drawn(_STATES, catchments, PARAMETER_SETS) * 30.0
     return forcing, low + shares * (high - low), state
 
 
@@ -109,7 +109,7 @@ def operations() -> int:
 def eager(catchments: int) -> tuple[float, float]:
     """Return cell-steps per second of torch eager on the GPU, forward and with gradients."""
     forcing, parameters, state = arrays(catchments, EAGER_STEPS)
-    cells = catchments * COMPONENTS * EAGER_STEPS
+    cells = catchments * PARAMETER_SETS * EAGER_STEPS
 
     def forward() -> torch.Tensor:
         return reference.run_process(HBV, _RUNOFF, forcing, parameters, state)[0]
@@ -122,14 +122,14 @@ def eager(catchments: int) -> tuple[float, float]:
 
 def fits(catchments: int) -> bool:
     """Return whether a block with gradients fits the memory that is free."""
-    cells = catchments * COMPONENTS
+    cells = catchments * PARAMETER_SETS
     needed = 4 * cells * (BLOCK * _STATES + 4 * _PARAMETERS + 8 * _STATES)
     return needed + 4 * 10 * BLOCK * catchments < 0.9 * torch.cuda.mem_get_info()[0]
 
 
 def process(report: Report, catchments: int, bandwidth: float, arithmetic: float) -> None:
     """The process alone, one step and a block of them, forward and with gradients."""
-    cells = catchments * COMPONENTS
+    cells = catchments * PARAMETER_SETS
     plain, plain_gradient = eager(min(catchments, EAGER_SIZE))
     cost = operations()
     state_bytes = 4 * (2 * _STATES + _PARAMETERS)
@@ -183,7 +183,7 @@ def cpu_kernel(report: Report, catchments: int = 10_000) -> None:
     model = random_model(catchments, "cpu", ("discharge",), 3600)
     forcing = np.ones((BLOCK, 3, catchments), np.float32)
     took = median_seconds(lambda: model.run(forcing), 5)
-    rate = catchments * COMPONENTS * BLOCK / took
+    rate = catchments * PARAMETER_SETS * BLOCK / took
     report.row(
         f"{catchments} catchments, hours routed, on this CPU", f"{rate / 1e9:.2f} G cell-steps/s"
     )
@@ -240,7 +240,7 @@ def coupled(report: Report, bandwidth: float) -> None:
     took = seconds(step, 50)
     # Memory is read in sectors of eight catchments.
     reach = float(resident.reach.double()[: DIVIDES // 8 * 8].view(-1, 8).amax(1).mean())
-    moved = 4 * COMPONENTS * (2 * _STATES + _PARAMETERS) + 4 * 3 * reach
+    moved = 4 * PARAMETER_SETS * (2 * _STATES + _PARAMETERS) + 4 * 3 * reach
     report.row(
         f"the same, on the device alone ({reach:.0f} of {unit_hydrograph.lags(1 / 24)} lags)",
         f"{took * 1e3:.2f} ms",
@@ -255,13 +255,13 @@ def launches() -> None:
     """Print how the time of each kernel depends on how its work is divided."""
     catchments = SIZES[-1]
     report = Report(
-        f"{catchments} catchments x {COMPONENTS}, {torch.cuda.get_device_name()}",
+        f"{catchments} catchments x {PARAMETER_SETS}, {torch.cuda.get_device_name()}",
         ("cells of a program, warps", "forward, G cell-steps/s", "backward"),
     )
     forcing, parameters, state = arrays(catchments, 16)
     rows = forcing.new_empty((16, 1, catchments))
     starts = state.new_empty((1, *state.shape))
-    cell_steps = catchments * COMPONENTS * 16
+    cell_steps = catchments * PARAMETER_SETS * 16
     for cells in (64, 128, 256, 512):
         for warps in (1, 2, 4, 8):
             if cells // (32 * warps) not in (1, 2, 4):
@@ -299,7 +299,7 @@ def main() -> None:
         return
     bandwidth, arithmetic = ceilings()
     report = Report(
-        f"HBV, {COMPONENTS} components, float32, {torch.cuda.get_device_name()}: "
+        f"HBV, {PARAMETER_SETS} parallel parameter sets, float32, {torch.cuda.get_device_name()}: "
         f"{bandwidth / 1e12:.2f} TB/s, {arithmetic / 1e12:.1f} T multiply-adds/s, a step of a cell "
         f"costs {operations()} of them",
         ("", "measured", "against torch eager", "of bandwidth", "of arithmetic", "limit"),

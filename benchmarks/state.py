@@ -20,12 +20,12 @@ from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.physics import HBV, unit_hydrograph
 
-CATCHMENTS, COMPONENTS = 100_000, 16
+CATCHMENTS, PARAMETER_SETS = 100_000, 16
 
 
 def random_model() -> Model:
     random = np.random.default_rng(0)
-    shape = (CATCHMENTS, COMPONENTS)
+    shape = (CATCHMENTS, PARAMETER_SETS)
     parameters = [random.uniform(p.lower, p.upper, shape) for p in HBV.parameters]
     routing = [random.uniform(p.lower, p.upper, CATCHMENTS) for p in unit_hydrograph.PARAMETERS]
     area = np.full(CATCHMENTS, 10.0)
@@ -49,7 +49,7 @@ def main() -> None:
     ids = np.array([f"cat-{number}" for number in range(CATCHMENTS)])
     raw = model.state.nbytes + model.pending.nbytes
     report = Report(
-        f"{CATCHMENTS} catchments x {COMPONENTS} components, float32",
+        f"{CATCHMENTS} catchments x {PARAMETER_SETS} parallel parameter sets, float32",
         ("", "measured", "against NumPy", "limit"),
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -25,7 +25,7 @@ from bmi_dhydro.networks import trained_model
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
-COMPONENTS = 16
+PARAMETER_SETS = 16
 NAMES = [item.name for item in INPUTS[:3]]
 VALUES = [np.array([value]) for value in (0.3, 8.0, 0.1)]
 
@@ -41,7 +41,7 @@ def random_model(
     step_seconds: int = HALF_A_DAY,
 ) -> Model:
     random = np.random.default_rng(0)
-    shape = (catchments, COMPONENTS)
+    shape = (catchments, PARAMETER_SETS)
     parameters = [random.uniform(item.lower, item.upper, shape) for item in HBV.parameters]
     routing = [random.uniform(p.lower, p.upper, catchments) for p in unit_hydrograph.PARAMETERS]
     area = np.full(catchments, 100.0)
@@ -106,7 +106,7 @@ def single_catchment(report: Report, folder: Path) -> None:
 def many_catchments(report: Report, catchments: int) -> None:
     steps = 64
     forcing = random_forcing(steps, catchments)
-    cells = catchments * COMPONENTS / 1e6
+    cells = catchments * PARAMETER_SETS / 1e6
     reference = random_model(catchments, "reference", ("discharge",))
     theirs = cells * 4 / median_seconds(lambda: reference.run(forcing[:4]), 3)
     for outputs, label in ((("discharge",), "discharge"), (None, "all 21 outputs")):
@@ -134,7 +134,7 @@ def many_catchments(report: Report, catchments: int) -> None:
 def other_steps(report: Report, catchments: int) -> None:
     steps = 48
     forcing = random_forcing(steps, catchments)
-    cells = catchments * COMPONENTS * steps / 1e6
+    cells = catchments * PARAMETER_SETS * steps / 1e6
     for seconds, name in ((86400, "days (in two parts)"), (3600, "hours")):
         weather = forcing.copy()
         weather[:, [0, 2]] *= seconds / 86400.0
@@ -267,7 +267,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="exit with 1 where a limit is missed")
     check = parser.parse_args().check
     report = Report(
-        f"HBV, {COMPONENTS} components, float32",
+        f"HBV, {PARAMETER_SETS} parallel parameter sets, float32",
         ("", "measured", "against reference", "limit"),
     )
     with tempfile.TemporaryDirectory() as name:

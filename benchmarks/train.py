@@ -22,7 +22,7 @@ from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData
 from bmi_dhydro.training.loop import Trainer
 
-CATCHMENTS, YEARS, COMPONENTS = 300, 20, 16
+CATCHMENTS, YEARS, PARAMETER_SETS = 300, 20, 16
 
 
 def made_up() -> TrainingData:
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="exit with 1 where a limit is missed")
     check = parser.parse_args().check
-    layout = NetworkLayout(HBV, COMPONENTS, NETWORK_INPUTS)
+    layout = NetworkLayout(HBV, PARAMETER_SETS, NETWORK_INPUTS)
     settings = TrainingSettings()
     data = made_up()
     trainer = Trainer(layout, data, settings)
@@ -68,7 +68,7 @@ def main() -> None:
 
     # The same batch through the reference kernel: forward and backward, without the rest.
     forcing = torch.as_tensor(data.forcing[: settings.days, :, : settings.catchments])
-    shape = (settings.catchments, COMPONENTS)
+    shape = (settings.catchments, PARAMETER_SETS)
     parameters = torch.stack(
         [torch.full(shape, 0.5 * (p.lower + p.upper)) for p in HBV.parameters]
     ).requires_grad_()
@@ -78,7 +78,10 @@ def main() -> None:
     rows.square().mean().backward()
     slow = (time.perf_counter() - begin) * batches
 
-    report = Report(f"HBV, {COMPONENTS} components, static network", ("", "seconds", "ratio", ""))
+    report = Report(
+        f"HBV, {PARAMETER_SETS} parallel parameter sets, static network",
+        ("", "seconds", "ratio", ""),
+    )
     report.row(
         f"an epoch: {CATCHMENTS} catchments x {YEARS} years, {batches} batches",
         f"{epoch:.1f}",

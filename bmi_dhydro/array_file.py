@@ -1,7 +1,7 @@
 """Arrays and what describes them as one `.safetensors` file, with a digest of the whole content.
 
 Trained models, parameter files, the progress of training and the states that hosts keep are written
-and read here. A file whose content is not what was written is refused: one flipped bit would give
+and read here. A file whose content is not what was written is an error: one flipped bit would give
 another flow, and show in no other way. Nothing in a file is executed.
 """
 

@@ -56,7 +56,7 @@ def memory() -> float:
 
 
 def check_memory(needed: float, what: str) -> None:
-    """Refuse what does not fit into the memory of this machine, before it is allocated.
+    """Reject what does not fit into the memory of this machine, before it is allocated.
 
     Parameters
     ----------

@@ -50,12 +50,12 @@ class Input:
 
     @property
     def lowest(self) -> float:
-        """Least value that is not refused."""
+        """Least value that is accepted."""
         return self.rate_limits[0] if self.rate_limits else QUANTITIES[self.source].lowest
 
     @property
     def highest(self) -> float:
-        """Greatest value that is not refused; beyond, it is an error of unit more often."""
+        """Greatest value that is accepted; beyond, it is an error of unit more often."""
         return self.rate_limits[1] if self.rate_limits else QUANTITIES[self.source].highest
 
 
@@ -228,7 +228,7 @@ ROUTING_PENDING = "routing_pending"
 
 # After the name of a parameter of the process: its value for each of the parallel parameter sets,
 # where the name alone stands for one value of a catchment.
-OF_COMPONENTS = "_components"
+OF_PARAMETER_SETS = "_components"
 
 # Which member of an ensemble the interface shows, where it shows one.
 MEMBER = "ensemble__member"

@@ -75,7 +75,7 @@ def variables_page() -> str:
             "Which of them a host sets depends on the configuration: precipitation and temperature "
             "always, potential evapotranspiration unless it is computed, the extremes for "
             "Hargreaves. There are none where the component reads its own weather. A value beyond "
-            "the range is refused.\n",
+            "the range is an error.\n",
             _rows(("name, aliases", "units", "range", "meaning"), inputs),
             "## Outputs\n",
             "Those that the process model has: EXP-HYDRO has neither groundwater nor recharge.\n",
@@ -83,14 +83,15 @@ def variables_page() -> str:
             "## By name, but unpublished\n",
             "These can be read by `get_value` and, except for fluxes, set by `set_value`.\n",
             "### Parameters\n",
-            "Daily values, one for each catchment: the mean over the components of the model, all "
-            "of which get what is set. With `_components` after the name of a parameter that is "
-            "not one of routing, one for each catchment and component, of the model's precision. "
-            "A value that is not possible is refused. `get_value_ptr` gives a read-only view.\n",
+            "Daily values, one for each catchment: the mean over the parallel parameter sets of "
+            "the model, all of which get what is set. With `_components` after the name of a "
+            "parameter that is not one of routing, one for each catchment and parameter set, of "
+            "the model's precision. A value that is not possible is an error. `get_value_ptr` "
+            "gives a read-only view.\n",
             _rows(("name", "units", "bounds of the network", "possible", "meaning"), parameters),
             "### States\n",
-            "Of the model's precision, one for each catchment and component (`routing_pending`: "
-            "each catchment and lag).\n",
+            "Of the model's precision, one for each catchment and parameter set "
+            "(`routing_pending`: each catchment and lag).\n",
             _rows(("name", "units", "meaning"), states),
             "### Fluxes and stores\n",
             "Read-only, in mm (per step), means over the components.\n",
@@ -170,9 +171,9 @@ def config_page() -> str:
         "noise": config.NoiseConfig,
     }
     introduction = (
-        "# Configuration\n\nA YAML file. Unknown keys are refused; relative paths are relative to "
-        "the file. `cfg/` has commented examples, and `bmi-dhydro example FOLDER` writes one that "
-        "runs.\n"
+        "# Configuration\n\nA YAML file. An unknown key is an error; relative paths are relative "
+        "to the file. `cfg/` has commented examples, and `bmi-dhydro example FOLDER` writes one "
+        "that runs.\n"
     )
     return _MADE + "\n".join([introduction, *_reference(config.Config, sections)])
 

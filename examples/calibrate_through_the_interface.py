@@ -18,7 +18,7 @@ from bmi_dhydro.variables import INPUTS, OUTPUTS
 RAIN, TEMPERATURE, EVAPORATION = (item.name for item in INPUTS[:3])
 FLOW = OUTPUTS[1].name
 DAYS, WARM_UP = 730, 365
-# Each of the parallel parameter sets has its own; without `_components` all have the same.
+# Each of the parallel parameter sets has its own; without `_parameter_sets` all have the same.
 CALIBRATED = tuple(f"{name}_components" for name in ("FC", "BETA", "K1", "K2"))
 BOUNDS = {f"{item.name}_components": (item.lower, item.upper) for item in HBV.parameters}
 

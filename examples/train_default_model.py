@@ -24,15 +24,15 @@ from rich.progress import Progress
 from bmi_dhydro.catchments.attributes import NETWORK_INPUTS
 from bmi_dhydro.catchments.catchments import Catchments
 from bmi_dhydro.evaluation.metrics import kge, nse
-from bmi_dhydro.networks.ensemble import merge
 from bmi_dhydro.networks.learned_evapotranspiration import LearnedEvapotranspiration
+from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.networks.similarity import TrainingCatchments
 from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_mopex
-from bmi_dhydro.training.kept_memory import dependence_on_start, described
+from bmi_dhydro.training.dependence_on_start import dependence_on_start, described
 from bmi_dhydro.training.loop import simulate, train
 from bmi_dhydro.training.run import learned_evapotranspiration
 from bmi_dhydro.weather.source import WeatherSource
@@ -113,7 +113,7 @@ def drawn(data: TrainingData, count: int) -> np.ndarray:
 @click.argument("data_file", type=click.Path(exists=True, path_type=Path))
 @click.argument("model_file", type=click.Path(path_type=Path))
 @click.option("--batches", default=TrainingSettings().batches, show_default=True)
-@click.option("--components", default=16, show_default=True)
+@click.option("--components", "parameter_sets", default=16, show_default=True)
 @click.option("--days", default=TrainingSettings().days, show_default=True, help="Of a batch.")
 @click.option("--learning-rate", default=TrainingSettings().learning_rate, show_default=True)
 @click.option("--dynamic", default="", help="Parameters that change daily: BETA,K0,BETAET.")
@@ -135,7 +135,7 @@ def main(
     data_file: Path,
     model_file: Path,
     batches: int,
-    components: int,
+    parameter_sets: int,
     days: int,
     learning_rate: float,
     dynamic: str,
@@ -156,7 +156,7 @@ def main(
         batches=batches, days=days, learning_rate=learning_rate, memory=memory
     )
     moving = tuple(dynamic.split(",")) if dynamic else ()
-    layout = NetworkLayout(HBV, components, NETWORK_INPUTS, moving)
+    layout = NetworkLayout(HBV, parameter_sets, NETWORK_INPUTS, moving)
     seeds = range(seed, seed + members)
     model = fit(data, settings, layout, seeds, "all catchments")
     skill = {"in_time": summary(test(model, data))}

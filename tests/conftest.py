@@ -68,16 +68,16 @@ def mopex_path() -> Path:
     return MOPEX
 
 
-def random_setup(catchments, components, steps, dtype=np.float64, seed=0, process=HBV):
+def random_setup(catchments, parameter_sets, steps, dtype=np.float64, seed=0, process=HBV):
     """Return forcing, parameters and states of a process, drawn between their bounds."""
     random = np.random.default_rng(seed)
     parameters = np.stack(
         [
-            random.uniform(item.lower, item.upper, (catchments, components))
+            random.uniform(item.lower, item.upper, (catchments, parameter_sets))
             for item in process.parameters
         ]
     )
-    states = random.uniform(0.0, 30.0, (len(process.states), catchments, components))
+    states = random.uniform(0.0, 30.0, (len(process.states), catchments, parameter_sets))
     season = np.sin(np.arange(steps) / 58.0)[:, None]
     noise = random.normal(0.0, 4.0, (steps, catchments))
     forcing = np.stack(
@@ -145,7 +145,7 @@ def dynamic_model(tmp_path) -> Path:
     """A file of a model whose parameters BETA and K0 move from day to day, with random weights."""
     default = trained_model.load()
     layout = NetworkLayout(HBV, 2, default.layout.attributes, ("BETA", "K0"))
-    weights = initial_weights(layout, (8,), 0, memory=5)
+    weights = initial_weights(layout, (8,), 0, lstm_units=5)
     weights[DYNAMIC_HEAD] = np.random.default_rng(0).normal(0.0, 0.7, (5, 4)).astype(np.float32)
     weights["forcing_mean"] = np.array([3.0, 8.0, 2.0], np.float32)
     weights["forcing_deviation"] = np.array([6.0, 9.0, 1.5], np.float32)

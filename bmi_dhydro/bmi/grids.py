@@ -10,22 +10,22 @@ from bmipy import Bmi
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from ..hosts.fleet import FleetMember
+    from ..hosts.fleet import FleetInstance
     from ..run.component import Component
 
-# One node for each catchment; catchments x components; catchments x lags of routing; and one value
-# for all of them. Where all members of an ensemble are shown: members x catchments, the same x
-# components, and x lags.
+# One node for each catchment; catchments x parameter sets; catchments x lags of routing; and one
+# value for all of them. Where all members of an ensemble are shown: members x catchments, the same
+# x parameter sets, and x lags.
 CATCHMENTS, CELLS, LAGS, ONE_VALUE = 0, 1, 2, 3
 _OF_MEMBERS = {CATCHMENTS: 4, CELLS: 5, LAGS: 6}
 
 
-def all_members(component: Component | FleetMember) -> bool:
+def all_members(component: Component | FleetInstance) -> bool:
     """Return whether the interface shows several members of an ensemble at once."""
     return component.model.members > 1 and component.shown is component.outputs
 
 
-def shown_of(component: Component | FleetMember, grid: int) -> int:
+def shown_of(component: Component | FleetInstance, grid: int) -> int:
     """Return the grid that stands for one of a single member where all of them are shown."""
     return _OF_MEMBERS[grid] if all_members(component) else grid
 
@@ -35,10 +35,10 @@ class Grids:
 
     Parameters
     ----------
-    component : Component or FleetMember
+    component : Component or FleetInstance
     """
 
-    def __init__(self, component: Component | FleetMember) -> None:
+    def __init__(self, component: Component | FleetInstance) -> None:
         self._component = component
 
     def shape(self, grid: int) -> tuple[int, ...]:
@@ -54,7 +54,7 @@ class Grids:
         if grid == CATCHMENTS:
             return () if self._catchments_are == "scalar" else (count,)
         if grid == CELLS:
-            return count, component.model.components
+            return count, component.model.parameter_sets
         if grid == LAGS:
             return count, component.model.pending.shape[1]
         if grid == ONE_VALUE:

@@ -14,9 +14,9 @@ class BmiDhydro(ValueMethods):
 
     Published inputs and outputs are those of `bmi_dhydro.variables`. By name, but unpublished, a
     host also reaches: the parameters of the process and of routing (daily values, one for each
-    catchment; those of each component under the name with `_components` after it), the attributes
-    that the network sees, the states of each component, `routing_pending`, and all fluxes and
-    stores of the model in mm (per step).
+    catchment; those of each of its parallel parameter sets under the name with `_components` after
+    it), the attributes that the network sees, the states of each component, `routing_pending`, and
+    all fluxes and stores of the model in mm (per step).
     """
 
     # ---- derivatives ----------------------------------------------------------------------

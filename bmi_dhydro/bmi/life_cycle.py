@@ -15,7 +15,7 @@ from .grids import GridMethods, Grids
 from .names import NOTHING_PUBLISHED, Names
 
 if TYPE_CHECKING:
-    from ..hosts.fleet import FleetMember
+    from ..hosts.fleet import FleetInstance
     from ..run.component import Component
 
 
@@ -29,13 +29,13 @@ class LifeCycleMethods(GridMethods):
     """The methods of the interface that drive a component, and those that tell its time."""
 
     def __init__(self) -> None:
-        self._component: Component | FleetMember | None = None
+        self._component: Component | FleetInstance | None = None
         self._finalized = False
         self._names: Names | None = None
         self._remember(None)
         self._never_set: set[str] = set()
         # Errors of parameters that a host has set, by name, until they are set right.
-        self._refused_parameters: dict[str, ValueError] = {}
+        self._rejected_parameters: dict[str, ValueError] = {}
         # Inputs that were last set on a GPU, by row.
         self._set_on_device: set[int] = set()
         self._input_names = tuple(item.name for item in inputs_for(DEFAULT_INPUTS))
@@ -70,13 +70,13 @@ class LifeCycleMethods(GridMethods):
             raise ConfigError("initialize needs the path of a configuration file")
         config = read_config(config_file)
         if config.fleet:
-            from ..hosts.fleet import FleetMember
+            from ..hosts.fleet import FleetInstance
 
-            self._start(FleetMember(config))
+            self._start(FleetInstance(config))
         else:
             self._start(Component(config))
 
-    def _start(self, component: Component | FleetMember) -> None:
+    def _start(self, component: Component | FleetInstance) -> None:
         self._component = component
         self._finalized = False
         self._clock = component.clock.count.data
@@ -87,7 +87,7 @@ class LifeCycleMethods(GridMethods):
         self._never_set = set(self._input_names)
         self._find_arrays(component)
 
-    def _set_clock(self, component: Component | FleetMember) -> None:
+    def _set_clock(self, component: Component | FleetInstance) -> None:
         """Find the time step and the start in the unit that the configuration names."""
         units = TimeUnits.parse(component.config.time.units, "time.units")
         if units.needs_start and component.clock.start is None:
@@ -96,7 +96,7 @@ class LifeCycleMethods(GridMethods):
         self._start_time = units.at_start(component.clock.start)
         self._time_units = units.described(component.clock.start)
 
-    def _find_arrays(self, component: Component | FleetMember) -> None:
+    def _find_arrays(self, component: Component | FleetInstance) -> None:
         """Find the arrays that names stand for."""
         self._names = Names(component)
         self._remember(self._names)
@@ -178,8 +178,8 @@ class LifeCycleMethods(GridMethods):
             _log.warning("never set, so zero: %s", ", ".join(sorted(self._never_set)))
             self._never_set = set()
         self._together = False
-        if self._refused_parameters:
-            raise next(iter(self._refused_parameters.values()))
+        if self._rejected_parameters:
+            raise next(iter(self._rejected_parameters.values()))
         self._update()
 
     def update_until(self, time: float) -> None:
@@ -232,7 +232,7 @@ class LifeCycleMethods(GridMethods):
         component, self._component = self._component, None
         self._names = None
         self._remember(None)
-        self._refused_parameters = {}
+        self._rejected_parameters = {}
         self._protocols.close()
         self._finalized = True
         if component is not None:

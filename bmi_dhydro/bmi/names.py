@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..catchments.attributes import ATTRIBUTES
-from ..variables import MEMBER, OF_COMPONENTS, ROUTING_PENDING, Input, Output
+from ..variables import MEMBER, OF_PARAMETER_SETS, ROUTING_PENDING, Input, Output
 from .grids import CATCHMENTS, CELLS, LAGS, ONE_VALUE, shown_of
 
 if TYPE_CHECKING:
-    from ..hosts.fleet import FleetMember
+    from ..hosts.fleet import FleetInstance
     from ..run.component import Component
 
 # Kind of the variables of `hosts.ngen`.
@@ -122,7 +122,7 @@ class Names:
 
     Parameters
     ----------
-    component : Component or FleetMember
+    component : Component or FleetInstance
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ class Names:
         "single_outputs",
     )
 
-    def __init__(self, component: Component | FleetMember) -> None:
+    def __init__(self, component: Component | FleetInstance) -> None:
         self._component = component
         self._table: dict[str, Variable] | None = None
         items = component.input_items
@@ -192,40 +192,40 @@ def _numbers(rows: NDArray) -> memoryview | None:
     return rows.reshape(-1).data if rows.shape[1] == 1 else None
 
 
-def moves_with_member(component: Component | FleetMember, variable: Variable) -> bool:
+def moves_with_member(component: Component | FleetInstance, variable: Variable) -> bool:
     """Return whether the values of a variable are elsewhere when another member is shown."""
     if component.shown is component.outputs:
         return False
-    own_inputs = component.inputs.shape[1] == component.model.traces
+    own_inputs = component.inputs.shape[1] == component.model.columns
     return variable.kind == "state" or (variable.kind == "input" and own_inputs)
 
 
-def _inputs_shown(component: Component | FleetMember, row: int) -> NDArray:
+def _inputs_shown(component: Component | FleetInstance, row: int) -> NDArray:
     """Return what a host sets of an input: of all members, or of the one that is shown."""
     values = component.inputs[row]
-    return values[component.part] if len(values) == component.model.traces else values
+    return values[component.own_columns] if len(values) == component.model.columns else values
 
 
-def _published_variables(component: Component | FleetMember) -> dict[str, Variable]:
-    """Return the names of inputs and outputs, those that are means over components too."""
+def _published_variables(component: Component | FleetInstance) -> dict[str, Variable]:
+    """Return the names of inputs and outputs, those that are means over parameter sets too."""
     table: dict[str, Variable] = {}
     model = component.model
-    of_traces = shown_of(component, CATCHMENTS)
+    of_columns = shown_of(component, CATCHMENTS)
     for row, item in enumerate(component.input_items):
         values = _inputs_shown(component, row)
-        grid = of_traces if len(values) == model.traces else CATCHMENTS
+        grid = of_columns if len(values) == model.columns else CATCHMENTS
         for name in (item.name, *item.aliases):
             table[name] = Variable("input", item.units, grid, values, "float64", row)
     for row, output in enumerate(component.output_items):
         for name in (output.name, *output.aliases):
             table[name] = Variable(
-                "output", output.units, of_traces, component.shown[row], "float64", row
+                "output", output.units, of_columns, component.shown[row], "float64", row
             )
     for row, name in enumerate(model.outputs):
         if name not in model.process.state_names:
             values = component.shown_rows[row]
             place = len(component.output_items) + row
-            table[name] = Variable("output", "mm", of_traces, values, model.dtype.name, place)
+            table[name] = Variable("output", "mm", of_columns, values, model.dtype.name, place)
     return table
 
 
@@ -236,12 +236,12 @@ def _own(component: Component) -> dict[str, Variable]:
     table: dict[str, Variable] = {}
     grid = shown_of(component, CELLS)
     for k, quantity in enumerate(model.process.states):
-        values = model.state[k][component.part]
+        values = model.state[k][component.own_columns]
         table[quantity.name] = Variable("state", quantity.units, grid, values, own)
     grid = shown_of(component, LAGS)
     table[ROUTING_PENDING] = Variable(ROUTING_PENDING, "mm", grid, None, own)
     if component.shown is not component.outputs:
-        member = np.array([component.part.start // len(component.catchments)], np.int32)
+        member = np.array([component.own_columns.start // len(component.catchments)], np.int32)
         table[MEMBER] = Variable(MEMBER, "1", ONE_VALUE, member, "int32")
     units = {item.name: item.units for item in model.parameter_items}
     parameters = component.parameters
@@ -250,7 +250,7 @@ def _own(component: Component) -> dict[str, Variable]:
         table[name] = Variable("parameter", unit, CATCHMENTS, means, "float64")
         if values.ndim == 2:
             kind = values.dtype.name
-            table[name + OF_COMPONENTS] = Variable("parameter", unit, CELLS, values, kind)
+            table[name + OF_PARAMETER_SETS] = Variable("parameter", unit, CELLS, values, kind)
     for name in parameters.attribute_names:
         table[name] = Variable(
             "attribute",

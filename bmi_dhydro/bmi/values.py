@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import ForcingError, VariableError
 from ..hosts.ngen import PREFIX
-from ..variables import MEMBER, OF_COMPONENTS, ROUTING_PENDING
+from ..variables import MEMBER, OF_PARAMETER_SETS, ROUTING_PENDING
 from .grids import CATCHMENTS
 from .names import PROTOCOL, Variable, moves_with_member
 from .variables import VariableMethods
@@ -127,7 +127,7 @@ class ValueMethods(VariableMethods):
             raise ValueError(f"{name} has {values.size} values, but {source.size} were given")
         source = source.reshape(-1)
         if not (lowest <= source.min() and source.max() <= highest):
-            raise self._refused(name, row, source)
+            raise self._rejected(name, row, source)
         values[:] = source
         if self._never_set:
             self._never_set.discard(self._ready().input_items[row].name)
@@ -153,7 +153,7 @@ class ValueMethods(VariableMethods):
             component.synchronise()
             variable = self._variable(name)
         if variable.kind == ROUTING_PENDING:
-            return component.model.pending[component.part]
+            return component.model.pending[component.own_columns]
         if variable.kind == "output":
             self._bring(variable)
         if variable.kind == "input":
@@ -202,7 +202,7 @@ class ValueMethods(VariableMethods):
         if variable.kind == "output" and on_device:
             values = component.exchange.on_device(variable.index)
             if values is not None:
-                return values[component.part]
+                return values[component.own_columns]
         if variable.kind in ("input", "output"):
             return self.get_value_ptr(name)
         return self._current(name).reshape(-1).copy()
@@ -239,7 +239,7 @@ class ValueMethods(VariableMethods):
                 return
         self.set_value(name, _on_host(values))
 
-    def _refused(self, name: str, row: int, values: NDArray) -> ForcingError:
+    def _rejected(self, name: str, row: int, values: NDArray) -> ForcingError:
         component = self._ready()
         item = component.input_items[row]
         values = values.astype(float)
@@ -252,7 +252,7 @@ class ValueMethods(VariableMethods):
         )
 
     def _set_parameter(self, name: str, src: NDArray, rows: slice | NDArray = slice(None)) -> None:
-        """Set a parameter of some catchments; a name alone gives all components the same value.
+        """Set a parameter of some catchments; a name alone gives all parameter sets the same value.
 
         A host that does not see the error meets it again in the next `update`: NextGen's engine
         goes on whatever `set_value` raises.
@@ -262,14 +262,14 @@ class ValueMethods(VariableMethods):
         shape = self._current(name).shape
         try:
             values = self._numbers(name, src, int(np.prod(shape)), single=True).reshape(shape)
-            base = name.removesuffix(OF_COMPONENTS)
+            base = name.removesuffix(OF_PARAMETER_SETS)
             if variable.grid == CATCHMENTS and component.model.parameters[base].ndim == 2:
-                values = np.repeat(values[:, None], component.model.components, axis=1)
+                values = np.repeat(values[:, None], component.model.parameter_sets, axis=1)
             component.set_parameter(base, values[rows], rows)
         except ValueError as error:
-            self._refused_parameters[name] = error
+            self._rejected_parameters[name] = error
             raise
-        self._refused_parameters.pop(name, None)
+        self._rejected_parameters.pop(name, None)
 
     @staticmethod
     def _numbers(name: str, src: NDArray, size: int, single: bool = False) -> NDArray:
@@ -319,7 +319,7 @@ class ValueMethods(VariableMethods):
         before = component.model.stored()
         if variable.kind == ROUTING_PENDING:
             pending = component.model.pending
-            pending[component.part] = values.reshape(shape)
+            pending[component.own_columns] = values.reshape(shape)
             component.model.pending = pending
         else:
             assert variable.values is not None

@@ -10,7 +10,7 @@ from .grids import ONE_VALUE
 from .names import PROTOCOL, Variable
 
 if TYPE_CHECKING:
-    from ..hosts.fleet import FleetMember
+    from ..hosts.fleet import FleetInstance
     from ..run.component import Component
 
 from .life_cycle import LifeCycleMethods
@@ -56,7 +56,7 @@ class VariableMethods(LifeCycleMethods):
             return Variable(PROTOCOL, item.units, ONE_VALUE, None, item.type)
         raise VariableError(self._unknown(member, name))
 
-    def _unknown(self, component: Component | FleetMember, name: str) -> str:
+    def _unknown(self, component: Component | FleetInstance, name: str) -> str:
         """Return what to say of a name that is none.
 
         One that is not like any of CSDMS is meant for a parameter or state: hosts such as NextGen's

@@ -65,8 +65,8 @@ def run_demo(folder: Path, catchments: int, years: int) -> None:
     picture = folder / "hydrograph.png"
     _draw(picture, component, series)
     click.echo(
-        f"{catchments} catchments x {component.model.components} components, {steps} days through "
-        f"the interface in {seconds:.2f} s"
+        f"{catchments} catchments x {component.model.parameter_sets} parallel parameter sets, "
+        f"{steps} days through the interface in {seconds:.2f} s"
     )
     for path in (folder / "results.nc", picture, config):
         click.echo(f"wrote {path}")

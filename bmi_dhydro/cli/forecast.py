@@ -48,7 +48,7 @@ def forecast(
     from ..errors import ConfigError
     from ..forecast.chain import Chain, compute_here
     from ..forecast.config import read_forecast_config
-    from ..forecast.parts import in_parts
+    from ..forecast.division import divided_among
     from ..run.workers import here
     from ..run.workers import workers as started
 
@@ -60,7 +60,7 @@ def forecast(
         raise ConfigError("--at: is missing; give a time, or now")
     time = _time(at, "--at", chain.config.step_seconds)
     with started(workers, scheduler) as (mapper, count):
-        compute = compute_here if mapper is here else in_parts(mapper, count)
+        compute = compute_here if mapper is here else divided_among(mapper, count)
         path = chain.run(time, compute)
     click.echo(f"{path}")
 

@@ -22,7 +22,10 @@ def describe_model(name: str) -> None:
     about, process = model.about, model.layout.process
     console.print(f"[bold]{about.get('name', 'trained model')}[/], {name}")
     console.print(f"fingerprint {model.fingerprint}, licence {about.get('licence', 'not stated')}")
-    console.print(f"{process.long_name}; {model.layout.components} components; {process.reference}")
+    console.print(
+        f"{process.long_name}; {model.layout.parameter_sets} parallel parameter sets; "
+        f"{process.reference}"
+    )
     training, skill = about.get("training", {}), about.get("skill", {})
     if training:
         console.print(
@@ -85,7 +88,7 @@ def describe_config(path: Path) -> None:
         click.echo(f"{path}: fits together")
         click.echo(f"trained model       {component.trained.about.get('name')}")
         click.echo(f"catchments          {len(component.catchments)}")
-        click.echo(f"components          {model.components}")
+        click.echo(f"parameter sets      {model.parameter_sets}")
         click.echo(f"step                {config.time.step}")
         if component.clock.start is not None:
             click.echo(f"start               {component.clock.start}")

@@ -128,8 +128,8 @@ def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str
             component, seconds = run_band(config, out) if band else run_config(config, out)
             catchments, steps = component.catchments, component.done
     settings = read_config(config)
-    components = trained_model.load(settings.model).layout.components
-    cells = len(catchments) * settings.members * components * steps
+    parameter_sets = trained_model.load(settings.model).layout.parameter_sets
+    cells = len(catchments) * settings.members * parameter_sets * steps
     click.echo(
         f"{len(catchments)} catchments, {steps} steps in {seconds:.2f} s "
         f"({cells / seconds / 1e6:.0f} million cell-steps per second, files included)"
@@ -202,7 +202,7 @@ def calibrate(
 ) -> None:
     """Calibrate the catchments of CONFIG on OBSERVED flow, from the network's parameters on.
 
-    Each catchment goes down the gradient of its own error. Name the file that comes out as
+    Each catchment follows the gradient of its own error downhill. Name the file that comes out as
     parameter_file in a configuration, and runs use it.
     """
     from ..config import read_config

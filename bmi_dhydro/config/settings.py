@@ -35,7 +35,7 @@ _LONGEST_PATH, _LONGEST_NAME = 4095, 255
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """A part of a configuration; unknown keys are refused."""
+    """A section of a configuration; an unknown key is an error."""
 
 
 _DURATION = re.compile(
@@ -94,7 +94,7 @@ def parse_date(text: str, key: str) -> np.datetime64:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Leaves dates as text, so that they are read in one place, and refuses a key given twice."""
+    """Leaves dates as text, so that they are read in one place, and rejects a key given twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
         """Make a dictionary of a mapping."""

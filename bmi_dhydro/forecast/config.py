@@ -79,8 +79,8 @@ class AssimilationConfig(Section, frozen=True):
     drift_days: Positive = 30.0
     """How fast that mean forgets."""
     outlier: Positive = 5.0
-    """Observations that differ from the simulation by more than so many standard deviations of
-    what is expected are left out, and counted."""
+    """Observations that differ from the simulation by more than this number of standard deviations
+    of what is expected are left out, and counted."""
     iterations: Count = 5
     """Iterations of the variational method, at most."""
 

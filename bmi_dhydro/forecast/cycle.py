@@ -327,7 +327,7 @@ class Forecaster:
             if not np.isfinite(values).any():
                 continue
             simulated = rows.sum(axis=0, dtype=float).reshape(members, -1)
-            stores = model.state.transpose(1, 0, 2).reshape(model.traces, -1)
+            stores = model.state.transpose(1, 0, 2).reshape(model.columns, -1)
             joined = np.concatenate([stores, model.pending], axis=1).astype(float)
             before = model.stored()
             deviation = self._deviation(values, now)
@@ -344,7 +344,7 @@ class Forecaster:
             share = deviation**2 / (simulated.var(axis=0, ddof=1) + deviation**2)
             steps = observed.seconds // self.config.step_seconds
             self._note(result, np.where(left_out, 1.0, share) * apart / steps, until - now - length)
-            self._put(model, states.reshape(model.traces, -1))
+            self._put(model, states.reshape(model.columns, -1))
             result.added += (model.stored() - before).reshape(members, -1).mean(axis=0)
             result.left_out += int(left_out.sum())
             result.used += int(np.isfinite(values).sum() - left_out.sum())
@@ -356,11 +356,11 @@ class Forecaster:
 
     @staticmethod
     def _put(model: Model, joined: NDArray) -> None:
-        """Take on stores and water on its way, each row those of a trace."""
-        count, traces, components = model.state.shape
-        stores = joined[:, : count * components].reshape(traces, count, components)
+        """Take on stores and water on its way, each row those of a column."""
+        count, columns, parameter_sets = model.state.shape
+        stores = joined[:, : count * parameter_sets].reshape(columns, count, parameter_sets)
         model.state[...] = stores.transpose(1, 0, 2)
-        model.pending = joined[:, count * components :]
+        model.pending = joined[:, count * parameter_sets :]
 
     # ---- the future -----------------------------------------------------------------------
 
@@ -436,10 +436,10 @@ class Forecaster:
         begin: np.datetime64,
         end: np.datetime64,
     ) -> NDArray:
-        """Run a model over a period; return its flow, shape (steps, traces), in mm per step."""
+        """Run a model over a period; return its flow, shape (steps, columns), in mm per step."""
         sources = source if isinstance(source, list) else [source]
-        results = [np.empty((0, model.traces), dtype=model.dtype)]
-        for first, last in self._blocks(begin, end, model.traces, noise):
+        results = [np.empty((0, model.columns), dtype=model.dtype)]
+        for first, last in self._blocks(begin, end, model.columns, noise):
             forcing = np.concatenate([self._read(one, first, last) for one in sources], axis=2)
             if noise is not None:
                 seconds = _seconds(first)
@@ -453,11 +453,11 @@ class Forecaster:
         self,
         begin: np.datetime64,
         end: np.datetime64,
-        traces: int,
+        columns: int,
         noise: Perturbation | None,
     ) -> Iterator[tuple[np.datetime64, np.datetime64]]:
         """Divide a period into blocks that fit the memory, at days where stores are perturbed."""
-        longest = longest_block(traces, 4)
+        longest = longest_block(columns, 4)
         while begin < end:
             steps = longest
             if noise is not None:

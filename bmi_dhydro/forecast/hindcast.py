@@ -153,7 +153,7 @@ def hindcast(
     count : int
         Number of workers.
     advance : callable
-        Called for each part that is done; in this process for each forecast.
+        Called for each share that is done; in this process for each forecast.
 
     Raises
     ------
@@ -172,13 +172,13 @@ def hindcast(
         )
     kinds = _kinds(config)
     rows = divided(len(catchments), count)
-    parts = [
+    shares = [
         Job(own, catchments.subset(chosen), times) for own in kinds.values() for chosen in rows
     ]
     if mapper is here:
-        found = [flows(part, advance) for part in parts]
+        found = [flows(share, advance) for share in shares]
     else:
-        found = mapper(flows, parts, advance)
+        found = mapper(flows, shares, advance)
     to_rate = SECONDS_PER_DAY / observed.seconds
     flow: dict[str, NDArray] = {}
     for k, kind in enumerate(kinds):

@@ -1,11 +1,11 @@
 """Variational assimilation: stores and precipitation that explain the flow of a window best.
 
 Controls of a catchment are the logarithms of factors, one for each store at the start of the window
-(all components alike) and for the water on its way to the outlet, and one for the precipitation of
-each day. Their prior is normal around 0. What is made small is the misfit to the observations plus
-that of the prior (4D-Var; Lorenc 1986, 10.1002/qj.49711247414), by Gauss-Newton steps: the adjoint
-of the model, pulled back from each observation, gives the derivatives of all flows with respect to
-all controls, exactly, and each catchment solves a small linear system of its own.
+(all parameter sets alike) and for the water on its way to the outlet, and one for the precipitation
+of each day. Their prior is normal around 0. What is made small is the misfit to the observations
+plus that of the prior (4D-Var; Lorenc 1986, 10.1002/qj.49711247414), by Gauss-Newton steps: the
+adjoint of the model, pulled back from each observation, gives the derivatives of all flows with
+respect to all controls, exactly, and each catchment solves a small linear system of its own.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Window:
             table = dict(zip(names, self._parameters, strict=False))
             with torch.no_grad():
                 self._dynamic = remembered_dynamics(
-                    model.dynamics, model.dynamics.memory(), table, self._forcing
+                    model.dynamics, model.dynamics.snapshot(), table, self._forcing
                 )
 
     @property
@@ -126,7 +126,7 @@ class Window:
 
         Parameters
         ----------
-        controls : Tensor, shape (traces, controls)
+        controls : Tensor, shape (columns, controls)
             In standard deviations of the prior; bounded smoothly.
         """
         settings = self._settings

@@ -31,7 +31,7 @@ from ..run.exchange.host import HostExchange
 from ..run.instance import Held, Instance
 from ..run.saved_states import SavedStates
 from ..run.water_account import WaterAccount
-from ..variables import OF_COMPONENTS, ROUTING_PENDING
+from ..variables import OF_PARAMETER_SETS, ROUTING_PENDING
 from .fleet_results import FleetResults, Sink
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ _PATIENCE = 2
 
 
 class _Page:
-    """A block of steps as members read it, and the one that follows."""
+    """A block of steps as instances read it, and the one that follows."""
 
     def __init__(self, engine: Component, block: Block, number: int) -> None:
         steps = len(block.rows)
@@ -89,14 +89,14 @@ class Fleet:
     Parameters
     ----------
     config : Config
-        Configuration of any member.
+        Configuration of any instance.
 
     Attributes
     ----------
     sample : Component
-        The component of the first member: it has checked what all have in common.
+        The component of the first instance: it has checked what all have in common.
     engine : Component or None
-        The component of all members, from the first step on.
+        The component of all instances, from the first step on.
     """
 
     def __init__(self, config: Config) -> None:
@@ -105,56 +105,56 @@ class Fleet:
         self.engine: Component | None = None
         self._results: FleetResults | None = None
         self._places: dict[str, int] = {}
-        self._members: weakref.WeakSet[FleetMember] = weakref.WeakSet()
+        self._instances: weakref.WeakSet[FleetInstance] = weakref.WeakSet()
 
-    def add(self, member: FleetMember) -> None:
-        """Take in a member; only before the first step."""
-        self._members.add(member)
+    def add(self, instance: FleetInstance) -> None:
+        """Take in an instance; only before the first step."""
+        self._instances.add(instance)
 
     def build(self) -> None:
-        """Make the engine of all members there are; new instances make a fleet of their own."""
+        """Make the engine of all instances there are; new instances make a fleet of their own."""
         for key in [key for key, fleet in _WAITING.items() if fleet is self]:
             del _WAITING[key]
-        members = sorted((m for m in self._members if m.shares), key=lambda m: m.number)
-        ids = list(dict.fromkeys(member.id for member in members))
+        instances = sorted((i for i in self._instances if i.shares), key=lambda i: i.number)
+        ids = list(dict.fromkeys(instance.id for instance in instances))
         engine = Component(_of(self._config, ids))
         engine.keep_all()
-        memory = engine.model.memory()
+        snapshot = engine.model.snapshot()
         places = {name: place for place, name in enumerate(ids)}
-        for member in members:
-            member.place = places[member.id]
-        for member in members:
-            if member.prepared is not None:
-                own = member.prepared.model
-                engine.take_catchment(member.prepared, 0, member.place)
-                for name, values in own.memory().items():
-                    _rows(name, memory[name])[member.place] = _rows(name, values)[0]
-        engine.model.remember(memory)
-        # The account of each member is as that of a separate instance: what an initial state has
+        for instance in instances:
+            instance.place = places[instance.id]
+        for instance in instances:
+            if instance.prepared is not None:
+                own = instance.prepared.model
+                engine.take_catchment(instance.prepared, 0, instance.place)
+                for name, values in own.snapshot().items():
+                    _rows(name, snapshot[name])[instance.place] = _rows(name, values)[0]
+        engine.model.restore(snapshot)
+        # The account of each instance is as that of a separate instance: what an initial state has
         # brought, and what a host has moved before the first step.
         account = engine.account.to_array()
-        for member in members:
-            if member.prepared is not None:
-                account[:, member.place] = member.prepared.account.to_array()[:, 0]
+        for instance in instances:
+            if instance.prepared is not None:
+                account[:, instance.place] = instance.prepared.account.to_array()[:, 0]
         engine.account.take(account)
         stored = engine.model.stored()
-        for member in members:
-            member.open_account(account[:, member.place], stored.item(member.place))
+        for instance in instances:
+            instance.open_account(account[:, instance.place], stored.item(instance.place))
         self.engine = engine
         page = self._page(0)
-        for member in members:
-            member.settle(page)
+        for instance in instances:
+            instance.settle(page)
         self.sample.abandon()
 
     def results(self, id: str) -> tuple[FleetResults, int]:
-        """Return the results of all members there are, and the place of one; opens the file."""
+        """Return the results of all instances there are, and the place of one; opens the file."""
         if self._results is None:
-            ids = [m.id for m in sorted(self._members, key=lambda m: m.number)]
+            ids = [i.id for i in sorted(self._instances, key=lambda i: i.number)]
             self._places = {name: place for place, name in enumerate(ids)}
             if len(self._places) < len(ids):
                 twice = next(name for name in ids if ids.count(name) > 1)
                 raise ConfigError(f"output.file: catchment {twice} has several instances")
-            # The file is of all members, also of those that go on alone.
+            # The file is of all instances, also of those that go on alone.
             output, sample = self._config.output, self.sample
             writer = sample.results_writer(output, described_catchments(_of(self._config, ids)))
             count = len(sample.table.names_to_write(output))
@@ -166,9 +166,9 @@ class Fleet:
         if page.next is None:
             page.next = self._page(page.number + 1)
             # Blocks live as long as somebody reads them: who stays behind goes on alone.
-            for member in list(self._members):
-                if member.shares and member.page_number < page.number - _PATIENCE:
-                    member.leave()
+            for instance in list(self._instances):
+                if instance.shares and instance.page_number < page.number - _PATIENCE:
+                    instance.leave()
         return page.next
 
     def _page(self, number: int) -> _Page:
@@ -180,7 +180,7 @@ class Fleet:
         return _Page(self.engine, block, number)
 
 
-# Fleets that still take members, by configuration.
+# Fleets that still take instances, by configuration.
 _WAITING: weakref.WeakValueDictionary[bytes, Fleet] = weakref.WeakValueDictionary()
 
 
@@ -196,7 +196,7 @@ def _alone(config: Config) -> Config:
 
 
 def _key(config: Config) -> bytes:
-    """Return what members of a fleet have in common; files that were changed make another."""
+    """Return what instances of a fleet have in common; files that were changed make another."""
     files = (
         config.catchments.table,
         config.forcing.file,
@@ -211,11 +211,11 @@ def _key(config: Config) -> bytes:
 
 
 def _rows(name: str, values: NDArray) -> NDArray:
-    """Return a part of a model's memory with the catchments first."""
+    """Return an array of a model's snapshot with the catchments first."""
     return values.transpose(1, 0, 2) if name == "state" else values
 
 
-class FleetMember(Instance):
+class FleetInstance(Instance):
     """One catchment of a fleet: what `Component` is to an instance that is alone.
 
     Parameters
@@ -242,8 +242,8 @@ class FleetMember(Instance):
     _made = 0
 
     def __init__(self, config: Config) -> None:
-        FleetMember._made += 1
-        self.number = FleetMember._made
+        FleetInstance._made += 1
+        self.number = FleetInstance._made
         self.config = config
         assert config.catchments.select is not None
         self.id = config.catchments.select[0]
@@ -261,7 +261,7 @@ class FleetMember(Instance):
         self.outputs, self.rows = self.held.outputs, self.held.rows
         clock = sample.clock
         self.clock = Clock(clock.start, clock.steps, clock.step_seconds, self.held.count)
-        self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
+        self.own_columns, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         self.exchange = HostExchange()
         self._outputs, self._rows = self.outputs[:, 0], self.rows[:, 0]
         self._rows_wanted = False
@@ -305,7 +305,7 @@ class FleetMember(Instance):
         model = sample.model
         states = model.process.state_names
         attributes = sample.parameters.attribute_names
-        every = (name + OF_COMPONENTS for name in model.process.parameter_names)
+        every = (name + OF_PARAMETER_SETS for name in model.process.parameter_names)
         return (*states, *model.parameters, *every, *attributes, ROUTING_PENDING)
 
     @property
@@ -420,9 +420,9 @@ class FleetMember(Instance):
         component = Component(_alone(self.config), held=self.held)
         component.take_catchment(engine, self.place, 0)
         one = slice(self.place, self.place + 1)
-        memory = {
+        snapshot = {
             name: values[:, one] if name == "state" else values[one]
-            for name, values in page.block.memory.items()
+            for name, values in page.block.snapshot.items()
         }
         block = replace(
             page.block,
@@ -431,7 +431,7 @@ class FleetMember(Instance):
         )
         driver = component.driver
         assert isinstance(driver, Ahead)
-        driver.go_to(block, self._cursor, memory)
+        driver.go_to(block, self._cursor, snapshot)
         component.account = self._account(engine)
         return component
 

@@ -122,7 +122,7 @@ def _place_given_state(options: PackageOptions, target: Path) -> None:
     states = [state_file.read(path, process.state_names) for path in paths]
     first = states[0]
     for path, state in zip(paths, states, strict=True):
-        for what in ("time", "fingerprint", "step_seconds", "steps", "parts", "members"):
+        for what in ("time", "fingerprint", "step_seconds", "steps", "substeps", "members"):
             theirs, ours = getattr(state, what), getattr(first, what)
             if theirs != ours:
                 raise StateError(f"{path}: its {what} is {theirs}, but {ours} in {paths[0].name}")

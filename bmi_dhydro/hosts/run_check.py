@@ -21,7 +21,7 @@ from ..networks.parameter_network import NetworkLayout
 from ..networks.trained_model import load
 from ..physics.unit_hydrograph import PARAMETERS
 from ..run.configured_model import impossible_parameter
-from ..variables import OF_COMPONENTS, inputs_for
+from ..variables import OF_PARAMETER_SETS, inputs_for
 from ..weather.file import ForcingFile
 from ..weather.quantities import FROM_FORCING, quantities_for
 from .package_weather import engine_name
@@ -91,7 +91,7 @@ def _configurations(folder: Path, params: dict[str, Any], wrong: list[str]) -> d
     """Read the configuration of each divide of the table that the first one names."""
     pattern = str(params.get("init_config", ""))
     if _MARK not in pattern:
-        wrong.append(f"init_config: {pattern!r} has no {_MARK}, by which an instance is told apart")
+        wrong.append(f"init_config: {pattern!r} has no {_MARK}, by which an instance is recognised")
         return {}
     found = sorted(folder.glob(pattern.replace(_MARK, "*")))
     configs = {}
@@ -183,7 +183,7 @@ def _parameters(params: dict[str, Any], layout: NetworkLayout) -> list[str]:
     items = {item.name: item for item in (*layout.process.parameters, *PARAMETERS)}
     wrong = []
     for name, value in params.get("model_params", {}).items():
-        base = name.removesuffix(OF_COMPONENTS)
+        base = name.removesuffix(OF_PARAMETER_SETS)
         if base not in items:
             wrong.append(f"model_params: {name!r} is no parameter; {nearest(name, items)}")
         elif not isinstance(value, dict):
@@ -192,7 +192,7 @@ def _parameters(params: dict[str, Any], layout: NetworkLayout) -> list[str]:
             except (TypeError, ValueError):
                 wrong.append(f"model_params: {name} is {value!r}, no number")
                 continue
-            expected = layout.components if name != base else 1
+            expected = layout.parameter_sets if name != base else 1
             if numbers.size != expected:
                 wrong.append(f"model_params: {name} has {expected} values, not {numbers.size}")
             reason = impossible_parameter(items[base], numbers, base in layout.dynamic)

@@ -49,7 +49,7 @@ class ParameterTable:
         Name of the process model.
     places : dict of int
         Row of each catchment in `arrays`.
-    arrays : dict of array, shape (catchments, components), or (catchments,) for routing
+    arrays : dict of array, shape (catchments, parameter sets), or (catchments,) for routing
         Daily values by the name of the parameter.
     about : dict
         For people: where they come from.
@@ -103,7 +103,7 @@ def apply(path: Path, model: Model, ids: NDArray) -> NDArray:
     Raises
     ------
     CheckpointError
-        As `read`, and if the file is of another process or number of components.
+        As `read`, and if the file is of another process or number of parameter sets.
     """
     table = read(path)
     expected = {name: values.shape[1:] for name, values in model.parameters.items()}
@@ -112,7 +112,7 @@ def apply(path: Path, model: Model, ids: NDArray) -> NDArray:
     }:
         raise CheckpointError(
             f"{path}: has parameters of {table.process} of another shape than the model, "
-            f"{model.process.name} with {model.components} components"
+            f"{model.process.name} with {model.parameter_sets} parameter sets"
         )
     ours = np.array([k for k, name in enumerate(ids.tolist()) if name in table.places], dtype=int)
     rows = np.array([table.places[name] for name in ids[ours].tolist()], dtype=int)

@@ -146,7 +146,7 @@ class ResultsWriter:
 
         Parameters
         ----------
-        values : array, shape (variables, traces)
+        values : array, shape (variables, columns)
         """
         self._buffer[self._filled] = values
         self._filled += 1

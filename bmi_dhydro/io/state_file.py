@@ -85,7 +85,7 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
             "process": saved.process,
             "step_seconds": np.int32(saved.step_seconds),
             "steps": np.int64(saved.steps),
-            "parts": np.int32(saved.parts),
+            "parts": np.int32(saved.substeps),
         }
     )
     names = np.char.encode(np.asarray(saved.ids, dtype=str), "utf-8")
@@ -235,13 +235,13 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...], whole: bool) -> S
     known = {"catchment_id", "time", *state_names}
     members = len(data.dimensions["member"]) if "member" in data.dimensions else 1
 
-    def of_traces(name: str) -> NDArray:
+    def of_columns(name: str) -> NDArray:
         values: NDArray = data[name][:]
         return values if members == 1 else values.reshape(-1, *values.shape[2:])
 
     more = {name for name in data.variables if name.startswith(_MORE)}
-    arrays = {name: of_traces(name) for name in data.variables if name not in known | more}
-    arrays["state"] = np.stack([of_traces(name) for name in state_names])
+    arrays = {name: of_columns(name) for name in data.variables if name not in known | more}
+    arrays["state"] = np.stack([of_columns(name) for name in state_names])
     beside = {name.removeprefix(_MORE): data[name][:].reshape(len(data[name]), -1) for name in more}
     if version >= _DIGEST_AT_END:
         if not whole:
@@ -261,7 +261,7 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...], whole: bool) -> S
         arrays,
         beside,
         time=time,
-        parts=int(getattr(data, "parts", 1)),
+        substeps=int(getattr(data, "parts", 1)),
         members=members,
     )
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..physics import Process
 from .cpu.kernel import CpuKernel, gradients
-from .interface import Ring
+from .interface import Ring, StepBlock
 
 
 class _Block(torch.autograd.Function):
@@ -40,12 +40,14 @@ class _Block(torch.autograd.Function):
             process, outputs, state.shape[2], final.numpy().dtype, threads, dynamic_names
         )
         kernel.run(
-            _array(forcing),
-            _array(parameters.transpose(0, 1)),
-            final.numpy(),
-            ring,
-            rows.numpy(),
-            None if dynamic is None else _array(dynamic),
+            StepBlock(
+                _array(forcing),
+                _array(parameters.transpose(0, 1)),
+                final.numpy(),
+                ring,
+                rows.numpy(),
+                None if dynamic is None else _array(dynamic),
+            )
         )
         return rows, final
 

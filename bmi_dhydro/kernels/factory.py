@@ -41,9 +41,9 @@ def make_kernel(
     execution: Execution,
     process: Process,
     outputs: Sequence[str],
-    components: int,
+    parameter_sets: int,
     dynamic: Sequence[str] = (),
-    parts: int = 1,
+    substeps: int = 1,
     moving: MovingFactory | None = None,
 ) -> Kernel:
     """Make a kernel; only then is what it needs imported.
@@ -51,9 +51,9 @@ def make_kernel(
     Parameters
     ----------
     execution : Execution
-    process, outputs, components, dynamic
+    process, outputs, parameter sets, dynamic
         As `cpu.kernel.CpuKernel`.
-    parts : int
+    substeps : int
         In which each step is done.
     moving : callable, optional
         Gives dynamic parameters to the gpu kernel; see `gpu.resident.GpuKernel`.
@@ -67,16 +67,16 @@ def make_kernel(
     if name == "cpu":
         from .cpu.kernel import CpuKernel
 
-        return CpuKernel(process, outputs, components, dtype, threads, dynamic, parts)
+        return CpuKernel(process, outputs, parameter_sets, dtype, threads, dynamic, substeps)
     if name == "gpu":
         from .gpu.devices import devices_of
         from .gpu.resident import GpuKernel
 
-        return GpuKernel(process, outputs, dynamic, parts, devices_of(execution.device), moving)
+        return GpuKernel(process, outputs, dynamic, substeps, devices_of(execution.device), moving)
     if name == "reference":
         from .division import DividedKernel
         from .reference import ReferenceKernel
 
-        whole = ReferenceKernel(process, outputs, components, dtype, threads, dynamic)
-        return whole if parts == 1 else DividedKernel(whole, process, outputs, parts)
+        whole = ReferenceKernel(process, outputs, parameter_sets, dtype, threads, dynamic)
+        return whole if substeps == 1 else DividedKernel(whole, process, outputs, substeps)
     raise ValueError(f"kernel {name!r} is unknown; known: {', '.join(KERNELS)}")

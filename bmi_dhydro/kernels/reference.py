@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 from ..physics import Process
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
-from .interface import HostArrays, Ring
+from .interface import HostArrays, StepBlock
 from .ir.binding import bind
 
 
@@ -58,17 +58,17 @@ def run_process(
     outputs : sequence of str
         Names among `process.output_names`.
     forcing : Tensor, shape (steps, forcings, catchments)
-    parameters : Tensor, shape (parameters, catchments, components)
+    parameters : Tensor, shape (parameters, catchments, parameter sets)
         Values per step.
-    state : Tensor, shape (states, catchments, components)
-    dynamic : mapping of Tensor, shape (steps, catchments, components), optional
+    state : Tensor, shape (states, catchments, parameter sets)
+    dynamic : mapping of Tensor, shape (steps, catchments, parameter sets), optional
         Values per step of parameters that change with time, by name.
 
     Returns
     -------
     outputs : Tensor, shape (steps, outputs, catchments)
-        Means over components.
-    state : Tensor, shape (states, catchments, components)
+        Means over parameter sets.
+    state : Tensor, shape (states, catchments, parameter sets)
         The state after the block.
     """
     step = bind(process.step, TORCH_PRIMITIVES)
@@ -117,7 +117,7 @@ class ReferenceKernel(HostArrays):
         self,
         process: Process,
         outputs: Sequence[str],
-        components: int,
+        parameter_sets: int,
         dtype: DTypeLike = np.float64,
         threads: int | None = None,
         dynamic: Sequence[str] = (),
@@ -129,24 +129,17 @@ class ReferenceKernel(HostArrays):
         self._averaged = list(dict.fromkeys([process.runoff, *averaged]))
 
     @torch.no_grad()
-    def run(
-        self,
-        forcing: NDArray,
-        parameters: NDArray,
-        state: NDArray,
-        ring: Ring,
-        outputs: NDArray,
-        dynamic: NDArray | None = None,
-    ) -> None:
-        """Advance all cells through a block of steps, in place; see `CpuKernel.run`."""
-        members = state.shape[1] // len(parameters)
-        parameters = np.tile(parameters, (members, 1, 1))
+    def run(self, block: StepBlock) -> None:
+        """Advance all cells through a block of steps, in place."""
+        state, ring, outputs, dynamic = block.state, block.ring, block.outputs, block.dynamic
+        members = state.shape[1] // len(block.parameters)
+        parameters = np.tile(block.parameters, (members, 1, 1))
         weights = torch.from_numpy(np.tile(ring.weights, (members, 1)))
         dtype = torch.from_numpy(state).dtype
         rows, final = run_process(
             self._process,
             self._averaged,
-            torch.from_numpy(forcing).to(dtype),
+            torch.from_numpy(block.forcing).to(dtype),
             torch.from_numpy(parameters).transpose(0, 1),
             torch.from_numpy(state),
             {}
@@ -157,7 +150,6 @@ class ReferenceKernel(HostArrays):
         waiting = torch.from_numpy(np.roll(ring.pending, -ring.position, axis=1))
         discharge, after = route(runoff, weights, waiting)
         state[...] = final.numpy()
-        steps = forcing.shape[0]
         for k, name in enumerate(self._outputs):
             if name == DISCHARGE:
                 outputs[:, k] = discharge.numpy()
@@ -166,4 +158,4 @@ class ReferenceKernel(HostArrays):
                 outputs[:, k] = (waiting.sum(dim=1) + gained).numpy()
             else:
                 outputs[:, k] = rows[:, self._averaged.index(name)].numpy()
-        ring.pending[...] = np.roll(after.numpy(), ring.position + steps, axis=1)
+        ring.pending[...] = np.roll(after.numpy(), ring.position + len(runoff), axis=1)

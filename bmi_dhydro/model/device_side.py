@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from ..networks.resident_dynamics import ResidentDynamics
 
 
-def moving_factory(dynamics: Dynamics, part_days: float, dtype: DTypeLike) -> MovingFactory:
+def moving_factory(dynamics: Dynamics, substep_days: float, dtype: DTypeLike) -> MovingFactory:
     """Return what makes dynamic parameters on a device.
 
     Parameters
     ----------
     dynamics : Dynamics
-    part_days : float
-        Length of a step, or of a part of one where it is done in parts, in days.
+    substep_days : float
+        Length of a step, or of a substep of one where it is done in substeps, in days.
     dtype : float32 or float64
     """
     from ..networks.resident_dynamics import ResidentDynamics
 
-    def make(device: Any, traces: NDArray) -> ResidentDynamics:
-        return ResidentDynamics(dynamics, traces, part_days, dtype, device)
+    def make(device: Any, columns: NDArray) -> ResidentDynamics:
+        return ResidentDynamics(dynamics, columns, substep_days, dtype, device)
 
     return make
 
@@ -42,11 +42,11 @@ class HostSide(Protocol):
     def resident(self) -> bool:
         """Whether state and parameters are on a GPU."""
 
-    def memory(self) -> dict[str, NDArray]:
+    def snapshot(self) -> dict[str, NDArray]:
         """Return copies of all that the next steps depend on."""
 
-    def remember(self, memory: Mapping[str, NDArray]) -> None:
-        """Take on what `memory` returned."""
+    def restore(self, snapshot: Mapping[str, NDArray]) -> None:
+        """Take on what `snapshot` returned."""
 
 
 class DeviceSide:
@@ -77,26 +77,26 @@ class DeviceSide:
         self._model.steps += steps
 
     def want(self, outputs: Iterable[int]) -> None:
-        """Say which outputs steps bring up from a GPU (their places among them); else all."""
+        """Say which outputs (by place) steps copy from a GPU to the host; else all."""
         self._kernel.want(outputs)
 
     def bring(self, outputs: Sequence[int], results: NDArray) -> None:
-        """Bring up more outputs of the block that was run last; `results` as in `Model.run`."""
+        """Copy more outputs of the last block to the host; `results` as in `Model.run`."""
         self._kernel.bring(outputs, results)
 
     def bookmark(self) -> Any:
         """Return copies of all that the next steps depend on, kept where they are.
 
-        For `return_to`; `Model.memory` brings them up from a GPU.
+        For `return_to`; `Model.snapshot` copies them to the host.
         """
         if not self._model.resident:
-            return self._model.memory()
+            return self._model.snapshot()
         self.residents()
-        return self._kernel.remember()
+        return self._kernel.snapshot()
 
     def return_to(self, bookmark: Any) -> None:
-        """Take on what `bookmark` or `Model.memory` returned; the clock stays as it is."""
+        """Take on what `bookmark` or `Model.snapshot` returned; the clock stays as it is."""
         if isinstance(bookmark, Mapping):
-            self._model.remember(bookmark)
+            self._model.restore(bookmark)
         else:
-            self._kernel.go_back(bookmark)
+            self._kernel.restore(bookmark)

@@ -20,7 +20,7 @@ from torch import Tensor
 from ..kernels.autograd import run_process
 from ..kernels.ir.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES, route
-from ..networks import lstm
+from ..networks import lstm, lstm_block
 from ..networks.dynamics import Dynamics, day_of
 from ..networks.parameter_network import (
     FORCING_DEVIATION,
@@ -56,7 +56,7 @@ class Block:
 
     Attributes
     ----------
-    parameters : Tensor, shape (parameters, catchments, components)
+    parameters : Tensor, shape (parameters, catchments, parameter sets)
         Daily values.
     routing : sequence of Tensor, shape (catchments,)
         Values of `unit_hydrograph.PARAMETERS`.
@@ -64,11 +64,11 @@ class Block:
         In km2.
     forcing : Tensor, shape (steps, forcings, catchments)
         As for `Model.run`.
-    state : Tensor, shape (states, catchments, components), optional
+    state : Tensor, shape (states, catchments, parameter sets), optional
         Nearly empty stores, unless given.
     pending : Tensor, shape (catchments, lags), optional
         Flows on their way, the next one first; none, unless given.
-    dynamic : mapping of Tensor, shape (steps, catchments, components)
+    dynamic : mapping of Tensor, shape (steps, catchments, parameter sets)
         Daily values of the parameters that change with time, by name.
     weights : Tensor, shape (catchments, lags), optional
         Unit hydrograph, where it is known; then no gradients flow to `routing` and `area`.
@@ -92,7 +92,7 @@ class Result:
     ----------
     outputs : dict of Tensor, shape (steps, catchments)
         In mm (per step), by name.
-    state : Tensor, shape (states, catchments, components)
+    state : Tensor, shape (states, catchments, parameter sets)
     pending : Tensor, shape (catchments, lags)
     """
 
@@ -108,9 +108,10 @@ def torch_dynamics(
     forcing: Tensor,
     dropout: float = 0.0,
 ) -> dict[str, Tensor]:
-    """Return the parameters that change from day to day over a block, from an empty memory.
+    """Return the parameters that change from day to day over a block, from an empty LSTM state.
 
-    The memory is torch's own, which is fast over a block; `networks.lstm` is the same day by day.
+    The LSTM runs over the whole block (`networks.lstm_block`; torch's own on a GPU);
+    `networks.lstm` is the same day by day.
 
     Parameters
     ----------
@@ -120,26 +121,17 @@ def torch_dynamics(
         Normalised.
     forcing : Tensor, shape (days, forcings, catchments)
     dropout : float
-        Share of the memory's outputs that is left out, in training.
+        Share of the LSTM's outputs that is left out, in training.
 
     Returns
     -------
-    dict of Tensor, shape (days, catchments, components)
+    dict of Tensor, shape (days, catchments, parameter sets)
         Daily values, by name.
     """
     if not layout.dynamic:
         return {}
     weather = (forcing.transpose(1, 2) - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
-    seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
-    units = weights["lstm.hidden"].shape[0]
-    zeros = seen.new_zeros((1, seen.shape[1], units))
-    matrices = [
-        weights["lstm.input"].T,
-        weights["lstm.hidden"].T,
-        weights["lstm.bias"],
-        torch.zeros_like(weights["lstm.bias"]),
-    ]
-    hidden, _, _ = torch.lstm(seen, (zeros, zeros), matrices, True, 1, 0.0, True, False, False)
+    hidden = _hidden_states(weights, weather, inputs)
     if dropout:
         hidden = torch.nn.functional.dropout(hidden, dropout)
     centres = _dynamic_centres(layout, weights, inputs)
@@ -147,14 +139,32 @@ def torch_dynamics(
     return dict(zip(layout.dynamic, values, strict=True))
 
 
+def _hidden_states(weights: Mapping[str, Tensor], weather: Tensor, inputs: Tensor) -> Tensor:
+    """Return the hidden states after each day, from an empty state; on a GPU by torch's own."""
+    forcings = weather.shape[2]
+    if not weather.is_cuda:
+        static = inputs @ weights["lstm.input"][forcings:] + weights["lstm.bias"]
+        of_weather = weights["lstm.input"][:forcings]
+        return lstm_block.hidden_states(weather, static, of_weather, weights["lstm.hidden"])
+    seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
+    zeros = seen.new_zeros((1, seen.shape[1], weights["lstm.hidden"].shape[0]))
+    matrices = [
+        weights["lstm.input"].T,
+        weights["lstm.hidden"].T,
+        weights["lstm.bias"],
+        torch.zeros_like(weights["lstm.bias"]),
+    ]
+    return torch.lstm(seen, (zeros, zeros), matrices, True, 1, 0.0, True, False, False)[0]
+
+
 def remembered_dynamics(
     dynamics: Dynamics,
-    memory: Mapping[str, NDArray],
+    snapshot: Mapping[str, NDArray],
     parameters: Mapping[str, Tensor],
     forcing: Tensor,
     inputs: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Return the parameters that change from day to day over a block that starts from a memory.
+    """Return the parameters that change daily over a block that starts from an LSTM state.
 
     What `Dynamics.advance` gives step by step, for steps of any length, with gradients to the
     static values around which parameters move, the weather and the attributes.
@@ -163,9 +173,9 @@ def remembered_dynamics(
     ----------
     dynamics : Dynamics
         Is not changed.
-    memory : mapping
-        What `Model.memory` returned where the block starts.
-    parameters : mapping of Tensor, shape (catchments, components)
+    snapshot : mapping
+        What `Model.snapshot` returned where the block starts.
+    parameters : mapping of Tensor, shape (catchments, parameter sets)
         Static daily values, those of `dynamics.layout.dynamic` at least.
     forcing : Tensor, shape (steps, forcings, catchments)
         Forcing of steps.
@@ -174,19 +184,19 @@ def remembered_dynamics(
 
     Returns
     -------
-    dict of Tensor, shape (steps, catchments, components)
+    dict of Tensor, shape (steps, catchments, parameter sets)
         Daily values, by name.
     """
     layout = dynamics.layout
     weights = {name: torch.as_tensor(value) for name, value in dynamics.weights.items()}
     inputs = torch.as_tensor(dynamics.inputs) if inputs is None else inputs
-    hidden, cell = (torch.as_tensor(memory[name]) for name in ("hidden", "cell"))
+    hidden, cell = (torch.as_tensor(snapshot[name]) for name in ("hidden", "cell"))
     per_day = dynamics.window.shape[2]
     position = 0
     yesterday = forcing[:1].expand(per_day, -1, -1)
     if per_day > 1:
-        position = int(memory["day_position"][0])
-        window = torch.as_tensor(memory["day_window"]).permute(2, 1, 0)
+        position = int(snapshot["day_position"][0])
+        window = torch.as_tensor(snapshot["day_window"]).permute(2, 1, 0)
         if not bool(torch.isnan(window).any()):
             yesterday = torch.cat([window[position:], window[:position]])
     weather = torch.cat([yesterday, forcing])
@@ -210,18 +220,18 @@ def remembered_dynamics(
 def moved_dynamics(
     dynamics: Dynamics, parameters: Mapping[str, Tensor], hidden: Tensor
 ) -> dict[str, Tensor]:
-    """Return the parameters that change from day to day, given the memory that moves them.
+    """Return the parameters that change daily, from the LSTM's hidden states.
 
     Parameters
     ----------
     dynamics : Dynamics
-    parameters : mapping of Tensor, shape (catchments, components)
+    parameters : mapping of Tensor, shape (catchments, parameter sets)
         Static daily values.
     hidden : Tensor, shape (steps, catchments, units)
 
     Returns
     -------
-    dict of Tensor, shape (steps, catchments, components)
+    dict of Tensor, shape (steps, catchments, parameter sets)
         Daily values, by name.
     """
     layout = dynamics.layout
@@ -248,7 +258,7 @@ def hydrograph(routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
 
 
 def initial_state(process: Process, parameters: Tensor) -> Tensor:
-    """Return the stores that a model starts from: shape (states, catchments, components)."""
+    """Return the stores that a model starts from: shape (states, catchments, parameter sets)."""
     values = parameters.new_tensor([item.initial for item in process.states])
     return values[:, None, None].expand(-1, *parameters.shape[1:]).contiguous()
 
@@ -280,8 +290,8 @@ def run(
     -------
     Result
     """
-    parts = process.parts(days)
-    days = days / parts
+    substeps = process.substeps(days)
+    days = days / substeps
     values = torch.stack(
         [
             per_step(daily, item, days)
@@ -292,15 +302,18 @@ def run(
     averaged = list(dict.fromkeys([process.runoff, *(n for n in outputs if n != DISCHARGE)]))
     items = {item.name: item for item in process.parameters}
     dynamic = {
-        name: _repeated(per_step(v, items[name], days), parts) for name, v in block.dynamic.items()
+        name: _repeated(per_step(v, items[name], days), substeps)
+        for name, v in block.dynamic.items()
     }
-    shares = torch.as_tensor(process.forcing_shares(parts)).to(block.forcing)[:, None]
-    forcing = _repeated(block.forcing * shares, parts)
+    shares = torch.as_tensor(process.forcing_shares(substeps)).to(block.forcing)[:, None]
+    forcing = _repeated(block.forcing * shares, substeps)
     rows, final = kernel(process, averaged, forcing, values, state, dynamic)
     result = Result({}, final, block.pending)
     for k, name in enumerate(averaged):
-        stored = name in process.stored_names
-        result.outputs[name] = rows[parts - 1 :: parts, k] if stored else _added(rows[:, k], parts)
+        stored = name in unit_hydrograph.stored_outputs(process)
+        result.outputs[name] = (
+            rows[substeps - 1 :: substeps, k] if stored else _added(rows[:, k], substeps)
+        )
     if not routed:
         result.outputs[DISCHARGE] = result.outputs[process.runoff]
         return result
@@ -309,20 +322,20 @@ def run(
         weights = hydrograph(block.routing, block.area, days)
     pending = torch.zeros_like(weights) if block.pending is None else block.pending
     discharge, result.pending = route(rows[:, 0], weights, pending)
-    result.outputs[DISCHARGE] = _added(discharge, parts)
+    result.outputs[DISCHARGE] = _added(discharge, substeps)
     return result
 
 
-def _repeated(values: Tensor, parts: int) -> Tensor:
-    """Repeat each step for its parts."""
-    if parts == 1:
+def _repeated(values: Tensor, substeps: int) -> Tensor:
+    """Repeat each step for its substeps."""
+    if substeps == 1:
         return values
-    return values[:, None].expand(-1, parts, *values.shape[1:]).reshape(-1, *values.shape[1:])
+    return values[:, None].expand(-1, substeps, *values.shape[1:]).reshape(-1, *values.shape[1:])
 
 
-def _added(values: Tensor, parts: int) -> Tensor:
-    """Add up the parts of each step."""
-    return sum((values[k::parts] for k in range(1, parts)), start=values[::parts])
+def _added(values: Tensor, substeps: int) -> Tensor:
+    """Add up the substeps of each step."""
+    return sum((values[k::substeps] for k in range(1, substeps)), start=values[::substeps])
 
 
 def leaf(values: ArrayLike) -> Tensor:
@@ -383,8 +396,8 @@ def block_gradients(
         leaves["pending"] if model.routed else None,
     )
     if model.dynamics is not None:
-        memory = model.dynamics.memory()
-        block.dynamic = remembered_dynamics(model.dynamics, memory, own, block.forcing)
+        snapshot = model.dynamics.snapshot()
+        block.dynamic = remembered_dynamics(model.dynamics, snapshot, own, block.forcing)
     days, kernel = model.step_seconds / SECONDS_PER_DAY, partial(run_process, threads=model.threads)
     result = run(process, list(seeds), block, days, model.routed, kernel)
     objective = sum(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..kernels.factory import Execution, make_kernel
-from ..kernels.interface import Ring
+from ..kernels.interface import Ring, StepBlock
 from ..networks.dynamics import Dynamics
 from ..physics import Parameter, Process, per_step, unit_hydrograph
 from ..physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ..kernels.gpu.resident import Resident
 
 
-# Catchments whose unit hydrographs are computed at a time. Always so many: the order in which a
-# matrix product adds depends on its size, and a catchment has the same alone and among others.
+# Catchments whose unit hydrographs are computed at a time. Always the same number: the order in
+# which a matrix product adds depends on its size, and a catchment has the same alone and among
+# others.
 _CHUNK = 8
 
 # Catchments whose unit hydrographs are looked at together, so that they stay in the cache.
@@ -31,12 +32,12 @@ _PIECE = 32 * _CHUNK
 
 
 class Model:
-    """N catchments x M components of a process model, and the routing of their runoff.
+    """N catchments x M parameter sets of a process model, and the routing of their runoff.
 
     Parameters
     ----------
     process : Process
-    parameters : array, shape (parameters, catchments, components)
+    parameters : array, shape (parameters, catchments, parameter sets)
         Daily values, in the units of `process.parameters`.
     routing : array, shape (3, catchments)
         Values of `unit_hydrograph.PARAMETERS`.
@@ -49,23 +50,23 @@ class Model:
     routed : bool
         Whether runoff passes a unit hydrograph before it is discharge.
     dynamics : Dynamics, optional
-        Moves some parameters from day to day, around the values given; of all traces.
+        Moves some parameters from day to day, around the values given; of all columns.
     members : int
-        Members of an ensemble: each catchment is computed so many times, with the same parameters
-        but its own weather and state. A trace is a member of a catchment; the traces of the first
+        Members of an ensemble: each catchment is computed once for each, with the same parameters
+        but its own weather and state. A column is a member of a catchment; the columns of the first
         member come first.
     execution : Execution
         Kernel, type, threads and device.
 
     Attributes
     ----------
-    state : array, shape (states, traces, components)
+    state : array, shape (states, columns, parameter sets)
         In mm; may be changed in place before the next step. On a GPU, ask for it again after one.
     steps : int
         Steps done.
     clock : array of int64, shape (1,)
         The same, where compiled code counts them.
-    parts : int
+    substeps : int
         In which a step is done; see `Process.longest_step`.
     threads : int or None
         Threads of the cpu kernel, where they were given.
@@ -102,9 +103,9 @@ class Model:
         self.area = np.array(area, dtype=float)
         self._daily = np.array(parameters, dtype=self.dtype)
         self._routing = np.array(routing, dtype=float)
-        count, catchments, components = self._daily.shape
+        count, catchments, parameter_sets = self._daily.shape
         self.members = members
-        traces = catchments * members
+        columns = catchments * members
         if count != len(process.parameters):
             raise ValueError(
                 f"{process.name} has {len(process.parameters)} parameters, but values of {count} "
@@ -117,26 +118,26 @@ class Model:
                 f"output {unknown[0]!r} is unknown; known: {', '.join(self.output_names)}"
             )
         # What the kernel reads: values per step, those of a catchment side by side.
-        self._per_step = np.empty((catchments, count, components), dtype=self.dtype)
-        # Long steps are done in parts: parameters, unit hydrograph and its store are theirs.
-        self.parts = process.parts(self.step_seconds / SECONDS_PER_DAY)
+        self._per_step = np.empty((catchments, count, parameter_sets), dtype=self.dtype)
+        # Long steps are done in substeps: parameters, unit hydrograph and its store are theirs.
+        self.substeps = process.substeps(self.step_seconds / SECONDS_PER_DAY)
         days = self._part_days
         self._lag_times = unit_hydrograph.lag_times(days)
         self._lag_matrix = unit_hydrograph.lag_matrix(days)
         lags = unit_hydrograph.lags(days) if routed else 1
         self.ring = Ring(
             np.ones((catchments, lags), dtype=self.dtype),
-            np.zeros((traces, lags), dtype=self.dtype),
-            np.ones(traces, dtype=np.int32),
+            np.zeros((columns, lags), dtype=self.dtype),
+            np.ones(columns, dtype=np.int32),
         )
         self.clock = np.zeros(1, np.int64)
         self._kernel = make_kernel(
             execution,
             process,
             self.outputs,
-            components,
+            parameter_sets,
             self._dynamic_names,
-            self.parts,
+            self.substeps,
             moving_factory(dynamics, days, self.dtype)
             if execution.kernel == "gpu" and dynamics is not None
             else None,
@@ -144,9 +145,9 @@ class Model:
         self.device_side = DeviceSide(self, self._kernel, self._load)
         self._rescale(slice(None))
         initial = np.array([state.initial for state in process.states], dtype=self.dtype)
-        self._state = np.empty((len(initial), traces, components), dtype=self.dtype)
+        self._state = np.empty((len(initial), columns, parameter_sets), dtype=self.dtype)
         self._state[:] = initial[:, None, None]
-        self._single = np.empty((1, len(self.outputs), traces), dtype=self.dtype)
+        self._single = np.empty((1, len(self.outputs), columns), dtype=self.dtype)
 
     def subset(self, catchments: NDArray, outputs: Sequence[str] | None = None) -> Model:
         """Return a model of some catchments, one member each, that goes on from here.
@@ -170,11 +171,11 @@ class Model:
             execution=self.execution,
         )
         part.steps = self.steps
-        memory = self.memory()
-        part.remember(
+        snapshot = self.snapshot()
+        part.restore(
             {
                 name: values[:, catchments] if name == "state" else values[catchments]
-                for name, values in memory.items()
+                for name, values in snapshot.items()
             }
         )
         return part
@@ -190,12 +191,12 @@ class Model:
         return len(self.area)
 
     @property
-    def traces(self) -> int:
+    def columns(self) -> int:
         """Number of catchments, times the members of each."""
         return self._state.shape[1]
 
     @property
-    def components(self) -> int:
+    def parameter_sets(self) -> int:
         """Number of parallel parameter sets of a catchment."""
         return self._state.shape[2]
 
@@ -231,7 +232,7 @@ class Model:
 
     @property
     def state(self) -> NDArray:
-        """Stores of all cells, in mm: shape (states, traces, components)."""
+        """Stores of all cells, in mm: shape (states, columns, parameter sets)."""
         self.fetch()
         self._kernel.forget_state()
         return self._state
@@ -242,9 +243,9 @@ class Model:
 
     @property
     def pending(self) -> NDArray:
-        """Flows yet to leave, in mm, the next one first: shape (traces, lags).
+        """Flows yet to leave, in mm, the next one first: shape (columns, lags).
 
-        One for each step, or each of its parts where it is done in `parts`.
+        One for each step, or each of its substeps where it is done in `substeps`.
         """
         self.fetch()
         return np.roll(self.ring.pending, -self._position, axis=1)
@@ -260,12 +261,12 @@ class Model:
 
     @property
     def _part_days(self) -> float:
-        """Length of a part of a step, in days."""
-        return self.step_seconds / SECONDS_PER_DAY / self.parts
+        """Length of a substep of a step, in days."""
+        return self.step_seconds / SECONDS_PER_DAY / self.substeps
 
     @property
     def _position(self) -> int:
-        return self.steps * self.parts % self.ring.pending.shape[1]
+        return self.steps * self.substeps % self.ring.pending.shape[1]
 
     def set_parameter(
         self, name: str, values: ArrayLike, catchments: slice | NDArray = slice(None)
@@ -278,7 +279,7 @@ class Model:
         ----------
         name : str
             Name of a parameter of the process or of the unit hydrograph.
-        values : array, shape (catchments, components), or (catchments,) for routing
+        values : array, shape (catchments, parameter sets), or (catchments,) for routing
         catchments : slice or array of int
             All, unless given.
         """
@@ -313,8 +314,8 @@ class Model:
             if parameter.name in self._dynamic_names:
                 assert self.dynamics is not None
                 for member in range(self.members):
-                    traces = chosen + member * len(self.area)
-                    self.dynamics.set_centres(parameter.name, daily, traces)
+                    columns = chosen + member * len(self.area)
+                    self.dynamics.set_centres(parameter.name, daily, columns)
         if not self.routed:
             return
         reach = self.ring.reach.reshape(self.members, -1)
@@ -333,14 +334,14 @@ class Model:
 
         Parameters
         ----------
-        forcing : array, shape (forcings, catchments or traces)
+        forcing : array, shape (forcings, catchments or columns)
             In the units of `process.forcings`: precipitation and potential evapotranspiration in
             mm per step, temperature in degC.
 
         Returns
         -------
-        array, shape (outputs, traces)
-            Means over components, in mm (per step); overwritten by the next step.
+        array, shape (outputs, columns)
+            Means over parameter sets, in mm (per step); overwritten by the next step.
         """
         self.run(forcing[None], self._single)
         return self._single[0]
@@ -350,24 +351,24 @@ class Model:
 
         Parameters
         ----------
-        forcing : array, shape (steps, forcings, catchments or traces)
+        forcing : array, shape (steps, forcings, catchments or columns)
             As for `step`; members share that of catchments.
-        results : array, shape (steps, outputs, traces), optional
+        results : array, shape (steps, outputs, columns), optional
             Where to write; of `dtype`.
 
         Returns
         -------
-        array, shape (steps, outputs, traces)
+        array, shape (steps, outputs, columns)
         """
         if self.members > 1 and forcing.shape[2] == self.catchments:
             forcing = np.tile(forcing, (1, 1, self.members))
-        if forcing.shape[1:] != (len(self.process.forcings), self.traces):
+        if forcing.shape[1:] != (len(self.process.forcings), self.columns):
             raise ValueError(
                 f"forcing has shape {forcing.shape}, expected (steps, "
-                f"{len(self.process.forcings)}, {self.traces})"
+                f"{len(self.process.forcings)}, {self.columns})"
             )
         if results is None:
-            shape = (forcing.shape[0], len(self.outputs), self.traces)
+            shape = (forcing.shape[0], len(self.outputs), self.columns)
             results = np.empty(shape, dtype=self.dtype)
         self.advance(np.ascontiguousarray(forcing, dtype=self.dtype), results)
         return results
@@ -378,7 +379,9 @@ class Model:
         if self.dynamics is not None and not self.resident:
             dynamic = self.dynamics.advance(forcing, self._part_days, self.dtype, self.threads)
         self.ring.position = self._position
-        self._kernel.run(forcing, self._per_step, self._state, self.ring, results, dynamic)
+        self._kernel.run(
+            StepBlock(forcing, self._per_step, self._state, self.ring, results, dynamic)
+        )
         self.steps += len(forcing)
 
     def move_to(self, arena: Arena) -> None:
@@ -415,7 +418,7 @@ class Model:
         bool
             False where a step takes more: threads, a GPU, parameters that move, another kernel.
         """
-        loop = self._kernel.serial(self.traces * self.components)
+        loop = self._kernel.serial(self.columns * self.parameter_sets)
         if loop is None:
             return False
         ring = self.ring
@@ -427,7 +430,7 @@ class Model:
             "pending": ring.pending,
             "reach": ring.reach,
         }
-        step.bind(loop, {**arrays, **own}, inflow, self.parts, evapotranspiration)
+        step.bind(loop, {**arrays, **own}, inflow, self.substeps, evapotranspiration)
         return True
 
     def _load(self, kernel: Any) -> list[Resident]:
@@ -435,29 +438,29 @@ class Model:
         self.ring.position = self._position
         return kernel.load(self._per_step, self._state, self.ring)
 
-    def memory(self) -> dict[str, NDArray]:
+    def snapshot(self) -> dict[str, NDArray]:
         """Return copies of all that the next steps depend on, beside parameters and weather.
 
         Returns
         -------
         dict of array
-            `state`, `pending`, and, with dynamic parameters, those of `Dynamics.memory`.
+            `state`, `pending`, and, with dynamic parameters, those of `Dynamics.snapshot`.
         """
         pending = self.pending  # brings the state up too
         arrays = {"state": self._state.copy(), "pending": pending}
         if self.dynamics is not None:
-            arrays.update(self.dynamics.memory())
+            arrays.update(self.dynamics.snapshot())
         return arrays
 
-    def remember(self, memory: Mapping[str, NDArray]) -> None:
-        """Take on what `memory` returned; the clock stays as it is."""
-        self.state[...] = memory["state"]
-        self.pending = memory["pending"]
+    def restore(self, snapshot: Mapping[str, NDArray]) -> None:
+        """Take on what `snapshot` returned; the clock stays as it is."""
+        self.state[...] = snapshot["state"]
+        self.pending = snapshot["pending"]
         if self.dynamics is not None:
-            self.dynamics.remember(memory)
+            self.dynamics.restore(snapshot)
 
     def stored(self) -> NDArray:
-        """Return the water in all stores, routing included, in mm: shape (traces,)."""
+        """Return the water in all stores, routing included, in mm: shape (columns,)."""
         self.fetch()
         stores = self._state.sum(axis=0, dtype=float).mean(axis=1)
         return stores + self.ring.pending.sum(axis=1, dtype=float)

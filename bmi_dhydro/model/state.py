@@ -43,17 +43,17 @@ class SavedState:
         Names of the process' states, in the order of `arrays["state"]`.
     step_seconds, steps : int
         Length of a step, and steps done.
-    parts : int
+    substeps : int
         In which a step is done: lags of `pending` are so much shorter.
     ids : array of str, shape (catchments,)
     arrays : dict of array
-        As `Model.memory` returns them.
-    more : dict of array, shape (rows, traces)
+        As `Model.snapshot` returns them.
+    more : dict of array, shape (rows, columns)
         What a host wants back beside the state.
     time : datetime64[s] or None
         That the state is of.
     members : int
-        Members of an ensemble: each of `arrays` has so many times the catchments.
+        Members of an ensemble: each of `arrays` has a row for each catchment of each member.
     """
 
     fingerprint: str
@@ -65,7 +65,7 @@ class SavedState:
     arrays: dict[str, NDArray]
     more: dict[str, NDArray] = field(default_factory=dict)
     time: np.datetime64 | None = None
-    parts: int = 1
+    substeps: int = 1
     members: int = 1
 
     @cached_property
@@ -81,7 +81,7 @@ class SavedState:
         DamagedStateError
             If stores or flows are not finite or below zero, or there is no step of that length.
         """
-        if self.step_seconds < 1 or self.steps < 0 or self.parts < 1 or self.members < 1:
+        if self.step_seconds < 1 or self.steps < 0 or self.substeps < 1 or self.members < 1:
             raise DamagedStateError(f"{source}: not a whole state (its steps cannot be)")
         # The weather of a day that has not begun is not a number.
         PAYLOAD.check_finite({**self.arrays, **self.more}, source, ("day_window",))
@@ -113,12 +113,12 @@ class SavedState:
         )
 
     def _rows(self, name: str, rows: NDArray) -> NDArray:
-        # The traces are the second axis of the process' states, the first of all else.
+        # The columns are the second axis of the process' states, the first of all else.
         values = self.arrays[name]
         return values[:, rows] if name == "state" else values[rows]
 
     def of_all_members(self, members: int) -> SavedState:
-        """Return the state of one member as that of so many."""
+        """Return the state of one member as that of several."""
         rows = np.tile(np.arange(len(self.ids)), members)
         return replace(
             self,
@@ -166,9 +166,9 @@ def capture(
         model.step_seconds,
         model.steps,
         ids,
-        {name: np.ascontiguousarray(values) for name, values in model.memory().items()},
+        {name: np.ascontiguousarray(values) for name, values in model.snapshot().items()},
         time=time,
-        parts=model.parts,
+        substeps=model.substeps,
         members=model.members,
     )
 
@@ -196,8 +196,8 @@ def apply(
         What to call the state in errors.
     carry_over : bool
         Whether to take over what is physical (stores, water on its way) from a state of another
-        trained model of the same process and step. Stores of other components are taken as their
-        mean; a memory of the weather starts empty.
+        trained model of the same process and step. Stores of other parameter sets are taken as
+        their mean; an LSTM starts empty.
 
     Returns
     -------
@@ -229,21 +229,21 @@ def apply(
     if saved.members != model.members:
         own = own.of_all_members(model.members)
     chosen = own.arrays
-    memory = model.memory()
-    if saved.parts != model.parts:
-        widths = model.parts / saved.parts
-        chosen["pending"] = _respaced(chosen["pending"], widths, memory["pending"].shape[1])
+    snapshot = model.snapshot()
+    if saved.substeps != model.substeps:
+        widths = model.substeps / saved.substeps
+        chosen["pending"] = _respaced(chosen["pending"], widths, snapshot["pending"].shape[1])
     if carry_over:
-        if chosen["state"].shape[2] != model.components:
+        if chosen["state"].shape[2] != model.parameter_sets:
             mean = chosen["state"].mean(axis=2, keepdims=True)
-            chosen["state"] = np.repeat(mean, model.components, axis=2)
-        chosen = {**memory, "state": chosen["state"], "pending": chosen["pending"]}
-    expected = {name: values.shape for name, values in memory.items()}
+            chosen["state"] = np.repeat(mean, model.parameter_sets, axis=2)
+        chosen = {**snapshot, "state": chosen["state"], "pending": chosen["pending"]}
+    expected = {name: values.shape for name, values in snapshot.items()}
     if {name: values.shape for name, values in chosen.items()} != expected:
         shapes = ", ".join(f"{name} {values.shape}" for name, values in sorted(chosen.items()))
         ours = ", ".join(f"{name} {shape}" for name, shape in sorted(expected.items()))
         raise StateError(f"{source}: has {shapes}; the model has {ours}")
-    model.remember(chosen)
+    model.restore(chosen)
     return own.more
 
 
@@ -286,7 +286,7 @@ def to_bytes(
     ----------
     model, fingerprint, ids
         As `capture`.
-    more : mapping of array, shape (rows, traces), optional
+    more : mapping of array, shape (rows, columns), optional
         What a host wants back beside the state.
     """
     saved = capture(model, fingerprint, ids)
@@ -297,7 +297,7 @@ def to_bytes(
         "process": saved.process,
         "step_seconds": str(saved.step_seconds),
         "steps": str(saved.steps),
-        "parts": str(saved.parts),
+        "parts": str(saved.substeps),
         "members": str(saved.members),
         "ids": json.dumps(ids.tolist()),
     }
@@ -336,7 +336,7 @@ def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedSt
             {name: values for name, values in arrays.items() if not name.startswith(_MORE)},
             {name.removeprefix(_MORE): v for name, v in arrays.items() if name.startswith(_MORE)},
             # Older payloads do not say so.
-            parts=int(metadata.get("parts", 1)),
+            substeps=int(metadata.get("parts", 1)),
             members=int(metadata.get("members", 1)),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -374,9 +374,9 @@ def refuse_impossible(model: Model, ids: NDArray, moment: str) -> None:
     wrong = ~(np.isfinite(stores) & (stores >= -ROUNDING))
     if not wrong.any():
         return
-    row, trace, component = np.argwhere(wrong)[0].tolist()
+    row, column, parameter_set = np.argwhere(wrong)[0].tolist()
     raise StateError(
-        f"{model.process.state_names[row]} is {stores[row, trace, component]:g} mm for catchment "
-        f"{ids[trace % len(ids)]} at {moment}, as somebody has set it through a pointer; the step "
-        "was not done"
+        f"{model.process.state_names[row]} is {stores[row, column, parameter_set]:g} mm for "
+        f"catchment {ids[column % len(ids)]} at {moment}, as somebody has set it "
+        "through a pointer; the step was not done"
     )

@@ -1,9 +1,9 @@
 """Parameters that change from day to day, while a model runs.
 
 The network was trained on whole days. In shorter steps it sees the last 24 hours as the day, with
-the memory of the days before today: at the end of a day exactly what a daily run sees, and within
-the day the hours that have arrived, completed by the same hours of yesterday. Days begin where the
-run began.
+the LSTM's state after the days before today: at the end of a day exactly what a daily run sees, and
+within the day the hours that have arrived, completed by the same hours of yesterday. Days begin
+where the run began.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..machine import threads_of
 from ..physics import Quantity
-from .compiled_memory import compiled_memory, packed
+from .compiled_lstm import compiled_lstm, packed
 from .parameter_network import (
     DYNAMIC_HEAD,
     FORCING_DEVIATION,
@@ -49,7 +49,7 @@ def day_of(window: Any, forcings: Sequence[Quantity]) -> list[Any]:
 
 
 class Dynamics:
-    """The memory of the weather that moves dynamic parameters, for some catchments.
+    """The long short-term memory (LSTM) that moves dynamic parameters, for some catchments.
 
     Parameters
     ----------
@@ -66,10 +66,10 @@ class Dynamics:
         Changed by `set_inputs`.
     static : array, shape (catchments, 4 units)
         What attributes and bias add to the gates.
-    centres : array, shape (parameters, catchments, components)
+    centres : array, shape (parameters, catchments, parameter sets)
         Static values around which parameters move, as `parameter_network.centre` gives them.
     hidden, cell : array, shape (catchments, units)
-        Memory of all whole days; may be changed in place.
+        State of the LSTM after all whole days; may be changed in place.
     window : array, shape (catchments, forcings, steps_per_day)
         Weather of the last 24 hours, in the order of the day; NaN before the first step.
     position : int
@@ -103,10 +103,10 @@ class Dynamics:
         self.window = np.full((catchments, forcings, steps_per_day), np.nan)
         self.position = 0
         items = dynamic_items(layout)
-        self.centres = np.zeros((len(items), catchments, layout.components))
+        self.centres = np.zeros((len(items), catchments, layout.parameter_sets))
 
     def subset(self, catchments: NDArray) -> Dynamics:
-        """Return the memory of some catchments (array of int), empty."""
+        """Return the LSTM of some catchments (array of int), with an empty state."""
         return Dynamics(self.layout, self.weights, self.inputs[catchments], self.window.shape[2])
 
     def fill(self) -> None:
@@ -137,7 +137,7 @@ class Dynamics:
         ----------
         name : str
             Among `layout.dynamic`.
-        values : array, shape (catchments, components)
+        values : array, shape (catchments, parameter sets)
             Daily values.
         catchments : slice or array of int
         """
@@ -155,10 +155,10 @@ class Dynamics:
 
         Parameters
         ----------
-        forcing : array, shape (steps, forcings, traces)
+        forcing : array, shape (steps, forcings, columns)
             Forcing of steps: mm, degC.
         days : float
-            Parameters are wanted for steps (or parts of steps) of so many days.
+            Parameters are wanted for steps (or substeps) of this length, in days.
         dtype : float32 or float64
             Type of the result.
         threads : int, optional
@@ -166,19 +166,19 @@ class Dynamics:
 
         Returns
         -------
-        array, shape (steps, traces, dynamic parameters, components)
+        array, shape (steps, columns, dynamic parameters, parameter sets)
             Values per step of `days` days.
         """
-        count, traces, components = self.centres.shape
+        count, columns, parameter_sets = self.centres.shape
         steps, per_day = len(forcing), self.window.shape[2]
-        values = np.empty((steps, traces, count, components), dtype=dtype)
+        values = np.empty((steps, columns, count, parameter_sets), dtype=dtype)
         items = tuple(dynamic_items(self.layout))
         forcings = self.layout.process.forcings
-        run = compiled_memory(items, components, self.hidden.shape[1], forcings, days)
+        run = compiled_lstm(items, parameter_sets, self.hidden.shape[1], forcings, days)
         # Where nothing is known of yesterday, the first step stands for it.
         known = self.position > 0 or not np.isnan(self.window[0, 0, 0])
         run(
-            traces,
+            columns,
             steps * self.static.size,
             threads_of(threads),
             np.ascontiguousarray(forcing),
@@ -200,12 +200,12 @@ class Dynamics:
         self.position = (self.position + steps) % per_day
         return values
 
-    def remember_step(self, forcing: NDArray) -> NDArray:
-        """See the weather (forcings, traces) of a step; return the memory that moves parameters."""
+    def hidden_after(self, forcing: NDArray) -> NDArray:
+        """See the weather (forcings, columns) of a step; return the LSTM's new hidden state."""
         self.advance(forcing[None])
         return self._new_hidden.copy()
 
-    def memory(self) -> dict[str, NDArray]:
+    def snapshot(self) -> dict[str, NDArray]:
         """Return copies of what the next steps depend on, each with a row for each catchment."""
         arrays = {"hidden": self.hidden.copy(), "cell": self.cell.copy()}
         if self.window.shape[2] > 1:
@@ -213,9 +213,9 @@ class Dynamics:
             arrays["day_position"] = np.full(len(self.hidden), self.position)
         return arrays
 
-    def remember(self, memory: Mapping[str, NDArray]) -> None:
-        """Take on what `memory` returned."""
-        self.hidden[...], self.cell[...] = memory["hidden"], memory["cell"]
+    def restore(self, snapshot: Mapping[str, NDArray]) -> None:
+        """Take on what `snapshot` returned."""
+        self.hidden[...], self.cell[...] = snapshot["hidden"], snapshot["cell"]
         if self.window.shape[2] > 1:
-            self.window[...] = memory["day_window"]
-            self.position = int(memory["day_position"][0])
+            self.window[...] = snapshot["day_window"]
+            self.position = int(snapshot["day_position"][0])

@@ -20,7 +20,7 @@ DYNAMIC_HEAD = "dynamic_head"
 # `mlp.sigmoid` takes for a number.
 _LEAST_SHARE = 1e-12
 
-# What the memory sees of the weather, brought to this scale.
+# What the LSTM sees of the weather, brought to this scale.
 FORCING_MEAN, FORCING_DEVIATION = "forcing_mean", "forcing_deviation"
 
 
@@ -31,27 +31,27 @@ class NetworkLayout:
     Attributes
     ----------
     process : Process
-    components : int
+    parameter_sets : int
         Parallel parameter sets of a catchment.
     attributes : tuple of str
         Names of the inputs, in order.
     dynamic : tuple of str
         Parameters that move from day to day around their static value, by a long short-term memory
         of the weather.
-    members : int
-        Networks that were trained apart and joined; each has an equal share of the components.
+    networks : int
+        Networks that were trained apart and joined; each has an equal share of the parameter sets.
     """
 
     process: Process
-    components: int
+    parameter_sets: int
     attributes: tuple[str, ...]
     dynamic: tuple[str, ...] = ()
-    members: int = 1
+    networks: int = 1
 
     @property
     def outputs(self) -> int:
-        """Number of outputs: one for each parameter and component, and two for routing."""
-        return len(self.process.parameters) * self.components + 2
+        """Number of outputs: one for each parameter and parameter set, and two for routing."""
+        return len(self.process.parameters) * self.parameter_sets + 2
 
 
 def parameters(
@@ -69,13 +69,13 @@ def parameters(
 
     Returns
     -------
-    process : list of array, shape (..., catchments, components)
+    process : list of array, shape (..., catchments, parameter sets)
         Daily values, one array for each parameter of the process.
     routing : list of array, shape (..., catchments)
         One array for each of `unit_hydrograph.PARAMETERS`.
     """
     shares = sigmoid(logits(weights, inputs))
-    size = layout.components
+    size = layout.parameter_sets
     process = [
         between_bounds(shares[..., k * size : (k + 1) * size], parameter)
         for k, parameter in enumerate(layout.process.parameters)
@@ -102,7 +102,7 @@ def dynamic_centres(layout: NetworkLayout, weights: Mapping[str, Any], inputs: A
 
     Arguments as `parameters`; result as `centre`, for each of `layout.dynamic`.
     """
-    size = layout.components
+    size = layout.parameter_sets
     static = logits(weights, inputs)
     places = [layout.process.parameter_names.index(name) for name in layout.dynamic]
     return [static[:, k * size : (k + 1) * size] for k in places]
@@ -131,19 +131,19 @@ def dynamic_parameters(
     ----------
     layout : NetworkLayout
     weights : mapping
-        `DYNAMIC_HEAD` of shape (units, dynamic parameters x components).
-    centres : sequence of array, shape (catchments, components)
+        `DYNAMIC_HEAD` of shape (units, dynamic parameters x parameter sets).
+    centres : sequence of array, shape (catchments, parameter sets)
         Around what each of `layout.dynamic` moves; see `centre`.
     hidden : array, shape (..., catchments, units)
-        Hidden units of the memory, for one day or several.
+        Hidden state of the LSTM, for one day or several.
 
     Returns
     -------
-    list of array, shape (..., catchments, components)
+    list of array, shape (..., catchments, parameter sets)
         Daily values, one array for each of `layout.dynamic`. With a head of zeros they are the
         static ones.
     """
-    size = layout.components
+    size = layout.parameter_sets
     moved = hidden @ weights[DYNAMIC_HEAD]
     return [
         between_bounds(sigmoid(centres[k] + moved[..., k * size : (k + 1) * size]), item)
@@ -152,7 +152,7 @@ def dynamic_parameters(
 
 
 def initial_weights(
-    layout: NetworkLayout, hidden: tuple[int, ...], seed: int, memory: int = 0
+    layout: NetworkLayout, hidden: tuple[int, ...], seed: int, lstm_units: int = 0
 ) -> dict[str, np.ndarray]:
     """Draw the weights from which training starts.
 
@@ -162,8 +162,8 @@ def initial_weights(
     hidden : tuple of int
         Units of each hidden layer.
     seed : int
-    memory : int
-        Units of the memory that moves dynamic parameters.
+    lstm_units : int
+        Units of the LSTM that moves dynamic parameters.
 
     Returns
     -------
@@ -185,12 +185,12 @@ def initial_weights(
     weights[AREA_EXPONENT] = np.zeros(1)
     if layout.dynamic:
         inputs = len(layout.process.forcings) + len(layout.attributes)
-        scale = 1.0 / np.sqrt(memory)
-        weights["lstm.input"] = random.uniform(-scale, scale, (inputs, 4 * memory))
-        weights["lstm.hidden"] = random.uniform(-scale, scale, (memory, 4 * memory))
-        bias = np.zeros(4 * memory)
-        bias[memory : 2 * memory] = 3.0  # remember at first (Gers et al. 2000)
+        scale = 1.0 / np.sqrt(lstm_units)
+        weights["lstm.input"] = random.uniform(-scale, scale, (inputs, 4 * lstm_units))
+        weights["lstm.hidden"] = random.uniform(-scale, scale, (lstm_units, 4 * lstm_units))
+        bias = np.zeros(4 * lstm_units)
+        bias[lstm_units : 2 * lstm_units] = 3.0  # remember at first (Gers et al. 2000)
         weights["lstm.bias"] = bias
         # Parameters start as if they were static.
-        weights[DYNAMIC_HEAD] = np.zeros((memory, len(layout.dynamic) * layout.components))
+        weights[DYNAMIC_HEAD] = np.zeros((lstm_units, len(layout.dynamic) * layout.parameter_sets))
     return {name: value.astype(np.float32) for name, value in weights.items()}

@@ -1,6 +1,6 @@
 """Parameters that change from day to day, where the model is on a GPU.
 
-The memory is that of `dynamics`, and so are the equations, on torch tensors and in float64, so that
+The LSTM is that of `dynamics`, and so are the equations, on torch tensors and in float64, so that
 states move between devices.
 """
 
@@ -23,20 +23,22 @@ from .parameter_network import FORCING_DEVIATION, FORCING_MEAN, dynamic_items, d
 _cell_step = bind(cell_step, TORCH_PRIMITIVES)
 _dynamic_parameters = bind(dynamic_parameters, TORCH_PRIMITIVES)
 
-# Memory of whole days, weather of the last 24 hours, steps of today, whether yesterday is known.
-Memory: TypeAlias = tuple[Tensor, Tensor, Tensor, int, bool]
+# LSTM state after whole days, weather of the last 24 hours, steps of today, whether yesterday is
+# known.
+LstmState: TypeAlias = tuple[Tensor, Tensor, Tensor, int, bool]
 
 
 class ResidentDynamics:
-    """What `Dynamics` is, for some of its traces, on a device.
+    """What `Dynamics` is, for some of its columns, on a device.
 
     Parameters
     ----------
     dynamics : Dynamics
-        The host's side: what is loaded from, before the first step too, and brought up to.
-    traces : array of int
+        The host's side, from which it is copied, also before the first step, and to which it
+        returns.
+    columns : array of int
     days : float
-        Length of a part of a step, whose parameters are wanted.
+        Length of a substep, whose parameters are wanted.
     dtype : float32 or float64
         Type of the parameters.
     device : torch.device
@@ -45,12 +47,12 @@ class ResidentDynamics:
     def __init__(
         self,
         dynamics: Dynamics,
-        traces: NDArray,
+        columns: NDArray,
         days: float,
         dtype: DTypeLike,
         device: torch.device,
     ) -> None:
-        self._dynamics, self._traces, self._device = dynamics, traces, device
+        self._dynamics, self._columns, self._device = dynamics, columns, device
         self._days = days
         self._dtype = torch.float32 if np.dtype(dtype) == np.float32 else torch.float64
         self._items = dynamic_items(dynamics.layout)
@@ -63,35 +65,35 @@ class ResidentDynamics:
 
     def load_parameters(self) -> None:
         """Take from the host what the weather does not change."""
-        self._static = self._down(self._dynamics.static[self._traces])
-        self._centres = self._down(self._dynamics.centres[:, self._traces])
+        self._static = self._down(self._dynamics.static[self._columns])
+        self._centres = self._down(self._dynamics.centres[:, self._columns])
 
     def load_state(self) -> None:
-        """Take the memory from the host."""
+        """Copy the LSTM state from the host."""
         dynamics = self._dynamics
-        self._hidden = self._down(dynamics.hidden[self._traces])
-        self._cell = self._down(dynamics.cell[self._traces])
-        window = dynamics.window[self._traces]
+        self._hidden = self._down(dynamics.hidden[self._columns])
+        self._cell = self._down(dynamics.cell[self._columns])
+        window = dynamics.window[self._columns]
         self._window = self._down(window.transpose(1, 2, 0))
         self._position = dynamics.position
         self._known = not np.isnan(window).any()
 
     def fetch_state(self) -> None:
-        """Bring the memory up."""
+        """Copy the LSTM state to the host."""
         dynamics = self._dynamics
-        dynamics.hidden[self._traces] = self._hidden.cpu().numpy()
-        dynamics.cell[self._traces] = self._cell.cpu().numpy()
-        dynamics.window[self._traces] = self._window.cpu().numpy().transpose(2, 0, 1)
+        dynamics.hidden[self._columns] = self._hidden.cpu().numpy()
+        dynamics.cell[self._columns] = self._cell.cpu().numpy()
+        dynamics.window[self._columns] = self._window.cpu().numpy().transpose(2, 0, 1)
         dynamics.position = self._position
 
-    def remember(self) -> Memory:
-        """Return a copy of the memory, on the device; for `go_back`."""
+    def snapshot(self) -> LstmState:
+        """Return a copy of the LSTM state, on the device; for `restore`."""
         window = self._window.clone()
         return self._hidden, self._cell, window, self._position, self._known
 
-    def go_back(self, memory: Memory) -> None:
+    def restore(self, state: LstmState) -> None:
         """Take on what `remember` returned."""
-        self._hidden, self._cell, window, self._position, self._known = memory
+        self._hidden, self._cell, window, self._position, self._known = state
         self._window = window.clone()
 
     def __call__(self, weather: Tensor) -> Tensor:
@@ -99,15 +101,15 @@ class ResidentDynamics:
 
         Parameters
         ----------
-        weather : Tensor, shape (steps, forcings, traces)
+        weather : Tensor, shape (steps, forcings, columns)
 
         Returns
         -------
-        Tensor, shape (steps, parameters, traces, components)
-            Values per part of a step.
+        Tensor, shape (steps, parameters, columns, parameter sets)
+            Values per substep.
         """
-        steps, _, traces = weather.shape
-        shape = (steps, len(self._items), traces, self._centres.shape[2])
+        steps, _, columns = weather.shape
+        shape = (steps, len(self._items), columns, self._centres.shape[2])
         values = torch.empty(shape, dtype=self._dtype, device=self._device)
         for step, row in enumerate(weather.double()):
             self._step(row, values[step])

@@ -73,7 +73,7 @@ class TrainingCatchments:
         result = np.empty(len(inputs))
         size = max(1, _TOGETHER // self._whitened.size)
         for first in range(0, len(inputs), size):
-            # One catchment after the other: what it is told does not depend on the others.
+            # One catchment after the other: what it sees does not depend on the others.
             own = np.stack([row @ self._whitening for row in inputs[first : first + size]])
             squares = ((own[:, None] - self._whitened[None]) ** 2).sum(axis=2)
             result[first : first + size] = np.sqrt(np.partition(squares, place, axis=1)[:, place])

@@ -18,8 +18,8 @@ from ..catchments.attributes import ATTRIBUTES
 from ..errors import CatchmentError, CheckpointError, listed
 from ..physics import PROCESSES, with_learned_curves
 from .dynamics import Dynamics
-from .ensemble import member
 from .learned_evapotranspiration import LearnedEvapotranspiration
+from .merged import single_network
 from .normalisation import Normalisation
 from .parameter_network import NetworkLayout, parameters
 from .similarity import TrainingCatchments
@@ -97,14 +97,14 @@ class TrainedModel:
 
         Returns
         -------
-        process : array, shape (parameters, catchments, components)
+        process : array, shape (parameters, catchments, parameter sets)
             Daily values.
         routing : array, shape (3, catchments)
             Values of `unit_hydrograph.PARAMETERS`.
         """
         inputs = self.normalisation(attributes)
         count = inputs.shape[0]
-        process = np.empty((len(self.layout.process.parameters), count, self.layout.components))
+        process = np.empty((len(self.layout.process.parameters), count, self.layout.parameter_sets))
         routing = np.empty((3, count))
         for first in range(0, count, _CHUNK):
             part = slice(first, min(first + _CHUNK, count))
@@ -116,9 +116,9 @@ class TrainedModel:
             routing[:, part] = np.stack(delays)[:, :, 0]
         return process, routing
 
-    def member(self, number: int) -> TrainedModel:
-        """Return one of the networks that make up the model, 0 to `layout.members` - 1."""
-        layout, weights = member(self.layout, self.weights, number)
+    def network(self, number: int) -> TrainedModel:
+        """Return one of the networks that make up the model, 0 to `layout.networks` - 1."""
+        layout, weights = single_network(self.layout, self.weights, number)
         return replace(self, layout=layout, weights=weights)
 
     def dynamics(
@@ -214,10 +214,10 @@ class TrainedModel:
         normalisation = self.normalisation
         return {
             "process": process.name,
-            "components": self.layout.components,
+            "components": self.layout.parameter_sets,
             "dynamic": list(self.layout.dynamic),
             **({"learned": list(process.learned)} if process.learned else {}),
-            **({"members": self.layout.members} if self.layout.members > 1 else {}),
+            **({"members": self.layout.networks} if self.layout.networks > 1 else {}),
             "time_step": "1 d",
             "parameters": [
                 {key: value for key, value in asdict(item).items() if key not in _NOT_TRAINED}

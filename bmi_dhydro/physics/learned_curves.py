@@ -2,8 +2,9 @@
 
 A curve says which share of a flux passes, from how full a store is. Whatever share between 0 and 1
 a network gives, the flux stays within what there is, so the water balance closes as before. The
-network's weights are parameters of the process, one set for each component: the parameter network
-gives them to catchments, and kernels, gradients, states and files treat them like all others.
+network's weights are parameters of the process, in each of its parameter sets: the parameter
+network gives them to catchments, and kernels, gradients, states and files treat them like all
+others.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Quantity:
 
     @property
     def is_depth(self) -> bool:
-        """Whether it is an amount of water, which adds up over time and over components."""
+        """Whether it is an amount of water, which adds up over time and over parameter sets."""
         return self.units == "mm"
 
 
@@ -86,7 +86,7 @@ class Process:
     learned : tuple of str
         Curves that are replaced by networks.
     longest_step : float
-        In days. A longer step is done in parts of equal length, because the equations would not
+        In days. A longer step is done in substeps of equal length, because the equations would not
         give what shorter ones give.
     stores : tuple of str
         Those of `fluxes` that are an amount stored at the end of a step, rather than what passed
@@ -147,22 +147,22 @@ class Process:
         """Outputs that are an amount stored at the end of a step."""
         return self.state_names + self.stores
 
-    def parts(self, days: float) -> int:
-        """Return in how many parts a step of `days` days is done."""
+    def substeps(self, days: float) -> int:
+        """Return in how many substeps a step of `days` days is done."""
         return max(1, math.ceil(days / self.longest_step))
 
-    def forcing_shares(self, parts: int) -> NDArray:
-        """Return what a part of a step sees of each forcing: depths are spread, temperature stays.
+    def forcing_shares(self, substeps: int) -> NDArray:
+        """Return what a substep sees of each forcing: depths are spread, temperature stays.
 
         Parameters
         ----------
-        parts : int
+        substeps : int
 
         Returns
         -------
         array, shape (forcings,)
         """
-        return np.array([1.0 / parts if item.is_depth else 1.0 for item in self.forcings])
+        return np.array([1.0 / substeps if item.is_depth else 1.0 for item in self.forcings])
 
 
 def between_bounds(share, parameter: Parameter):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .primitives import exp, log, maximum, minimum, power
-from .process import Parameter
+from .process import Parameter, Process
 
 # Outputs of every model beside those of its process.
 DISCHARGE = "discharge"
@@ -91,9 +91,9 @@ def weights(shape: Any, mean_delay: Any, times: Any, matrix: Any) -> Any:
     Parameters
     ----------
     shape, mean_delay : array, shape (catchments,)
-    times : array, shape (parts,)
+    times : array, shape (intervals,)
         From `lag_times`.
-    matrix : array, shape (parts, lags), or None
+    matrix : array, shape (intervals, lags), or None
         From `lag_matrix`.
 
     Returns
@@ -132,15 +132,15 @@ def ended(weights: NDArray, precision: DTypeLike) -> NDArray:
 
 
 def hours_per_step(days: float) -> int:
-    """Return how many parts of about an hour a step of `days` days is divided into."""
+    """Return how many intervals of about an hour a step of `days` days is divided into."""
     return max(1, round(days * 24))
 
 
 @cache
 def lag_times(days: float) -> NDArray:
-    """Return the middles of the parts of the unit hydrograph, in days: shape (parts,)."""
-    parts = hours_per_step(days)
-    length = days / parts
+    """Return the middles of the intervals of the unit hydrograph, in days: shape (intervals,)."""
+    intervals = hours_per_step(days)
+    length = days / intervals
     times = (np.arange(round(MEMORY_DAYS / length)) + 0.5) * length
     times.flags.writeable = False
     return times
@@ -148,24 +148,32 @@ def lag_times(days: float) -> NDArray:
 
 def lags(days: float) -> int:
     """Return the lags of a unit hydrograph, in steps of `days` days."""
-    parts = hours_per_step(days)
-    return lag_times(days).size // parts + (parts > 1)
+    intervals = hours_per_step(days)
+    return lag_times(days).size // intervals + (intervals > 1)
+
+
+def stored_outputs(process: Process) -> frozenset[str]:
+    """Return the outputs that are water in a store at the end of a step.
+
+    All others pass during a step: those of substeps, or of several steps, add up.
+    """
+    return frozenset((*process.stored_names, ROUTING_STORE))
 
 
 @cache
 def lag_matrix(days: float) -> NDArray | None:
-    """Return the matrix that turns shares per part into shares per step: shape (parts, lags).
+    """Return the matrix from shares per interval to shares per step: shape (intervals, lags).
 
-    Runoff is spread evenly over its step, so each part of it arrives later than the step's start;
-    what arrives within a step is added up. None where a step is one part.
+    Runoff is spread evenly over its step, so each interval of it arrives later than the step's
+    start; what arrives within a step is added up. None where a step is one interval.
     """
-    parts = hours_per_step(days)
-    if parts == 1:
+    intervals = hours_per_step(days)
+    if intervals == 1:
         return None
     count = lag_times(days).size
     matrix = np.zeros((count, lags(days)))
-    for start in range(parts):
-        steps = (np.arange(count) + start) // parts
-        np.add.at(matrix, (np.arange(count), steps), 1.0 / parts)
+    for start in range(intervals):
+        steps = (np.arange(count) + start) // intervals
+        np.add.at(matrix, (np.arange(count), steps), 1.0 / intervals)
     matrix.flags.writeable = False
     return matrix

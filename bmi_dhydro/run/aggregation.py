@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..physics import Process
-from ..physics.unit_hydrograph import ROUTING_STORE
+from ..physics.unit_hydrograph import stored_outputs
 
 if TYPE_CHECKING:
     from .instance import Instance
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=16)
 def _passed(process: Process, names: tuple[str, ...]) -> NDArray:
     """Return which outputs of a model are an amount that passes in a step, not one in a store."""
-    stored = {*process.stored_names, ROUTING_STORE}
+    stored = stored_outputs(process)
     return np.array([name not in stored for name in names])
 
 

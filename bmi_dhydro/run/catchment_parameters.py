@@ -75,7 +75,7 @@ class CatchmentParameters:
         self._refresh(name)
 
     def means(self, name: str) -> NDArray:
-        """Return the mean over the components of a parameter, current whatever changes it.
+        """Return the mean over the parameter sets of a parameter, current whatever changes it.
 
         Returns
         -------

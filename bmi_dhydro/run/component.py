@@ -45,7 +45,7 @@ class Results(Protocol):
     """What takes the results of each step; see `io.results.ResultsWriter`."""
 
     def write(self, values: NDArray) -> None:
-        """Take the values of a step: shape (variables, traces)."""
+        """Take the values of a step: shape (variables, columns)."""
 
     def close(self) -> None:
         """Complete the results."""
@@ -196,7 +196,7 @@ class Component(Instance):
         model = self.model
         self.output_items = output_items(model)
         if held is None:
-            sizes = len(self.output_items), len(model.outputs), model.traces
+            sizes = len(self.output_items), len(model.outputs), model.columns
             held = Held.of(*sizes, model.dtype, zeros)
         self.held, self.outputs, self.rows = held, held.outputs, held.rows
         self.clock = Clock(start, steps, model.step_seconds, held.count)
@@ -204,7 +204,7 @@ class Component(Instance):
         one = ensemble is not None and ensemble.view == "one"
         self.table = OutputTable(model, held, self.catchments.area, one, zeros)
         self.shown, self.shown_rows = self.table.shown, self.table.shown_rows
-        self.part = self.table.part
+        self.own_columns = self.table.own_columns
 
     # ---- what it is composed of -----------------------------------------------------------
 
@@ -277,7 +277,7 @@ class Component(Instance):
     def select(self, member: int) -> None:
         """Show another member of the ensemble through the interface; see `OutputTable.select`."""
         self.table.select(member)
-        self.part = self.table.part
+        self.own_columns = self.table.own_columns
         self.balanced = False
 
     def synchronise(self) -> None:
@@ -293,8 +293,8 @@ class Component(Instance):
     # ---- water ----------------------------------------------------------------------------
 
     def stored(self) -> NDArray:
-        """Return the water in all stores at the time of the interface, in mm: (traces,)."""
-        # Stores can be added up from rows of one trace without rounding.
+        """Return the water in all stores at the time of the interface, in mm: (columns,)."""
+        # Stores can be added up from rows of one column without rounding.
         exact = self.rows.shape[1] == 1 and self.rows.dtype == np.float64
         if exact and self._rows_are_current and not self.exchange.selective:
             return self.table.stored_in(self.rows)
@@ -309,7 +309,7 @@ class Component(Instance):
         The mean over the catchments by area; of an ensemble that of the member which the interface
         shows, or the mean of all.
         """
-        return self.account.mean(self.stored(), self.part, self.catchments.area)
+        return self.account.mean(self.stored(), self.own_columns, self.catchments.area)
 
     def take_balance(self) -> None:
         """Make `held.balance` that of now."""

@@ -113,7 +113,7 @@ def check_parameter(model: Model, name: str, values: ArrayLike, ids: NDArray) ->
     ----------
     model : Model
     name : str
-    values : array, shape (), (components,), (catchments,) or (catchments, components)
+    values : array, shape (), (parameter sets,), (catchments,) or (catchments, parameter sets)
     ids : array of str, shape (catchments,)
 
     Raises
@@ -165,7 +165,7 @@ def check_run_memory(
     catchments: int,
     outputs: Sequence[str] | None = None,
 ) -> None:
-    """Refuse a run that does not fit into the memory of this machine, before it is built.
+    """Reject a run that does not fit into the memory of this machine, before it is built.
 
     Parameters
     ----------
@@ -180,27 +180,27 @@ def check_run_memory(
     ConfigError
         With what it needs, in GB.
     """
-    process, components = trained.layout.process, trained.layout.components
+    process, parameter_sets = trained.layout.process, trained.layout.parameter_sets
     itemsize = 4 if config.dtype == "float32" else 8
-    traces = catchments * config.members
+    columns = catchments * config.members
     days = config.step_seconds / SECONDS_PER_DAY
-    lags = unit_hydrograph.lags(days / process.parts(days)) if config.routing != "none" else 1
+    lags = unit_hydrograph.lags(days / process.substeps(days)) if config.routing != "none" else 1
     rows = 3 + (len(process.output_names) + 2 if outputs is None else len(outputs))
     # The state and a copy of it, flows on their way, and a block of weather and outputs.
-    of_trace = 2 * (len(process.states) * components + lags) + rows * (
-        longest_block(traces, rows) + 2
+    of_column = 2 * (len(process.states) * parameter_sets + lags) + rows * (
+        longest_block(columns, rows) + 2
     )
-    of_catchment = 3 * len(process.parameters) * components + lags
-    bytes_needed = itemsize * (traces * of_trace + catchments * of_catchment)
+    of_catchment = 3 * len(process.parameters) * parameter_sets + lags
+    bytes_needed = itemsize * (columns * of_column + catchments * of_catchment)
     if trained.layout.dynamic:
         units = trained.weights["lstm.hidden"].shape[0]
-        bytes_needed += 8 * traces * (8 * units + 2 * len(trained.layout.dynamic) * components)
+        bytes_needed += 8 * columns * (8 * units + 2 * len(trained.layout.dynamic) * parameter_sets)
     if config.history:
         snapshots = config.history // 16 + 2
         bytes_needed += (
             itemsize
-            * traces
-            * (snapshots * (len(process.states) * components + lags) + 6 * config.history)
+            * columns
+            * (snapshots * (len(process.states) * parameter_sets + lags) + 6 * config.history)
         )
     what = f"{catchments} catchments"
     if config.members > 1:
@@ -238,7 +238,7 @@ def _apply_file(path: Path, config: Config, model: Model, catchments: Catchments
     return rows
 
 
-def _device(config: Config, trained: trained_model.TrainedModel, traces: int) -> str:
+def _device(config: Config, trained: trained_model.TrainedModel, columns: int) -> str:
     """Return the device of a configuration, chosen where it is `auto`."""
     if config.device != "auto":
         return config.device
@@ -248,9 +248,9 @@ def _device(config: Config, trained: trained_model.TrainedModel, traces: int) ->
 
     return choose_device(
         trained.layout.process,
-        trained.layout.components,
+        trained.layout.parameter_sets,
         config.step_seconds,
         config.dtype,
         config.threads,
-        traces,
+        columns,
     )

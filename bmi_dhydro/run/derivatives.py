@@ -3,7 +3,7 @@
 In the manner of FMI 3 (`fmi3GetAdjointDerivative`): a host that has an objective gives the
 derivative of that with respect to outputs (the seeds), and gets it with respect to inputs,
 parameters, attributes and the state some steps back. So a coupled system can be differentiated
-through its components.
+through its parameter sets.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..model.differentiable import (
     torch_parameters,
 )
 from ..physics import unit_hydrograph
-from ..variables import OF_COMPONENTS, ROUTING_PENDING, factor
+from ..variables import OF_PARAMETER_SETS, ROUTING_PENDING, factor
 from ..weather.quantities import PET_METHODS
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ def vjp(
     -------
     dict of array
         The derivative of the objective with respect to each of `wrt`: shape (steps, catchments)
-        for inputs, (catchments,) for parameters and attributes, (catchments, components) for states
-        and, by the name with `_components` after it, for the parameters of each component,
-        (catchments, lags) for `"routing_pending"`. With respect to attributes it goes through the
-        network and includes all parameters.
+        for inputs, (catchments,) for parameters and attributes, (catchments, parameter sets) for
+        states and, by the name with `_components` after it, for the parameters of each parameter
+        set, (catchments, lags) for `"routing_pending"`. With respect to attributes it goes through
+        the network and includes all parameters.
 
     Raises
     ------
@@ -134,9 +134,9 @@ def vjp(
             weights *= factor(conversion, model.step_seconds, component.catchments.area)
         objective = objective + (result.outputs[sources[name]] * torch.as_tensor(weights)).sum()
     found = pulled_back(
-        objective, {name: leaves.find(name.removesuffix(OF_COMPONENTS)) for name in wrt}
+        objective, {name: leaves.find(name.removesuffix(OF_PARAMETER_SETS)) for name in wrt}
     )
-    # What has one value for all components changes them together.
+    # What has one value for all parameter sets changes them together.
     return {
         name: values.sum(axis=1) if name in model.process.parameter_names else values
         for name, values in found.items()
@@ -148,7 +148,7 @@ def _leaves(
     wrt: Sequence[str],
     set_by_host: NDArray,
     forcing: NDArray,
-    memory: Mapping[str, NDArray],
+    snapshot: Mapping[str, NDArray],
 ) -> _Leaves:
     """Make the block of the last steps of tensors that gradients can be asked for."""
     model, catchments = component.model, component.catchments
@@ -171,9 +171,9 @@ def _leaves(
     }
     states = {
         name: leaf(array)
-        for name, array in zip(model.process.state_names, memory["state"], strict=True)
+        for name, array in zip(model.process.state_names, snapshot["state"], strict=True)
     }
-    states[ROUTING_PENDING] = leaf(memory["pending"])
+    states[ROUTING_PENDING] = leaf(snapshot["pending"])
     block = Block(
         torch.stack(process),
         routing,
@@ -184,7 +184,7 @@ def _leaves(
     )
     if model.dynamics is not None:
         static = dict(zip(process_names, process, strict=True))
-        block.dynamic = remembered_dynamics(model.dynamics, memory, static, block.forcing, seen)
+        block.dynamic = remembered_dynamics(model.dynamics, snapshot, static, block.forcing, seen)
     return _Leaves(block, inputs, parameters, attributes, states)
 
 

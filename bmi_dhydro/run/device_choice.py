@@ -55,51 +55,51 @@ def _usable_gpu() -> str | None:
 
 def choose_device(
     process: Process,
-    components: int,
+    parameter_sets: int,
     step_seconds: int,
     dtype: str,
     threads: int | None,
-    traces: int,
+    columns: int,
 ) -> str:
-    """Return the device on which a step of so many traces is faster: `cpu` or `cuda`.
+    """Return the device on which a step of a number of columns is faster: `cpu` or `cuda`.
 
     Parameters
     ----------
     process : Process
-    components : int
+    parameter_sets : int
     step_seconds : int
     dtype : {"float32", "float64"}
     threads : int, optional
         Threads of the cpu kernel.
-    traces : int
+    columns : int
     """
     gpu = _usable_gpu()
     if gpu is None:
         return "cpu"
-    threshold = _threshold(process, components, step_seconds, dtype, threads, gpu)
-    return "cuda" if traces >= threshold else "cpu"
+    threshold = _threshold(process, parameter_sets, step_seconds, dtype, threads, gpu)
+    return "cuda" if columns >= threshold else "cpu"
 
 
 @memoised
 def _threshold(
     process: Process,
-    components: int,
+    parameter_sets: int,
     step_seconds: int,
     dtype: str,
     threads: int | None,
     gpu: str,
 ) -> float:
-    """Return from how many traces on the GPU is faster, measured if it is not known."""
+    """Return from how many columns on the GPU is faster, measured if it is not known."""
     count = threads or len(os.sched_getaffinity(0))
-    key = f"{process.name} {components} {step_seconds} {dtype}, {count} threads, {gpu}"
+    key = f"{process.name} {parameter_sets} {step_seconds} {dtype}, {count} threads, {gpu}"
     path = cache_folder() / "device_thresholds.json"
     known = _read(path)
     if key not in known:
         _log.info("device: auto: steps are timed once on this machine, to be kept in %s", path)
 
         def timed(device: str) -> Callable[[int], float]:
-            return lambda traces: _step_seconds(
-                _model(process, components, step_seconds, dtype, threads, device, traces)
+            return lambda columns: _step_seconds(
+                _model(process, parameter_sets, step_seconds, dtype, threads, device, columns)
             )
 
         known[key] = crossing(timed("cpu"), timed("cuda"))
@@ -122,12 +122,12 @@ def _read(path: Path) -> dict[str, float]:
 
 
 def crossing(one: Callable[[int], float], other: Callable[[int], float]) -> float:
-    """Return from how many traces on `other` is faster than `one`, if times grow linearly.
+    """Return from how many columns on `other` is faster than `one`, if times grow linearly.
 
     Parameters
     ----------
     one, other : callable
-        Seconds of a step, of the number of traces.
+        Seconds of a step, of the number of columns.
 
     Returns
     -------
@@ -145,12 +145,12 @@ def crossing(one: Callable[[int], float], other: Callable[[int], float]) -> floa
 
 def _model(
     process: Process,
-    components: int,
+    parameter_sets: int,
     step_seconds: int,
     dtype: str,
     threads: int | None,
     device: str,
-    traces: int,
+    columns: int,
 ) -> Model:
     """Return a model with parameters in the middle of their bounds."""
 
@@ -159,9 +159,9 @@ def _model(
 
     return Model(
         process,
-        np.stack([middle(item, (traces, components)) for item in process.parameters]),
-        np.stack([middle(item, (traces,)) for item in unit_hydrograph.PARAMETERS]),
-        np.full(traces, 10.0),
+        np.stack([middle(item, (columns, parameter_sets)) for item in process.parameters]),
+        np.stack([middle(item, (columns,)) for item in unit_hydrograph.PARAMETERS]),
+        np.full(columns, 10.0),
         step_seconds=step_seconds,
         execution=Execution(
             kernel="cpu" if device == "cpu" else "gpu", device=device, dtype=dtype, threads=threads
@@ -172,7 +172,7 @@ def _model(
 
 def _step_seconds(model: Model) -> float:
     """Return the median time of a step, after the first ones."""
-    forcing = np.ones((len(model.process.forcings), model.traces), dtype=model.dtype)
+    forcing = np.ones((len(model.process.forcings), model.columns), dtype=model.dtype)
     for _ in range(3):
         model.step(forcing)
     times = []

@@ -17,7 +17,7 @@ _INTERVAL = 16
 @dataclass(frozen=True)
 class _Snapshot:
     steps: int
-    memory: dict[str, NDArray]
+    arrays: dict[str, NDArray]
 
 
 class History:
@@ -48,7 +48,7 @@ class History:
         last = self._snapshots[-1].steps if self._snapshots else -_INTERVAL
         model = self._model
         if model.steps - last >= _INTERVAL:
-            self._snapshots.append(_Snapshot(model.steps, model.memory()))
+            self._snapshots.append(_Snapshot(model.steps, model.snapshot()))
 
     def forget(self) -> None:
         """Forget all steps: a change from outside has cut the model off from its past."""
@@ -76,21 +76,21 @@ class History:
         -------
         inputs : array, shape (steps, inputs, catchments)
         forcing : array, shape (steps, forcings, catchments)
-        memory : dict of array
-            Memory of the model, before them; see `Model.memory`.
+        snapshot : dict of array
+            What `Model.snapshot` returned before them.
         """
         model = self._model
         target = model.steps - steps
         snapshot = next(s for s in reversed(self._snapshots) if s.steps <= target)
         forcing = np.stack(list(self._forcing)[-(model.steps - snapshot.steps) :])
-        then = snapshot.memory
+        then = snapshot.arrays
         if snapshot.steps < target:
-            now, steps_now = model.memory(), model.steps
+            now, steps_now = model.snapshot(), model.steps
             model.steps = snapshot.steps
-            model.remember(then)
+            model.restore(then)
             model.run(forcing[: target - snapshot.steps])
-            then = model.memory()
+            then = model.snapshot()
             model.steps = steps_now
-            model.remember(now)
+            model.restore(now)
         inputs = np.stack(list(self._inputs)[-steps:])
         return inputs, forcing[-steps:], then

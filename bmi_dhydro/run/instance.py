@@ -20,8 +20,8 @@ class Held:
 
     Attributes
     ----------
-    outputs : array, shape (outputs, traces)
-    rows : array, shape (model outputs, traces)
+    outputs : array, shape (outputs, columns)
+    rows : array, shape (model outputs, columns)
         All outputs of the model, in its units.
     balance : array, shape (4,)
         What went in and out, is stored and was taken since the account was opened, in m: see
@@ -43,17 +43,17 @@ class Held:
         cls,
         outputs: int,
         rows: int,
-        traces: int,
+        columns: int,
         dtype: DTypeLike,
         zeros: Callable[..., NDArray] = np.zeros,
     ) -> Held:
-        """Return arrays of zeros for so many outputs, rows and traces."""
+        """Return arrays of zeros for a number of outputs, rows and columns."""
         return cls(
             count=zeros(1, np.int64),
             current=zeros(1, np.int64),
             balance=zeros(4),
-            outputs=zeros((outputs, traces)),
-            rows=zeros((rows, traces), dtype),
+            outputs=zeros((outputs, columns)),
+            rows=zeros((rows, columns), dtype),
         )
 
 
@@ -67,14 +67,14 @@ class Instance:
         Those of `held`.
     output_items : tuple of Output
         In the order of `outputs`.
-    inputs : array, shape (inputs, catchments or traces)
+    inputs : array, shape (inputs, catchments or columns)
         What a host sets, in the units of `input_items`; empty where weather is read.
     input_items : tuple of Input
-    shown, shown_rows : array, shape (outputs or model outputs, shown traces)
+    shown, shown_rows : array, shape (outputs or model outputs, shown columns)
         What the interface shows of `outputs` and `rows`: all, or one member. Where it is one, they
         are arrays of their own, so that who holds them sees the member that is chosen.
-    part : slice
-        Which traces those are.
+    own_columns : slice
+        Which columns those are.
     exchange : HostExchange
         What a host reads and sets, wherever the model is.
     clock : Clock
@@ -91,7 +91,7 @@ class Instance:
     input_items: tuple[Input, ...]
     shown: NDArray
     shown_rows: NDArray
-    part: slice
+    own_columns: slice
     exchange: HostExchange
     clock: Clock
 

@@ -47,7 +47,7 @@ class OutputTable:
         In the order of `outputs`.
     sources : array of int, shape (outputs,)
         The row that each is made of; behind the rows of the model those of its forcing.
-    factors : array, shape (outputs, traces)
+    factors : array, shape (outputs, columns)
         What it is multiplied with.
     inflow : int
         Place among the forcings of what goes in.
@@ -55,7 +55,7 @@ class OutputTable:
         Places among the rows of what goes out.
     stored_rows : array of int
         Rows that are stores.
-    outputs, rows, shown, shown_rows, part
+    outputs, rows, shown, shown_rows, own_columns
         See `Instance`.
     exchange : HostExchange
     """
@@ -73,7 +73,7 @@ class OutputTable:
         made_of = (*model.outputs, *process.forcing_names)
         self.items = output_items(model)
         self.outputs, self.rows = held.outputs, held.rows
-        self.part, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
+        self.own_columns, self.shown, self.shown_rows = slice(None), self.outputs, self.rows
         self.exchange = HostExchange()
         if one_member:
             self.shown = np.zeros((len(self.outputs), len(area)))
@@ -106,11 +106,11 @@ class OutputTable:
 
         Parameters
         ----------
-        rows : array, shape (model outputs, traces)
-        forcing : array, shape (3, traces)
-        outputs : array, shape (outputs, traces)
+        rows : array, shape (model outputs, columns)
+        forcing : array, shape (3, columns)
+        outputs : array, shape (outputs, columns)
             Written.
-        flows : array, shape (2, traces)
+        flows : array, shape (2, columns)
             Flows of the water account; changed in place.
         """
         self._publish(
@@ -136,14 +136,14 @@ class OutputTable:
                 f"there is no member {member}; there are 0 to {self._model.members - 1}"
             )
         count = self._model.catchments
-        self.part = slice(member * count, (member + 1) * count)
+        self.own_columns = slice(member * count, (member + 1) * count)
         self.show()
 
     def show(self) -> None:
         """Bring what the interface shows of the outputs up to date."""
         if self.shown is not self.outputs:
-            self.shown[...] = self.outputs[:, self.part]
-            self.shown_rows[...] = self.rows[:, self.part]
+            self.shown[...] = self.outputs[:, self.own_columns]
+            self.shown_rows[...] = self.rows[:, self.own_columns]
 
     # ---- what is asked for ----------------------------------------------------------------
 
@@ -185,11 +185,11 @@ class OutputTable:
     def series(
         self, forcing: NDArray, outputs: NDArray | None = None, rows: NDArray | None = None
     ) -> dict[str, NDArray]:
-        """Return all that can be written, by name: arrays of shape (traces,), current if kept.
+        """Return all that can be written, by name: arrays of shape (columns,), current if kept.
 
         Parameters
         ----------
-        forcing : array, shape (3, traces)
+        forcing : array, shape (3, columns)
             Forcing of the step that was done last.
         outputs, rows : array, optional
             Others than those of this table, of the same rows.

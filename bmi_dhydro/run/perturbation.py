@@ -65,7 +65,7 @@ def correlated_noise(keys: NDArray, times: NDArray, hours: float) -> NDArray:
 
     Parameters
     ----------
-    keys : array of uint64, shape (traces,)
+    keys : array of uint64, shape (columns,)
     times : array of int, shape (steps,)
         In seconds, increasing.
     hours : float
@@ -73,7 +73,7 @@ def correlated_noise(keys: NDArray, times: NDArray, hours: float) -> NDArray:
 
     Returns
     -------
-    array, shape (steps, traces)
+    array, shape (steps, columns)
     """
     if hours <= 0.0:
         return _normal(keys, times)
@@ -116,7 +116,7 @@ class Perturbation:
         member = np.repeat(np.arange(wanted.members, dtype=np.uint64), len(ids))
         keys = np.tile(np.array([_digest(name) for name in ids.tolist()]), wanted.members)
         keys = _mixed(_mixed(keys ^ np.uint64(wanted.seed)) ^ member)
-        self._traces = len(keys)
+        self._columns = len(keys)
         self._weather = self._items(wanted.weather, process.forcing_names, keys)
         self._states = self._items(wanted.states, process.state_names, keys)
 
@@ -135,19 +135,19 @@ class Perturbation:
         return bool(self._states)
 
     def forcing(self, forcing: NDArray, seconds: int) -> NDArray:
-        """Return the weather of all traces.
+        """Return the weather of all columns.
 
         Parameters
         ----------
-        forcing : array, shape (steps, forcings, catchments or traces)
+        forcing : array, shape (steps, forcings, catchments or columns)
         seconds : int
             Time at which the first step starts.
 
         Returns
         -------
-        array, shape (steps, forcings, traces)
+        array, shape (steps, forcings, columns)
         """
-        result = np.tile(forcing, (1, 1, self._traces // forcing.shape[2]))
+        result = np.tile(forcing, (1, 1, self._columns // forcing.shape[2]))
         times = seconds + np.arange(len(forcing)) * self._step_seconds
         for row, name, noise, keys in self._weather:
             values = noise.spread * correlated_noise(keys, times, noise.hours)
@@ -172,7 +172,7 @@ class Perturbation:
 
         Parameters
         ----------
-        state : array, shape (states, traces, components)
+        state : array, shape (states, columns, parameter sets)
         seconds : int
         """
         for row, _, noise, keys in self._states:

@@ -90,11 +90,11 @@ class SavedStates:
         return min(most, self._every - done % self._every) if self._every else most
 
     def due(self, done: int) -> bool:
-        """Return whether a state is to be saved after so many steps."""
+        """Return whether a state is to be saved after a number of steps."""
         return self._every > 0 and done % self._every == 0
 
     def due_at_end(self, done: int) -> bool:
-        """Return whether a state is to be saved at the end, after so many steps."""
+        """Return whether a state is to be saved at the end, after a number of steps."""
         return self._wanted is not None and done not in self._files
 
     def save(

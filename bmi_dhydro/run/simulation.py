@@ -77,7 +77,7 @@ def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
     return component, time.perf_counter() - begin
 
 
-def run_part(config: Config) -> int:
+def run_share(config: Config) -> int:
     """Run some catchments, from the first to the last step; return the steps."""
     component = Component(config)
     try:
@@ -133,9 +133,9 @@ def run_divided(
     begin = time.perf_counter()
     try:
         folder.mkdir(parents=True)
-        parts = []
+        shares = []
         for k, rows in enumerate(divided(len(catchments), count)):
-            parts.append(
+            shares.append(
                 replace(
                     config,
                     catchments=replace(config.catchments, select=catchments.ids[rows].tolist()),
@@ -143,13 +143,14 @@ def run_divided(
                     save_state=None if save is None else str(folder / f"{k}.state.nc"),
                 )
             )
-        with progress("simulating", len(parts)) as advance:
-            done = mapper(run_part, parts, advance)
-        files = [Path(str(part.output.file)) for part in parts]
+        with progress("simulating", len(shares)) as advance:
+            done = mapper(run_share, shares, advance)
+        files = [Path(str(share.output.file)) for share in shares]
         if save is not None:
             process = trained_model.load(config.model).layout.process
             states = [
-                state_file.read(Path(str(part.save_state)), process.state_names) for part in parts
+                state_file.read(Path(str(share.save_state)), process.state_names)
+                for share in shares
             ]
             joined = SavedState.joined(states)
             moment = "" if joined.time is None else str(joined.time).replace(":", "")
@@ -191,7 +192,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
 
     config = _complete(path, out)
     trained = trained_model.load(config.model)
-    count = trained.layout.members
+    count = trained.layout.networks
     if count < 2:
         raise ConfigError(
             f"{config.model}: a band needs a model trained from several seeds, and this one has "
@@ -202,7 +203,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
     writer = None
     begin = time.perf_counter()
     try:
-        components += (Component(idle, trained.member(k)) for k in range(count))
+        components += (Component(idle, trained.network(k)) for k in range(count))
         first = components[0]
         assert first.clock.steps is not None
         assert first.clock.start is not None

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 # of which some never melts.
 _EVENLY = 1e-3
 
-# Parameters of two memories that differ by more than this share of their range are different.
+# Parameters of two LSTMs that differ by more than this share of their range are different.
 _SAME = 0.01
 
 
@@ -160,7 +160,7 @@ def run_to(model: Model, source: WeatherSource, bar: Bar = no_progress) -> None:
         Makes a progress bar.
     """
     before = model.steps
-    length = longest_block(model.traces, 3 + len(model.outputs))
+    length = longest_block(model.columns, 3 + len(model.outputs))
     with bar("to the start", source.steps) as advance:
         for first in range(0, source.steps, length):
             count = min(length, source.steps - first)
@@ -168,9 +168,9 @@ def run_to(model: Model, source: WeatherSource, bar: Bar = no_progress) -> None:
             for _ in range(count):
                 advance()
     # Flows on their way are kept by the lags they have left, whatever the number of the step is.
-    memory = model.memory()
+    snapshot = model.snapshot()
     model.steps = before
-    model.remember(memory)
+    model.restore(snapshot)
 
 
 def fill_stores(
@@ -235,7 +235,7 @@ class _Filling:
         self.active = np.arange(model.catchments)
         # Members have the same weather here, so that one stands for all.
         self._work = model.subset(self.active)
-        self._final = self._work.memory()
+        self._final = self._work.snapshot()
         self._change = np.full(model.catchments, np.inf)
         self._growth: NDArray = np.zeros((len(model.process.states), *self._work.state.shape[1:]))
         self._growing = np.zeros(model.catchments)
@@ -269,12 +269,12 @@ class _Filling:
         self._let_go(settled | growing)
 
     def _let_go(self, done: NDArray) -> None:
-        """Keep the memory of catchments, and go on with the others."""
+        """Keep the state of catchments, and go on with the others."""
         if not done.any():
             return
-        memory = self._work.memory()
+        snapshot = self._work.snapshot()
         rows = self.active[done]
-        for name, values in memory.items():
+        for name, values in snapshot.items():
             if name == "state":
                 self._final[name][:, rows] = values[:, done]
             else:
@@ -311,7 +311,7 @@ class _Filling:
             )
         model = self._model
         members = model.members
-        model.remember(
+        model.restore(
             {
                 name: np.tile(values, (1, members, 1))
                 if name == "state"
@@ -320,19 +320,19 @@ class _Filling:
             }
         )
         if model.dynamics is not None:
-            self._compare_memories(model.dynamics)
+            self._compare_lstm_states(model.dynamics)
 
-    def _compare_memories(self, dynamics: Dynamics) -> None:
-        """Say where the memory of the weather depends on what it was before the first year."""
+    def _compare_lstm_states(self, dynamics: Dynamics) -> None:
+        """Say where the LSTM's state depends on what it was before the first year."""
         every = np.arange(self._model.catchments)
         ours, other = dynamics.subset(every), dynamics.subset(every)
-        ours.remember({name: self._final[name] for name in ours.memory()})
+        ours.restore({name: self._final[name] for name in ours.snapshot()})
         other.fill()
-        for memory in (ours, other):
-            for item in memory.layout.dynamic:
-                memory.set_centres(item, self._model.parameters[item], every)
+        for dynamics in (ours, other):
+            for item in dynamics.layout.dynamic:
+                dynamics.set_centres(item, self._model.parameters[item], every)
         read = self._source.reader(every)
-        length = longest_block(every.size, ours.centres.shape[0] * ours.layout.components + 4)
+        length = longest_block(every.size, ours.centres.shape[0] * ours.layout.parameter_sets + 4)
         apart = np.zeros(every.size)
         for cycle in range(self.cycles + 1):
             for first in range(0, self._steps, length):
@@ -395,7 +395,7 @@ def _key(model: Model, source: WeatherSource, fingerprint: str, settings: SpinUp
             )
         ).encode()
     )
-    arrays = [*model.parameters.values(), model.area, *model.memory().values()]
+    arrays = [*model.parameters.values(), model.area, *model.snapshot().values()]
     if model.dynamics is not None:
         arrays.append(model.dynamics.inputs)
     for values in arrays:

@@ -46,21 +46,21 @@ class WaterAccount:
         self.leaked -= added
 
     def mean(
-        self, stored: NDArray, part: slice, area: NDArray
+        self, stored: NDArray, own_columns: slice, area: NDArray
     ) -> tuple[float, float, float, float]:
         """Return what went in and out, is stored since, and was taken: means by area.
 
         Parameters
         ----------
-        stored : array, shape (traces,)
+        stored : array, shape (columns,)
             Water in all stores now.
-        part : slice
-            Traces that count; where they are several members, their mean.
+        own_columns : slice
+            Columns that count; where they are several members, their mean.
         area : array, shape (catchments,)
         """
         share = area / area.sum()
         into, out, kept, leaked = (
-            float(values[part].reshape(-1, area.size).mean(axis=0) @ share)
+            float(values[own_columns].reshape(-1, area.size).mean(axis=0) @ share)
             for values in self.values(stored).values()
         )
         return into, out, kept, leaked

@@ -1,6 +1,6 @@
 """Catchments divided among processes: those of this machine, or of a Dask cluster.
 
-Catchments do not depend on each other, so a part of them is computed anywhere, and again where a
+Catchments do not depend on each other, so a share of them is computed anywhere, and again where a
 worker was lost. Workers read the weather themselves.
 """
 
@@ -18,22 +18,22 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from ..machine import processors
 
-# Calls a function once for each item, anywhere, and returns the results in order; and is told of
+# Calls a function once for each item, anywhere, and returns the results in order; and hears of
 # each that is done.
 Mapper = Callable[[Callable[..., Any], Sequence[Any], Callable[[], object]], list[Any]]
 
-# Parts for each worker: what a lost worker costs is one of them.
-_PARTS_FOR_EACH = 4
+# Shares for each worker: what a lost worker costs is one of them.
+_SHARES_FOR_EACH = 4
 
-# Catchments below which a part is not worth a worker.
+# Catchments below which a share is not worth a worker.
 _SMALLEST = 16
 
-# How often a part is computed again after its worker was lost.
+# How often a share is computed again after its worker was lost.
 _RETRIES = 5
 
 
 def divided(count: int, workers: int) -> list[NDArray]:
-    """Divide catchments into parts.
+    """Divide catchments into shares.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def divided(count: int, workers: int) -> list[NDArray]:
     Returns
     -------
     list of array of int
-        The rows of each part.
+        The rows of each share.
     """
-    parts = max(1, min(workers * _PARTS_FOR_EACH, count // _SMALLEST))
+    shares = max(1, min(workers * _SHARES_FOR_EACH, count // _SMALLEST))
     if workers == 1:
-        parts = 1
-    return np.array_split(np.arange(count), parts)
+        shares = 1
+    return np.array_split(np.arange(count), shares)
 
 
 def here(

@@ -143,7 +143,7 @@ def calibrate(
 
 @contextmanager
 def _torch_threads(count: int) -> Iterator[None]:
-    """Let torch have so many threads, and then as many as before."""
+    """Let torch have a number of threads, and then as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -218,22 +218,22 @@ class _Problem:
         self.forcing = torch.as_tensor(forcing)
         self.area = torch.as_tensor(model.area[chosen])
         # What a run starts from: an initial state, stores that were filled, or nearly empty ones.
-        memory = model.memory()
+        snapshot = model.snapshot()
         self.start = {
             name: values[:, chosen] if name == "state" else values[chosen]
-            for name, values in memory.items()
+            for name, values in snapshot.items()
         }
         self.moving = None if model.dynamics is None else self._moving(model.dynamics)
 
     def _moving(self, dynamics: Dynamics) -> Tensor:
-        """Return the memory's hidden states: calibration changes around what parameters move.
+        """Return the LSTM's hidden states: calibration changes around what parameters move.
 
         Shape (steps, catchments, units).
         """
         own = dynamics.subset(self.chosen)
-        own.remember(self.start)
+        own.restore(self.start)
         return torch.as_tensor(
-            np.stack([own.remember_step(weather) for weather in self.forcing.numpy()])
+            np.stack([own.hidden_after(weather) for weather in self.forcing.numpy()])
         )
 
     def parameters(self) -> dict[str, Tensor]:

@@ -52,9 +52,9 @@ class TrainingSettings(Section, frozen=True):
     hidden: tuple[Few, ...] = (128,)
     """Units of each hidden layer."""
     memory: Few = 64
-    """Units of the memory that moves dynamic parameters."""
+    """Units of the LSTM that moves dynamic parameters."""
     dropout: ShareBelowOne = 0.4
-    """Share of the memory's outputs that is left out in each batch."""
+    """Share of the LSTM's outputs that is left out in each batch."""
     batches: Count = 1500
     """Optimisation steps."""
     catchments: Count = 96
@@ -98,7 +98,7 @@ class TrainConfig(Section, frozen=True):
     components: Few = 16
     """Parallel parameter sets of each network."""
     seeds: tuple[TrainingSeed, ...] = (0,)
-    """A network is trained from each; their components together make the model."""
+    """A network is trained from each; their parameter sets together make the model."""
     attributes: list[str] | None = None
     """What the network sees; all of the vocabulary but area, unless given."""
     learned: tuple[str, ...] = ()

@@ -58,7 +58,7 @@ def simulate(
         In km2.
     forcing : Tensor, shape (days, forcings, catchments)
     dropout : float
-        Dropout of the memory, in training.
+        Dropout of the LSTM's outputs, in training.
 
     Returns
     -------

@@ -20,8 +20,8 @@ from ..evaluation.plots import training_curves
 from ..evaluation.series import read_daily_flow
 from ..files import replaced
 from ..io.catchment_table import read_table
-from ..networks.ensemble import merge
 from ..networks.learned_evapotranspiration import LearnedEvapotranspiration, monthly_factors
+from ..networks.merged import merge
 from ..networks.parameter_network import NetworkLayout
 from ..networks.similarity import TrainingCatchments
 from ..networks.trained_model import TrainedModel
@@ -33,7 +33,7 @@ from ..weather.quantities import PET_METHODS
 from ..weather.source import WeatherSource
 from .config import TrainConfig, read_train_config
 from .data import TrainingData
-from .kept_memory import dependence_on_start, described
+from .dependence_on_start import dependence_on_start, described
 from .loop import Trainer, Validation
 from .progress import Progress
 
@@ -117,7 +117,7 @@ def learned_evapotranspiration(
     if method is None:
         _log.warning(
             "%s: does not say of which method its potential evapotranspiration is, so that runs "
-            "cannot be told if theirs is of another; name it in an attribute of the variable",
+            "cannot be known whether theirs is of another; name it in an attribute of the variable",
             source.path,
         )
         return LearnedEvapotranspiration()

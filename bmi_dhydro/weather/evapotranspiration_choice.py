@@ -95,7 +95,7 @@ class EvapotranspirationChoice:
         Raises
         ------
         ForcingError
-            If the method is to be refused, or cannot be rescaled.
+            If the method is not accepted, or cannot be rescaled.
         """
         learned = " or ".join(self.learned.methods)
         given = f"of {method}" if method else "of an unknown method"

@@ -252,7 +252,7 @@ class ForcingFile:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        trace: TracebackType | None,
+        column: TracebackType | None,
     ) -> None:
         self.close()
 

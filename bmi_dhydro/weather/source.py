@@ -372,7 +372,7 @@ class WeatherSource:
 
     @staticmethod
     def _parts(steps: int, catchments: int) -> Iterator[slice]:
-        """Divide catchments so that the record of a part, of so many steps, fits the memory."""
+        """Divide catchments into pieces whose records of some steps fit the memory."""
         row_bytes = 8 * max(1, steps) * _LARGEST_ROW
         size = max(1, 8 * AHEAD_BYTES // row_bytes)
         for first in range(0, catchments, size):
@@ -380,5 +380,5 @@ class WeatherSource:
 
 
 def longest_block(catchments: int, rows: int) -> int:
-    """Return how many steps of so many values for each catchment are handled at a time."""
+    """Return how many steps, of a number of values for each catchment, are handled at a time."""
     return max(1, min(AHEAD_STEPS, AHEAD_BYTES // (8 * catchments * rows)))

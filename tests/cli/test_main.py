@@ -37,7 +37,13 @@ def test_python_m_is_the_same():
 
 def test_demo(tmp_path):
     text = call("demo", "--out", tmp_path / "demo", "--catchments", 6, "--years", 1)
-    for word in ("humid", "snowy", "dry", "wet winters", "6 catchments x 16 components, 365 days"):
+    for word in (
+        "humid",
+        "snowy",
+        "dry",
+        "wet winters",
+        "6 catchments x 16 parallel parameter sets, 365 days",
+    ):
         assert word in text
     assert (tmp_path / "demo" / "hydrograph.png").stat().st_size > 50_000
     with xarray.open_dataset(tmp_path / "demo" / "results.nc") as data:

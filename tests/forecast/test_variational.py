@@ -33,9 +33,9 @@ def window(model, seed=5, noise=0.5, settings=SETTINGS, gap=None):
     random = np.random.default_rng(seed)
     factor = np.exp(noise * random.normal(size=(6, model.catchments)))
     truth[:, 0] *= np.repeat(factor, per_day, axis=0)
-    memory = model.memory()
+    snapshot = model.snapshot()
     flow = model.run(truth)[:, model.outputs.index("discharge")]
-    model.remember(memory)
+    model.restore(snapshot)
     observed = flow.reshape(6, per_day, -1).sum(axis=1).astype(float)
     if gap is not None:
         observed[gap] = np.nan
@@ -110,7 +110,7 @@ def test_an_impossible_observation_is_left_out():
 def test_a_catchment_is_the_same_alone_and_among_others(catchments):
     whole = window(warm(catchments))[0].correct()
     model = warm(catchments)
-    memory = model.memory()
+    snapshot = model.snapshot()
     chosen = np.array([3, 17, 36])
     part = make(catchments)
     part = type(part)(
@@ -119,7 +119,7 @@ def test_a_catchment_is_the_same_alone_and_among_others(catchments):
         np.stack([model.parameters[n][chosen] for n in list(model.parameters)[-3:]]),
         model.area[chosen],
     )
-    part.remember({"state": memory["state"][:, chosen], "pending": memory["pending"][chosen]})
+    part.restore({"state": snapshot["state"][:, chosen], "pending": snapshot["pending"][chosen]})
     ours, _ = window(model)
     few = Window(
         part,
@@ -154,7 +154,7 @@ def test_water_that_is_added_is_accounted_for(wrong_case):
     # What came in and was added is stored or has left; what has left is found by running again.
     model = ours._analysis_model
     assert np.abs(analysis.added).max() > 0.1
-    model.remember(analysis.state.arrays)
+    model.restore(analysis.state.arrays)
     gained = stored[1] - stored[0]
     left = weather[:, 0].sum(axis=0) + analysis.added - gained
     assert (left > 0.0).all()

@@ -187,7 +187,7 @@ def test_what_is_physical_can_be_carried_over(saved):
         restored(path, "g")
     other = restored(path, "g", carry_over=True)
     assert np.array_equal(other.state, model.state)
-    fewer = restored(path, "g", carry_over=True, model=make(components=3))
+    fewer = restored(path, "g", carry_over=True, model=make(parameter_sets=3))
     np.testing.assert_allclose(fewer.stored(), model.stored(), rtol=1e-12)
     with pytest.raises(StateError, match="saved with step_seconds 86400"):
         restored(path, "g", carry_over=True, model=make(step_seconds=3600))

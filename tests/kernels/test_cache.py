@@ -11,15 +11,15 @@ from bmi_dhydro.kernels import cache
 PROGRAM = textwrap.dedent(
     """
     import numpy as np
-    from bmi_dhydro.kernels.interface import Ring
+    from bmi_dhydro.kernels.interface import Ring, StepBlock
     from bmi_dhydro.kernels.cpu.kernel import CpuKernel
     from bmi_dhydro.physics import HBV
     kernel = CpuKernel(HBV, ("discharge",), 2, "float32")
-    kernel.run(
+    kernel.run(StepBlock(
         np.ones((1, 3, 1), "f4"), np.ones((1, 14, 2), "f4"), np.ones((5, 1, 2), "f4"),
         Ring(np.ones((1, 1), "f4"), np.zeros((1, 1), "f4"), np.ones(1, "i4")),
         np.ones((1, 1, 1), "f4"),
-    )
+    ))
     print(sum(kernel._serial.stats.cache_hits.values()))
     """
 )

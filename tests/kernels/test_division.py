@@ -23,7 +23,7 @@ def test_a_day_is_its_two_halves(kernel, dtype):
         make(kernel=kernel, dtype=dtype),
         make(step_seconds=43200, kernel=kernel, dtype=dtype),
     )
-    assert (whole.parts, parts.parts) == (2, 1)
+    assert (whole.substeps, parts.substeps) == (2, 1)
     daily = whole.run(weather)
     rows = parts.run(halves(weather)).reshape(len(weather), 2, *daily.shape[1:])
     for k, name in enumerate(whole.outputs):

@@ -12,8 +12,8 @@ from tests.conftest import random_routing, random_setup
 EXECUTED = ("kernel", "dtype", "threads", "device")
 
 
-def make(catchments=4, components=8, **options):
-    _, parameters, _ = random_setup(catchments, components, 1)
+def make(catchments=4, parameter_sets=8, **options):
+    _, parameters, _ = random_setup(catchments, parameter_sets, 1)
     area = np.linspace(10.0, 5000.0, catchments)
     executed = {name: options.pop(name) for name in EXECUTED if name in options}
     routing = random_routing(catchments)

@@ -51,7 +51,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(tmp_path):
     refused("saved with step_seconds 86400", model=make(step_seconds=3600))
     refused(
         r"has pending \(4, 31\), state \(5, 4, 8\); the model has .* state \(5, 4, 3\)",
-        model=make(components=3),
+        model=make(parameter_sets=3),
     )
     refused("version 9", payload.replace(b'"format_version":"2"', b'"format_version":"9"'))
     assert np.array_equal(model.state, before)

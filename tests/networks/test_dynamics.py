@@ -9,7 +9,7 @@ from bmi_dhydro.kernels import autograd, reference
 from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.differentiable import block_gradients, torch_dynamics
 from bmi_dhydro.model.model import Model
-from bmi_dhydro.networks.ensemble import merge
+from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.normalisation import Normalisation
 from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
 from bmi_dhydro.networks.trained_model import TrainedModel, load
@@ -23,7 +23,7 @@ LAYOUT = NetworkLayout(HBV, 3, ("aridity", "forest_fraction"), DYNAMIC)
 
 def network(layout=LAYOUT, seed=0, dtype=float):
     """Weights with a head that moves parameters."""
-    weights = initial_weights(layout, (8,), seed, memory=6)
+    weights = initial_weights(layout, (8,), seed, lstm_units=6)
     random = np.random.default_rng(seed)
     weights[DYNAMIC_HEAD] = random.normal(0.0, 0.7, weights[DYNAMIC_HEAD].shape)
     weights["forcing_mean"] = np.array([3.0, 8.0, 2.0])
@@ -88,12 +88,12 @@ def test_water_balance_closes():
     assert np.abs(error).max() < 1e-9
 
 
-@pytest.mark.parametrize("components", [2, 16])
-def test_gradients_agree_with_autograd_through_the_reference(components):
-    forcing, parameters, states = random_setup(4, components, 120)
+@pytest.mark.parametrize("parameter_sets", [2, 16])
+def test_gradients_agree_with_autograd_through_the_reference(parameter_sets):
+    forcing, parameters, states = random_setup(4, parameter_sets, 120)
     random = np.random.default_rng(0)
     moving = [
-        random.uniform(p.lower, p.upper, (120, 4, components))
+        random.uniform(p.lower, p.upper, (120, 4, parameter_sets))
         for p in HBV.parameters
         if p.name in DYNAMIC
     ]

@@ -73,9 +73,9 @@ def pulled_back(module, process, arrays):
     return [leaf.grad for leaf in leaves]
 
 
-@pytest.mark.parametrize("components", [3, 16])
-def test_the_derived_adjoint_agrees_with_autograd_through_the_reference(process, components):
-    arrays = random_setup(4, components, 250, process=process)
+@pytest.mark.parametrize("parameter_sets", [3, 16])
+def test_the_derived_adjoint_agrees_with_autograd_through_the_reference(process, parameter_sets):
+    arrays = random_setup(4, parameter_sets, 250, process=process)
     ours = pulled_back(autograd, process, arrays)
     theirs = pulled_back(reference, process, arrays)
     for a, b in zip(ours, theirs, strict=True):

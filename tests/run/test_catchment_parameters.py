@@ -36,7 +36,7 @@ def values(bmi, name):
 @pytest.mark.parametrize("steps", [0, 7])
 def test_what_a_host_has_set_stays(file_example, attribute, more, steps):
     bmi, plain = opened(file_example, more), opened(file_example, more)
-    size = bmi.component.model.components
+    size = bmi.component.model.parameter_sets
     for model in (bmi, plain):
         for _ in range(steps):
             model.update()

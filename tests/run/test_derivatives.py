@@ -95,11 +95,11 @@ def test_inputs(path):
 
 def test_states(path):
     _, result = gradients(path, ["soil_moisture", "lower_zone", "routing_pending"])
-    components = result["soil_moisture"].shape[1]
+    parameter_sets = result["soil_moisture"].shape[1]
     assert result["routing_pending"].shape[0] == 6
     for name in ("soil_moisture", "lower_zone"):
         for catchment, component in ((0, 3), (5, 7)):
-            expected = slope(path, name, "state", catchment * components + component, 1e-4)
+            expected = slope(path, name, "state", catchment * parameter_sets + component, 1e-4)
             assert result[name][catchment, component] == pytest.approx(expected, rel=1e-4)
 
 
@@ -107,11 +107,11 @@ def test_parameters_of_the_time_that_is_gone_back(path):
     """The parameters of the last steps, with the state they started from as it was."""
     names = ["K1_components", "FC_components", "K1", "route_delay"]
     _, result = gradients(path, names)
-    components = result["K1_components"].shape[1]
-    # One value for all components changes them together.
+    parameter_sets = result["K1_components"].shape[1]
+    # One value for all parameter sets changes them together.
     np.testing.assert_allclose(result["K1"], result["K1_components"].sum(axis=1), rtol=1e-12)
     for name, size in (("K1_components", 1e-6), ("FC_components", 1e-4)):
-        expected = slope(path, name, "state", 2 * components + 1, size)
+        expected = slope(path, name, "state", 2 * parameter_sets + 1, size)
         assert result[name][2, 1] == pytest.approx(expected, rel=1e-3)
     expected = slope(path, "route_delay", "state", 3, 1e-6)
     assert result["route_delay"][3] == pytest.approx(expected, rel=1e-4)
@@ -160,9 +160,9 @@ def test_weather_read_ahead_has_derivatives_with_respect_to_the_state(file_examp
     bmi.update_until(300 * 86400.0)
     result = bmi.vjp({DEPTH: np.ones((20, 5))}, ["lower_zone", "K2"], 20)
     assert (result["lower_zone"] > 0).all()
-    # Of a millimetre in the store at most a millimetre leaves, as a mean over the components.
-    components = bmi.component.model.components
-    assert (result["lower_zone"] * 1000.0 * components <= 1.0 + 1e-9).all()
+    # Of a millimetre in the store at most a millimetre leaves, as a mean over the parameter sets.
+    parameter_sets = bmi.component.model.parameter_sets
+    assert (result["lower_zone"] * 1000.0 * parameter_sets <= 1.0 + 1e-9).all()
 
 
 def test_what_is_not_remembered_is_refused(path, host_example):

@@ -278,15 +278,15 @@ def test_parameters_that_change_from_day_to_day(many_host_example, dynamic_model
                 if step == 4:
                     model.set_value("forest_fraction", np.linspace(0.1, 0.9, 6))
             close(value(gpu, RUNOFF), value(cpu, RUNOFF))
-        memories = [model.component.model.memory() for model in (cpu, gpu)]
-        assert {"hidden", "cell", "day_window"} <= set(memories[0])
-        for name, values in memories[0].items():
-            close(memories[1][name], values)
-        # A refused step must not be remembered.
+        snapshots = [model.component.model.snapshot() for model in (cpu, gpu)]
+        assert {"hidden", "cell", "day_window"} <= set(snapshots[0])
+        for name, values in snapshots[0].items():
+            close(snapshots[1][name], values)
+        # A rejected step must not be remembered.
         gpu.get_value_ptr(INPUTS[1])[0] = np.nan
         with pytest.raises(ForcingError):
             gpu.update()
-        close(gpu.component.model.memory()["day_window"], memories[0]["day_window"])
+        close(gpu.component.model.snapshot()["day_window"], snapshots[0]["day_window"])
 
 
 def test_a_file_and_parameters_that_change(file_example, dynamic_model):

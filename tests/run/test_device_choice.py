@@ -47,7 +47,7 @@ def test_without_a_gpu_that_is_said_once(no_memory, monkeypatch, caplog, many_ho
 
 
 def test_both_are_timed_once_for_a_machine(no_memory, monkeypatch, gpus, many_host_example):
-    """With the real timing of both kernels, of a few traces, where the interpreter is slower."""
+    """With the real timing of both kernels, of a few columns, where the interpreter is slower."""
     monkeypatch.setattr(device_choice, "_usable_gpu", lambda: "a GPU")
     monkeypatch.setattr(device_choice, "_MANY", 64)
     monkeypatch.setattr(device_choice, "_REPEATS", 2)

@@ -72,7 +72,7 @@ def test_gradients_of_parameters_add_up_over_members():
     weather = forcing(30)
     varied = np.concatenate(different(weather), axis=2)
     model, alone = make(members=MEMBERS), make()
-    seeds = np.random.default_rng(0).normal(size=(30, model.traces))
+    seeds = np.random.default_rng(0).normal(size=(30, model.columns))
     wrt = ("K1", "route_delay", "soil_moisture", "precipitation", "area")
     found = block_gradients(model, varied, {"discharge": seeds}, wrt)
     parts = [

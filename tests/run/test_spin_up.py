@@ -136,16 +136,16 @@ def test_a_catchment_starts_from_the_same_alone_and_among_others(file_example, m
     whole = opened(file_example, settings).component.model
     rewritten(file_example, "table:", "select: [cat-4, cat-2]\n  table:")
     part = opened(file_example, settings).component.model
-    memory = whole.memory()
-    for name, values in part.memory().items():
-        expected = memory[name][:, [3, 1]] if name == "state" else memory[name][[3, 1]]
+    snapshot = whole.snapshot()
+    for name, values in part.snapshot().items():
+        expected = snapshot[name][:, [3, 1]] if name == "state" else snapshot[name][[3, 1]]
         assert np.array_equal(values, expected), name
 
 
 def test_members_start_from_the_same(file_example):
-    plain = opened(file_example, "spin_up: {tolerance: 0.5}\n").component.model.memory()
+    plain = opened(file_example, "spin_up: {tolerance: 0.5}\n").component.model.snapshot()
     more = "ensemble: {members: 3, weather: {precipitation: {spread: 0.4}}}\n"
-    members = opened(file_example, more + "spin_up: {tolerance: 0.5}\n").component.model.memory()
+    members = opened(file_example, more + "spin_up: {tolerance: 0.5}\n").component.model.snapshot()
     assert np.array_equal(members["state"], np.tile(plain["state"], (1, 3, 1)))
     assert np.array_equal(members["pending"], np.tile(plain["pending"], (3, 1)))
 
@@ -259,7 +259,7 @@ def test_a_coupled_instance_starts_where_weather_before_it_ends(file_example, ex
     for name in model.get_input_var_names():
         model.set_value(name, np.full(model.get_grid_size(model.get_var_grid(name)), 1.0))
     model.update()
-    runoff = model.get_value(model.get_output_var_names()[0], np.empty(ours.model.traces))
+    runoff = model.get_value(model.get_output_var_names()[0], np.empty(ours.model.columns))
     assert np.isfinite(runoff).all()
 
 

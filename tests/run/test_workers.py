@@ -18,8 +18,8 @@ from bmi_dhydro.config import read_config
 from bmi_dhydro.errors import ConfigError
 from bmi_dhydro.forecast.chain import Chain, complete_catchments
 from bmi_dhydro.forecast.config import read_forecast_config
+from bmi_dhydro.forecast.division import divided_among
 from bmi_dhydro.forecast.hindcast import hindcast
-from bmi_dhydro.forecast.parts import in_parts
 from bmi_dhydro.io import state_file
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.run.simulation import run_config, run_divided
@@ -115,7 +115,7 @@ def test_a_forecast_is_that_of_one_process(config, tmp_path, two, method):
         for day in ("2001-03-01", "2001-03-06"):
             when = np.datetime64(day, "s")
             paths[folder, day] = (
-                chain.run(when) if folder == "one" else chain.run(when, in_parts(*two))
+                chain.run(when) if folder == "one" else chain.run(when, divided_among(*two))
             )
     for day in ("2001-03-01", "2001-03-06"):
         same(paths["two", day], paths["one", day])

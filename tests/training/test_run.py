@@ -23,7 +23,7 @@ from bmi_dhydro.networks import trained_model
 from bmi_dhydro.progress_bar import progress
 from bmi_dhydro.run.simulation import run_band, run_config
 from bmi_dhydro.training.config import read_train_config
-from bmi_dhydro.training.kept_memory import dependence_on_start
+from bmi_dhydro.training.dependence_on_start import dependence_on_start
 from bmi_dhydro.training.progress import Progress
 from bmi_dhydro.training.run import TrainingRun
 
@@ -156,9 +156,9 @@ def test_seeds_become_components(case):
     changed(case, "components: 2", "components: 2\nseeds: [3, 5]")
     changed(case, "batches: 12", "batches: 2")
     model = trained_model.load(TrainingRun(case).run(progress))
-    assert model.layout.components == 4
+    assert model.layout.parameter_sets == 4
     assert model.about["training"]["seeds"] == [3, 5]
-    assert model.layout.members == 2
+    assert model.layout.networks == 2
 
 
 def test_seeds_make_a_band(case):
@@ -185,7 +185,7 @@ def test_seeds_make_a_band(case):
     assert (high - low).max() > 1e-3
     with xarray.open_dataset(case.parent / "whole.nc") as results:
         mean = results[name].values
-    # The networks' components are run together there, with the same routing.
+    # The networks' parameter sets are run together there, with the same routing.
     assert (mean >= low - 0.4 * (high - low) - 1e-6).all()
     assert (mean <= high + 0.4 * (high - low) + 1e-6).all()
 

@@ -109,7 +109,7 @@ def _compiled(
     dtype: str,
     evapotranspiration: Callable[..., object] | None,
 ) -> Callable[..., int]:
-    """Return `step(address, inflow, parts)`; see `CoupledStep`."""
+    """Return `step(address, inflow, substeps)`; see `CoupledStep`."""
     computed = evapotranspiration is not None
     method = ""
     if evapotranspiration is not None:
@@ -123,7 +123,7 @@ def _compiled(
         "from bmi_dhydro.kernels.cpu.addresses import float32_at, float64_at, int32_at, int64_at",
         "",
         "",
-        "def step(address, inflow, parts):",
+        "def step(address, inflow, substeps):",
         *(f"    {line}" for line in loads(_kinds(dtype, computed), "address")),
         f"    weather = {'weather' if computed else 'forcing[0]'}",
         "    wrong = receive(inputs, lowest, highest, scale, floor, weather)",
@@ -131,7 +131,7 @@ def _compiled(
         "        return wrong",
         *(f"    {line}" for line in (_COMPUTE.strip().splitlines() if computed else ())),
         "    run_block(0, state.shape[1], forcing, parameters, state, weights, pending, reach, "
-        "clock[0] * parts % pending.shape[1], rows)",
+        "clock[0] * substeps % pending.shape[1], rows)",
         "    publish(rows[0], forcing[0], sources, factors, outputs, inflow, losses, flows)",
         *(f"    {line}" for line in _BALANCE.strip().splitlines()),
         "    return -1",
@@ -152,7 +152,7 @@ class CoupledStep:
 
     Parameters
     ----------
-    refuse : callable
+    reject : callable
         Raises an error for an input that is impossible; called with its place among the inputs, in
         the order of memory. Nothing is done then.
     otherwise : callable
@@ -170,23 +170,23 @@ class CoupledStep:
         "_arrays",
         "_inflow",
         "_otherwise",
-        "_parts",
-        "_refuse",
+        "_reject",
         "_step",
+        "_substeps",
         "_table",
         "plain",
     )
 
-    def __init__(self, refuse: Callable[[int], None], otherwise: Callable[[], None]) -> None:
+    def __init__(self, reject: Callable[[int], None], otherwise: Callable[[], None]) -> None:
         self.plain = False
-        self._refuse, self._otherwise = refuse, otherwise
+        self._reject, self._otherwise = reject, otherwise
 
     def bind(
         self,
         loop: CompiledLoop,
         arrays: Mapping[str, NDArray],
         inflow: int,
-        parts: int,
+        substeps: int,
         evapotranspiration: Callable[..., object] | None = None,
     ) -> None:
         """Find all that a step touches.
@@ -197,41 +197,41 @@ class CoupledStep:
             Loop of the model; see `CpuKernel.serial`.
         arrays : mapping of array
             By the names of `exchange` and `CpuKernel.run`: `inputs`, `lowest`, `highest`, `scale`,
-            `floor`, `forcing` (1, forcings, traces), `parameters`, `state`, `weights`, `pending`,
-            `reach`, `rows` (1, outputs, traces), `sources`, `factors`, `outputs`, `losses`,
+            `floor`, `forcing` (1, forcings, columns), `parameters`, `state`, `weights`, `pending`,
+            `reach`, `rows` (1, outputs, columns), `sources`, `factors`, `outputs`, `losses`,
             `flows`; of `WaterAccount`: `opened`, `leaked`; `clock`, the steps that are done;
-            `balance`, written in m (see `instance.Held`), empty where it cannot be told from
+            `balance`, written in m (see `instance.Held`), empty where it does not follow from
             `rows`, of which `stored_rows` are stores; and `current`, set to whether it was. They
             are kept, and must not be replaced.
         inflow : int
             Place of what goes in among the forcings.
-        parts : int
+        substeps : int
             In which a step is done.
         evapotranspiration : callable, optional
             The equation of potential evapotranspiration, where it is computed of the inputs;
-            `arrays` then holds `weather` (quantities, traces), `arguments`, `evapotranspiration`
-            (traces,), `solar_shift` (traces,) and `calendar` (start in seconds since 1970, seconds
-            of a step) too.
+            `arrays` then holds `weather` (quantities, columns), `arguments`, `evapotranspiration`
+            (columns,), `solar_shift` (columns,) and `calendar` (start in seconds since 1970,
+            seconds of a step) too.
         """
         dtype = arrays["state"].dtype.name
         kinds = _kinds(dtype, evapotranspiration is not None)
         self._arrays = [arrays[name] for name, _, _ in kinds]
         self._table = table_of(self._arrays, kinds)
         self._address = self._table.ctypes.data
-        self._inflow, self._parts = inflow, parts
+        self._inflow, self._substeps = inflow, substeps
         self._step = _compiled(loop, dtype, evapotranspiration)
 
     def __call__(self) -> None:
         """Do a step, and count it."""
-        wrong = self._step(self._address, self._inflow, self._parts)
+        wrong = self._step(self._address, self._inflow, self._substeps)
         if wrong >= 0:
-            self._refuse(wrong)
+            self._reject(wrong)
 
     def update(self) -> None:
         """Do a step, with all that belongs to it."""
         if self.plain:
-            wrong = self._step(self._address, self._inflow, self._parts)
+            wrong = self._step(self._address, self._inflow, self._substeps)
             if wrong >= 0:
-                self._refuse(wrong)
+                self._reject(wrong)
         else:
             self._otherwise()

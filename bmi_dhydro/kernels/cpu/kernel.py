@@ -1,6 +1,6 @@
 """The CPU kernel: loops around a process model's own step, printed as source, compiled by Numba.
 
-Layout: components innermost and contiguous, catchments divided over threads, time inside. State
+Layout: parameter sets innermost and contiguous, catchments divided over threads, time inside. State
 stays in the first-level cache while a block of time runs. Single steps and blocks are the same
 compiled code, and the code has one order of rounding, so they agree bit for bit.
 """
@@ -16,8 +16,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from ...machine import threads_of
 from ...physics import Process
-from ...physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
-from ..interface import HostArrays, Ring
+from ...physics.unit_hydrograph import DISCHARGE, ROUTING_STORE, stored_outputs
+from ..interface import HostArrays, StepBlock
 from ..ir.adjoint import PREFIX, differentiate
 from ..ir.printing import indented, operand, printed
 from ..ir.program import terms, trace
@@ -34,7 +34,7 @@ def _forcing_loads(process: Process) -> list[str]:
     return [f"{name} = real(forcing[t, {k}, c])" for k, name in enumerate(process.forcing_names)]
 
 
-# Quantities summed over components together.
+# Quantities summed over parameter sets together.
 _SUMMED_TOGETHER = 8
 
 
@@ -65,12 +65,12 @@ _RING_SUM = [
 
 
 class _Sums:
-    """Code that sums quantities over the components of a catchment, several together."""
+    """Code that sums quantities over the parameter sets of a catchment, several together."""
 
-    def __init__(self, count: int, components: int, dtype: DTypeLike) -> None:
+    def __init__(self, count: int, parameter_sets: int, dtype: DTypeLike) -> None:
         lanes = BYTES_TOGETHER // np.dtype(dtype).itemsize
-        # The narrowest group of components has to hold as many lanes as there are sums.
-        while components % lanes:
+        # The narrowest group of parameter sets has to hold as many lanes as there are sums.
+        while parameter_sets % lanes:
             lanes //= 2
         self.together = min(_SUMMED_TOGETHER, lanes)
         self.count = count
@@ -109,10 +109,10 @@ def _parameter_loads(
 def block_source(
     process: Process,
     outputs: Sequence[str],
-    components: int,
+    parameter_sets: int,
     dtype: DTypeLike,
     dynamic: Sequence[str] = (),
-    parts: int = 1,
+    substeps: int = 1,
 ) -> str:
     """Print the forward kernel of a process model for a choice of outputs.
 
@@ -121,12 +121,13 @@ def block_source(
     process : Process
     outputs : sequence of str
         Names among `process.output_names`, `DISCHARGE` and `ROUTING_STORE`.
-    components : int
+    parameter_sets : int
     dtype : float32 or float64
     dynamic : sequence of str
         Parameters that have a value for each step.
-    parts : int
-        In which each step is done; parameters, unit hydrographs and `position` are those of parts.
+    substeps : int
+        In which each step is done; parameters, unit hydrographs and `position` are those of
+        substeps.
 
     Returns
     -------
@@ -148,12 +149,12 @@ def block_source(
         if found:
             derived[name] = found
     sums = [name for name in averaged if name not in derived]
-    summed = _Sums(len(sums), components, dtype)
+    summed = _Sums(len(sums), parameter_sets, dtype)
     places = {targets[name]: summed.value(k) for k, name in enumerate(sums)}
 
     def mean(name: str) -> str:
-        parts = derived.get(name, [targets[name]])
-        return f"({' + '.join(places[part] for part in parts)}) * share"
+        terms = derived.get(name, [targets[name]])
+        return f"({' + '.join(places[term] for term in terms)}) * share"
 
     def body(lanes: int) -> list[str]:
         return [
@@ -167,13 +168,13 @@ def block_source(
             *summed.add([operand(targets[name]) for name in sums], lanes),
         ]
 
-    part = [
+    substep = [
         *summed.start(),
-        *over_lanes(components, dtype, body),
+        *over_lanes(parameter_sets, dtype, body),
         f"runoff_mean = {mean(process.runoff)}",
         "head = (position + t) % length"
-        if parts == 1
-        else f"head = (position + t * {parts} + part) % length",
+        if substeps == 1
+        else f"head = (position + t * {substeps} + substep) % length",
         "end = head + reach[c]",
         # As slices the compiler sees that neighbours can be added together.
         "waiting, share_of_lag = pending[c, head : min(end, length)], weights[own]",
@@ -186,25 +187,25 @@ def block_source(
         "pending[c, head] = real(0.0)",
     ]
     if ROUTING_STORE in outputs:
-        part += _RING_SUM
+        substep += _RING_SUM
     values = [mean(name) if name in targets else name for name in outputs]
     loads = _forcing_loads(process)
-    if parts == 1:
-        step = [*loads, *part, *(f"outputs[t, {k}, c] = {v}" for k, v in enumerate(values))]
+    if substeps == 1:
+        step = [*loads, *substep, *(f"outputs[t, {k}, c] = {v}" for k, v in enumerate(values))]
     else:
-        stored = (*process.stored_names, ROUTING_STORE)
+        stored = stored_outputs(process)
         step = [
             *loads,
             *(
                 f"{name} *= real({share!r})"
                 for name, share in zip(
-                    process.forcing_names, process.forcing_shares(parts).tolist(), strict=True
+                    process.forcing_names, process.forcing_shares(substeps).tolist(), strict=True
                 )
                 if share != 1.0
             ),
             *(f"whole_{k} = real(0.0)" for k in range(len(values))),
-            f"for part in range({parts}):",
-            *indented(part),
+            f"for substep in range({substeps}):",
+            *indented(substep),
             *(
                 f"    whole_{k} {'=' if name in stored else '+='} {value}"
                 for k, (name, value) in enumerate(zip(outputs, values, strict=True))
@@ -218,7 +219,7 @@ def block_source(
     function = [
         "stride = state.shape[1]",
         "shared = parameters.shape[0]",
-        f"share = real(1.0 / {components})",
+        f"share = real(1.0 / {parameter_sets})",
         "length = pending.shape[1]",
         *ring,
         # Some catchments at a time: their states stay in the cache, and neighbours in memory are
@@ -240,7 +241,7 @@ def block_source(
 def adjoint_source(
     process: Process,
     outputs: Sequence[str],
-    components: int,
+    parameter_sets: int,
     dtype: DTypeLike,
     dynamic: Sequence[str] = (),
 ) -> str:
@@ -258,7 +259,7 @@ def adjoint_source(
     advance = forward.restricted(range(count))
     backward = differentiate(forward, [*range(count), *positions])
     gradients = [operand(name) for name in backward.outputs]
-    summed = _Sums(forcings, components, dtype)
+    summed = _Sums(forcings, parameter_sets, dtype)
 
     def state_loads(lanes: int) -> list[str]:
         return [
@@ -305,17 +306,17 @@ def adjoint_source(
         arguments += ", dynamic, dynamic_gradient"
     forward_step = [
         *_forcing_loads(process),
-        *over_lanes(components, dtype, forward_body),
+        *over_lanes(parameter_sets, dtype, forward_body),
     ]
     function = [
-        f"share = real(1.0 / {components})",
+        f"share = real(1.0 / {parameter_sets})",
         "steps = forcing.shape[0]",
         "stride = state.shape[1]",
         "segments = (steps + segment - 1) // segment",
-        f"starts = np.empty((segments, {count}, {components}), real)",
-        f"trajectory = np.empty((min(segment, steps) + 1, {count}, {components}), real)",
-        f"sensitivity = np.empty((1, {count}, {components}), real)",
-        f"slopes = np.empty((1, {len(process.parameters)}, {components}), real)",
+        f"starts = np.empty((segments, {count}, {parameter_sets}), real)",
+        f"trajectory = np.empty((min(segment, steps) + 1, {count}, {parameter_sets}), real)",
+        f"sensitivity = np.empty((1, {count}, {parameter_sets}), real)",
+        f"slopes = np.empty((1, {len(process.parameters)}, {parameter_sets}), real)",
         "for c in range(start, stop):",
         "    starts[0] = state[:, c, :]",
         "    for s in range(1, segments):",
@@ -341,7 +342,7 @@ def adjoint_source(
             for k in range(len(positions))
         ),
         *indented(summed.start(), 3),
-        *indented(over_lanes(components, dtype, backward_body), 3),
+        *indented(over_lanes(parameter_sets, dtype, backward_body), 3),
         *(f"            forcing_gradient[t, {k}, c] = {summed.value(k)}" for k in range(forcings)),
         "    state_gradient[:, c, :] = sensitivity[0]",
         "    parameter_gradient[c] = slopes[0]",
@@ -353,25 +354,25 @@ def adjoint_source(
 def _block(
     process: Process,
     outputs: tuple[str, ...],
-    components: int,
+    parameter_sets: int,
     dtype: str,
     dynamic: tuple[str, ...],
-    parts: int,
+    substeps: int,
 ) -> CompiledLoop:
-    source = block_source(process, outputs, components, dtype, dynamic, parts)
-    return CompiledLoop(source, f"{process.name}_block_{components}_{dtype}")
+    source = block_source(process, outputs, parameter_sets, dtype, dynamic, substeps)
+    return CompiledLoop(source, f"{process.name}_block_{parameter_sets}_{dtype}")
 
 
 @memoised
 def _adjoint(
     process: Process,
     outputs: tuple[str, ...],
-    components: int,
+    parameter_sets: int,
     dtype: str,
     dynamic: tuple[str, ...],
 ) -> CompiledLoop:
-    source = adjoint_source(process, outputs, components, dtype, dynamic)
-    return CompiledLoop(source, f"{process.name}_adjoint_{components}_{dtype}")
+    source = adjoint_source(process, outputs, parameter_sets, dtype, dynamic)
+    return CompiledLoop(source, f"{process.name}_adjoint_{parameter_sets}_{dtype}")
 
 
 class CpuKernel(HostArrays):
@@ -382,13 +383,13 @@ class CpuKernel(HostArrays):
     process : Process
     outputs : sequence of str
         What `run` writes: names among `process.output_names`, `"discharge"`, `"routing_store"`.
-    components : int
+    parameter_sets : int
     dtype : float32 or float64
     threads : int, optional
         All processors this process may use, unless given.
     dynamic : sequence of str
         Parameters that have a value for each step.
-    parts : int
+    substeps : int
         In which each step is done.
     """
 
@@ -398,14 +399,14 @@ class CpuKernel(HostArrays):
         self,
         process: Process,
         outputs: Sequence[str],
-        components: int,
+        parameter_sets: int,
         dtype: DTypeLike = np.float64,
         threads: int | None = None,
         dynamic: Sequence[str] = (),
-        parts: int = 1,
+        substeps: int = 1,
     ) -> None:
         name = np.dtype(dtype).name
-        self._loop = _block(process, tuple(outputs), components, name, tuple(dynamic), parts)
+        self._loop = _block(process, tuple(outputs), parameter_sets, name, tuple(dynamic), substeps)
         self._serial = self._loop.serial
         self.threads = threads_of(threads)
         self._moving = bool(dynamic)
@@ -416,54 +417,31 @@ class CpuKernel(HostArrays):
         Parameters
         ----------
         cells : int
-            Traces and components of a step.
+            Columns and parameter sets of a step.
         """
         alone = self.threads == 1 or cells < CELLS_WORTH_THREADS
         return self._loop if alone and not self._moving else None
 
-    def run(
-        self,
-        forcing: NDArray,
-        parameters: NDArray,
-        state: NDArray,
-        ring: Ring,
-        outputs: NDArray,
-        dynamic: NDArray | None = None,
-    ) -> None:
-        """Advance all cells through a block of steps, in place.
-
-        Parameters
-        ----------
-        forcing : array, shape (steps, forcings, traces)
-            A trace is a member of a catchment; those of the first member come first.
-        parameters : array, shape (catchments, parameters, components)
-            Values per step, or part of one where it is done in parts; so is `ring`.
-        state : array, shape (states, traces, components)
-            Changed in place.
-        ring : Ring
-        outputs : array, shape (steps, outputs, traces)
-            Written.
-        dynamic : array, shape (steps, traces, dynamic parameters, components), optional
-            Values per step of the parameters that change with time.
-        """
+    def run(self, block: StepBlock) -> None:
+        """Advance all cells through a block of steps, in place."""
+        forcing, ring, dynamic = block.forcing, block.ring, block.dynamic
         more = () if dynamic is None else (dynamic.reshape(-1, *dynamic.shape[2:]),)
-        routing = (ring.weights, ring.pending, ring.reach, ring.position)
-        _, catchments, components = state.shape
-        if catchments == 1:
-            self._serial(0, 1, forcing, parameters, state, *routing, outputs, *more)
-            return
-        cells = catchments * components * forcing.shape[0]
-        self._loop(
-            catchments,
-            cells,
-            self.threads,
+        arguments = (
             forcing,
-            parameters,
-            state,
-            *routing,
-            outputs,
+            block.parameters,
+            block.state,
+            ring.weights,
+            ring.pending,
+            ring.reach,
+            ring.position,
+            block.outputs,
             *more,
         )
+        _, columns, parameter_sets = block.state.shape
+        if columns == 1:
+            self._serial(0, 1, *arguments)
+            return
+        self._loop(columns, columns * parameter_sets * len(forcing), self.threads, *arguments)
 
 
 def gradients(
@@ -485,19 +463,19 @@ def gradients(
     ----------
     process : Process
     outputs : sequence of str
-        The differentiated outputs, among `process.output_names`; means over components.
+        The differentiated outputs, among `process.output_names`; means over parameter sets.
     forcing : array, shape (steps, forcings, catchments)
-    parameters : array, shape (catchments, parameters, components)
-    state : array, shape (states, catchments, components)
+    parameters : array, shape (catchments, parameters, parameter sets)
+    state : array, shape (states, catchments, parameter sets)
         The state before the block.
     output_gradient : array, shape (steps, outputs, catchments)
-    final_gradient : array, shape (states, catchments, components)
+    final_gradient : array, shape (states, catchments, parameter sets)
     threads : int, optional
     segment : int, optional
         Steps whose states are in memory at a time, beside those at the start of each segment:
         about the square root of the steps needs least. Up to `SHORT` steps all are, unless given.
 
-    dynamic : array, shape (steps, catchments, dynamic parameters, components), optional
+    dynamic : array, shape (steps, catchments, dynamic parameters, parameter sets), optional
     dynamic_names : sequence of str
         Which parameters they are.
 
@@ -508,8 +486,8 @@ def gradients(
     dynamic_gradient : array
         Shape of `dynamic`, if that is given.
     """
-    steps, catchments, components = (forcing.shape[0], *state.shape[1:])
-    loop = _adjoint(process, tuple(outputs), components, state.dtype.name, tuple(dynamic_names))
+    steps, catchments, parameter_sets = (forcing.shape[0], *state.shape[1:])
+    loop = _adjoint(process, tuple(outputs), parameter_sets, state.dtype.name, tuple(dynamic_names))
     results = np.empty_like(forcing), np.empty_like(parameters), np.empty_like(state)
     more: tuple[NDArray, ...] = ()
     if dynamic is not None:
@@ -517,7 +495,7 @@ def gradients(
         more = rows, np.empty_like(rows)
     loop(
         catchments,
-        catchments * components * steps,
+        catchments * parameter_sets * steps,
         threads_of(threads),
         forcing,
         parameters,

@@ -23,17 +23,19 @@ _parallel_region = threading.Lock()
 BYTES_TOGETHER = 64
 
 
-def over_lanes(components: int, dtype: DTypeLike, body: Callable[[int], list[str]]) -> list[str]:
-    """Repeat the code for some lanes until it covers all of a number of components (or others).
+def over_lanes(
+    parameter_sets: int, dtype: DTypeLike, body: Callable[[int], list[str]]
+) -> list[str]:
+    """Repeat the code for some lanes until it covers all of a number of parameter sets (or others).
 
-    `body(lanes)` is the code for components `m` to `m + lanes`. Full groups are a loop; what
+    `body(lanes)` is the code for parameter sets `m` to `m + lanes`. Full groups are a loop; what
     remains is covered by groups of half as many lanes, and so on down to one.
     """
     lanes = BYTES_TOGETHER // np.dtype(dtype).itemsize
     lines: list[str] = []
     start = 0
-    while start < components:
-        count = (components - start) // lanes
+    while start < parameter_sets:
+        count = (parameter_sets - start) // lanes
         if count:
             stop = start + count * lanes
             lines.append(f"for m in range({start}, {stop}, {lanes}):")

@@ -1,6 +1,6 @@
 """Arithmetic on short vectors of numbers inside Numba functions, as LLVM instructions.
 
-The CPU kernel advances several components at once. Left to itself a compiler turns conditional
+The CPU kernel advances several parameter sets at once. Left to itself a compiler turns conditional
 expressions into branches, calls the C library for powers and checks arrays for overlap in each
 step; these functions are branch-free, and round the same way whatever surrounds them, so that a
 single step and a block of steps agree bit for bit. Each accepts numbers and vectors mixed.

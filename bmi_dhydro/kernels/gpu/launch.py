@@ -37,29 +37,29 @@ class Launch:
     warps: int
 
     @staticmethod
-    def lanes(components: int) -> int:
-        """Return the lanes that components take: the next power of two."""
-        return 1 << (components - 1).bit_length()
+    def lanes(parameter_sets: int) -> int:
+        """Return the lanes that parameter sets take: the next power of two."""
+        return 1 << (parameter_sets - 1).bit_length()
 
-    def traces(self, components: int) -> int:
-        """Return how many traces a program has."""
-        return max(1, self.cells // self.lanes(components))
+    def columns(self, parameter_sets: int) -> int:
+        """Return how many columns a program has."""
+        return max(1, self.cells // self.lanes(parameter_sets))
 
     @property
     def options(self) -> dict[str, int]:
         """Options of the compiler."""
         return {"num_warps": self.warps, "enable_fp_fusion": True}
 
-    def programs(self, traces: int, components: int) -> int:
+    def programs(self, columns: int, parameter_sets: int) -> int:
         """Return how many programs there are."""
-        return -(-traces // self.traces(components))
+        return -(-columns // self.columns(parameter_sets))
 
-    def constants(self, components: int) -> dict[str, int]:
+    def constants(self, parameter_sets: int) -> dict[str, int]:
         """Return the constants and options of a launch."""
         return {
-            "COMPONENTS": components,
-            "CATCHMENTS": self.traces(components),
-            "LANES": self.lanes(components),
+            "PARAMETER_SETS": parameter_sets,
+            "CATCHMENTS": self.columns(parameter_sets),
+            "LANES": self.lanes(parameter_sets),
             **self.options,
         }
 
@@ -81,9 +81,9 @@ def _block(process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...])
 
 @memoised
 def _model(
-    process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...], parts: int
+    process: Process, outputs: tuple[str, ...], dynamic: tuple[str, ...], substeps: int
 ) -> dict[str, Any]:
-    source = model_module(process, outputs, dynamic, parts)
+    source = model_module(process, outputs, dynamic, substeps)
     return cache.load_file(source, f"{process.name}_model_gpu")
 
 
@@ -116,25 +116,25 @@ def advance(
     outputs : sequence of str
         Names among `process.output_names`.
     forcing : Tensor, shape (steps, forcings, catchments)
-    parameters : Tensor, shape (parameters, catchments, components)
+    parameters : Tensor, shape (parameters, catchments, parameter sets)
         Values per step.
-    state : Tensor, shape (states, catchments, components)
+    state : Tensor, shape (states, catchments, parameter sets)
         Changed in place.
     rows : Tensor, shape (steps, outputs, catchments)
-        Written: means over components.
-    dynamic : mapping of Tensor, shape (steps, catchments, components), optional
+        Written: means over parameter sets.
+    dynamic : mapping of Tensor, shape (steps, catchments, parameter sets), optional
         Values per step of parameters that change with time, by name.
-    starts : Tensor, shape (segments, states, catchments, components), optional
+    starts : Tensor, shape (segments, states, catchments, parameter sets), optional
         Written: the states at the start of each segment of `segment_length(steps)` steps.
     launch : Launch
     """
     steps, _, catchments = forcing.shape
-    components = state.shape[2]
+    parameter_sets = state.shape[2]
     names = tuple(dynamic or ())
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
     forward = _block(process, tuple(outputs), names)["forward"]
     with launched_at(forcing):
-        forward[(launch.programs(catchments, components),)](
+        forward[(launch.programs(catchments, parameter_sets),)](
             forcing,
             parameters,
             state,
@@ -145,7 +145,7 @@ def advance(
             segment_length(steps),
             catchments,
             KEEP=starts is not None,
-            **launch.constants(components),
+            **launch.constants(parameter_sets),
         )
 
 
@@ -157,9 +157,9 @@ class Routing:
     ----------
     weights : Tensor, shape (lags, catchments)
         Shares of runoff that leave after each lag.
-    pending : Tensor, shape (lags, traces)
+    pending : Tensor, shape (lags, columns)
         A ring of the flows yet to leave; changed in place.
-    reach : Tensor of int32, shape (traces,)
+    reach : Tensor of int32, shape (columns,)
         Lags that weights or flows reach, one at least: nothing is read or written beyond.
     position : Tensor of int64, shape (1,)
         Where in the ring the next flow is; whoever launches moves it on.
@@ -174,13 +174,13 @@ class Routing:
 def simulate(
     process: Process,
     outputs: Sequence[str],
-    parts: int,
+    substeps: int,
     forcing: Tensor,
     parameters: Tensor,
     state: Tensor,
     routing: Routing,
     rows: Tensor,
-    refused: Tensor,
+    rejected: Tensor,
     dynamic: Sequence[str] = (),
     moving: Tensor | None = None,
     launch: Launch = SIMULATE,
@@ -192,31 +192,31 @@ def simulate(
     process : Process
     outputs : sequence of str
         Names among `process.output_names`, discharge and the routing store.
-    parts : int
+    substeps : int
         In which a step is done; parameters and unit hydrographs are theirs.
-    forcing : Tensor, shape (steps, forcings, traces)
-    parameters : Tensor, shape (parameters, catchments, components)
-        Traces have those of their catchment, see `Model`.
-    state : Tensor, shape (states, traces, components)
+    forcing : Tensor, shape (steps, forcings, columns)
+    parameters : Tensor, shape (parameters, catchments, parameter sets)
+        Columns have those of their catchment, see `Model`.
+    state : Tensor, shape (states, columns, parameter sets)
         Changed in place.
     routing : Routing
-    rows : Tensor, shape (steps, outputs, traces)
-        Written: means over components; sums over the parts of a step, but what is stored at its
-        end.
-    refused : Tensor of int32, shape (1,)
+    rows : Tensor, shape (steps, outputs, columns)
+        Written: means over parameter sets; sums over the substeps of a step, but what is stored at
+        its end.
+    rejected : Tensor of int32, shape (1,)
         Nothing is done unless it is zero.
     dynamic : sequence of str
         Parameters that change with time.
-    moving : Tensor, shape (steps, dynamic, traces, components), optional
+    moving : Tensor, shape (steps, dynamic, columns, parameter sets), optional
         Their values.
     launch : Launch
     """
-    steps, _, traces = forcing.shape
+    steps, _, columns = forcing.shape
     lags, catchments = routing.weights.shape
-    components = state.shape[2]
-    kernel = _model(process, tuple(outputs), tuple(dynamic), parts)["simulate"]
+    parameter_sets = state.shape[2]
+    kernel = _model(process, tuple(outputs), tuple(dynamic), substeps)["simulate"]
     with launched_at(forcing):
-        kernel[(launch.programs(traces, components),)](
+        kernel[(launch.programs(columns, parameter_sets),)](
             forcing,
             parameters,
             state,
@@ -226,13 +226,13 @@ def simulate(
             routing.pending,
             routing.reach,
             routing.position,
-            refused,
+            rejected,
             steps,
-            traces,
+            columns,
             catchments,
             lags,
-            LAGS=launch.lanes(components),
-            **launch.constants(components),
+            LAGS=launch.lanes(parameter_sets),
+            **launch.constants(parameter_sets),
         )
 
 
@@ -254,7 +254,7 @@ def gradients(
     process, outputs, forcing, parameters, starts, dynamic
         As `advance`, which has written `starts`.
     output_gradient : Tensor, shape (steps, outputs, catchments)
-    final_gradient : Tensor, shape (states, catchments, components)
+    final_gradient : Tensor, shape (states, catchments, parameter sets)
     launch : Launch
 
     Returns
@@ -262,10 +262,10 @@ def gradients(
     forcing_gradient, parameter_gradient, state_gradient : Tensor
         Shapes of `forcing`, `parameters` and `final_gradient`.
     dynamic_gradient : dict of Tensor
-        By name, shape (steps, catchments, components).
+        By name, shape (steps, catchments, parameter sets).
     """
     steps, _, catchments = forcing.shape
-    components = final_gradient.shape[2]
+    parameter_sets = final_gradient.shape[2]
     names = tuple(dynamic or ())
     backward = _block(process, tuple(outputs), names)["backward"]
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
@@ -280,7 +280,7 @@ def gradients(
     for number in reversed(range(len(starts))):
         part = slice(number * length, min((number + 1) * length, steps))
         with launched_at(forcing):
-            backward[(launch.programs(catchments, components),)](
+            backward[(launch.programs(catchments, parameter_sets),)](
                 forcing[part],
                 parameters,
                 starts[number],
@@ -293,7 +293,7 @@ def gradients(
                 moving_gradient[part],
                 part.stop - part.start,
                 catchments,
-                **launch.constants(components),
+                **launch.constants(parameter_sets),
             )
     by_name = dict(zip(names, moving_gradient.unbind(1), strict=True)) if names else {}
     return forcing_gradient, parameter_gradient, state_gradient, by_name

@@ -1,7 +1,8 @@
 """A model's arrays on GPUs: what a host does not ask for stays there.
 
-State, parameters and unit hydrographs go down when the host has changed them, and come up when it
-looks at them; a block of steps moves its weather down and the outputs that are wanted up.
+State, parameters and unit hydrographs are copied to the device when the host has changed them, and
+back when it looks at them; a block of steps copies its weather to the device and the outputs that
+are wanted to the host.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...physics import Process
-from ..interface import Ring
+from ..interface import Ring, StepBlock
 from .launch import Routing, simulate
 
 
@@ -28,22 +29,22 @@ class Moving(Protocol):
         """Take from the host what the weather does not change."""
 
     def load_state(self) -> None:
-        """Take the memory from the host."""
+        """Copy the state of the LSTM from the host."""
 
     def fetch_state(self) -> None:
-        """Bring the memory up."""
+        """Copy the state of the LSTM to the host."""
 
-    def remember(self) -> Any:
-        """Return a copy of the memory."""
+    def snapshot(self) -> Any:
+        """Return a copy of the state of the LSTM."""
 
-    def go_back(self, memory: Any) -> None:
-        """Take on what `remember` returned."""
+    def restore(self, snapshot: Any) -> None:
+        """Take on what `snapshot` returned."""
 
     def __call__(self, weather: Tensor) -> Tensor:
-        """Return parameters of steps: (steps, parameters, traces, components)."""
+        """Return parameters of steps: (steps, parameters, columns, parameter sets)."""
 
 
-# Makes it, for a device and some traces.
+# Makes it, for a device and some columns.
 MovingFactory = Callable[[torch.device, NDArray], Moving]
 
 
@@ -64,12 +65,12 @@ class Share:
     members: int
 
     def of(self, array: NDArray, axis: int) -> NDArray:
-        """Return a view of the traces of these catchments.
+        """Return a view of the columns of these catchments.
 
         Parameters
         ----------
         array : array
-            Traces along `axis`, or catchments.
+            Columns along `axis`, or catchments.
         axis : int
 
         Returns
@@ -82,8 +83,8 @@ class Share:
         whole = array.reshape(*shape[:axis], members, self.total, *shape[axis + 1 :])
         return whole[(slice(None),) * (axis + 1) + (self.catchments,)]
 
-    def traces(self) -> NDArray:
-        """Return the numbers of their traces."""
+    def columns(self) -> NDArray:
+        """Return the numbers of their columns."""
         return self.of(np.arange(self.members * self.total), 0).reshape(-1)
 
 
@@ -96,7 +97,7 @@ class Resident:
     outputs : sequence of str
     dynamic : sequence of str
         Parameters that change with time.
-    parts : int
+    substeps : int
         In which a step is done.
     device : torch.device
     share : Share
@@ -105,10 +106,10 @@ class Resident:
 
     Attributes
     ----------
-    rows : Tensor, shape (steps, outputs, traces)
+    rows : Tensor, shape (steps, outputs, columns)
         Rows of the last block.
     accepted : Tensor of int32, shape (1,)
-        Zero: what `advance` does unless somebody else refuses.
+        Zero: what `advance` does unless inputs are rejected.
     """
 
     rows: Tensor
@@ -118,13 +119,13 @@ class Resident:
         process: Process,
         outputs: Sequence[str],
         dynamic: Sequence[str],
-        parts: int,
+        substeps: int,
         device: torch.device,
         share: Share,
         moving: Moving | None,
     ) -> None:
         self._process, self._outputs, self._dynamic = process, tuple(outputs), tuple(dynamic)
-        self._parts = parts
+        self._substeps = substeps
         self.device, self.share = device, share
         self._moving = moving
         self._buffers: dict[str, Tensor] = {}
@@ -139,7 +140,7 @@ class Resident:
         return self._buffers[name].copy_(given)
 
     def load_parameters(self, parameters: NDArray, ring: Ring) -> None:
-        """Take parameters (catchments, parameters, components) and unit hydrographs."""
+        """Take parameters (catchments, parameters, parameter sets) and unit hydrographs."""
         self._down("parameters", self.share.of(parameters, 0)[0].transpose(1, 0, 2))
         self._down("weights", self.share.of(ring.weights, 0)[0].T)
         self._down("reach", self.share.of(ring.reach, 0).reshape(-1))
@@ -147,7 +148,7 @@ class Resident:
             self._moving.load_parameters()
 
     def load_state(self, state: NDArray, ring: Ring) -> None:
-        """Take states (states, traces, components) and flows on their way."""
+        """Take states (states, columns, parameter sets) and flows on their way."""
         share, lags = self.share, ring.pending.shape[1]
         self._down("state", share.of(state, 1).reshape(len(state), -1, state.shape[2]))
         self._down("pending", share.of(ring.pending, 0).reshape(-1, lags).T)
@@ -158,7 +159,7 @@ class Resident:
 
     @property
     def reach(self) -> Tensor:
-        """Lags that weights or flows reach: shape (traces,)."""
+        """Lags that weights or flows reach: shape (columns,)."""
         return self._buffers["reach"]
 
     def fetch(self, state: NDArray, pending: NDArray) -> None:
@@ -170,16 +171,16 @@ class Resident:
             self._moving.fetch_state()
 
     def weather(self, forcing: NDArray) -> Tensor:
-        """Bring weather down, through memory from which it is copied without waiting.
+        """Copy weather to the device, through memory from which it is copied without waiting.
 
         Parameters
         ----------
-        forcing : array, shape (steps, forcings, traces)
+        forcing : array, shape (steps, forcings, columns)
             Forcing of all devices.
 
         Returns
         -------
-        Tensor, shape (steps, forcings, own traces)
+        Tensor, shape (steps, forcings, own columns)
         """
         own = self.share.of(forcing, 2)
         own = own.reshape(*own.shape[:2], -1)
@@ -193,48 +194,48 @@ class Resident:
         self._staging.copy_(torch.from_numpy(own))
         return self._staging.to(self.device, non_blocking=True)
 
-    def advance(self, weather: Tensor, rows: Tensor, refused: Tensor | None = None) -> None:
+    def advance(self, weather: Tensor, rows: Tensor, rejected: Tensor | None = None) -> None:
         """Advance by a block of steps, on the device alone.
 
         Parameters
         ----------
-        weather : Tensor, shape (steps, forcings, traces)
-        rows : Tensor, shape (steps, outputs, traces)
+        weather : Tensor, shape (steps, forcings, columns)
+        rows : Tensor, shape (steps, outputs, columns)
             Written.
-        refused : Tensor of int32, shape (1,), optional
+        rejected : Tensor of int32, shape (1,), optional
             Nothing is done unless it is zero.
         """
-        refused = self.accepted if refused is None else refused
+        rejected = self.accepted if rejected is None else rejected
         simulate(
             self._process,
             self._outputs,
-            self._parts,
+            self._substeps,
             weather,
             self._buffers["parameters"],
             self._buffers["state"],
             Routing(*(self._buffers[n] for n in ("weights", "pending", "reach", "position"))),
             rows,
-            refused,
+            rejected,
             self._dynamic,
             None if self._moving is None else self._moving(weather),
         )
-        passed = len(weather) * self._parts
+        passed = len(weather) * self._substeps
         lags = len(self._buffers["pending"])
-        self._buffers["position"].add_(passed * (1 - refused)).remainder_(lags)
+        self._buffers["position"].add_(passed * (1 - rejected)).remainder_(lags)
         self.rows = rows
 
-    def remember(self) -> tuple[Any, ...]:
-        """Return copies of all that changes with time; for `go_back`."""
+    def snapshot(self) -> tuple[Any, ...]:
+        """Return copies of all that changes with time; for `restore`."""
         arrays = tuple(self._buffers[name].clone() for name in ("state", "pending", "position"))
-        return arrays, None if self._moving is None else self._moving.remember()
+        return arrays, None if self._moving is None else self._moving.snapshot()
 
-    def go_back(self, remembered: tuple[Any, ...]) -> None:
-        """Take on what `remember` returned."""
-        arrays, memory = remembered
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
+        """Take on what `snapshot` returned."""
+        arrays, lstm = snapshot
         for name, values in zip(("state", "pending", "position"), arrays, strict=True):
             self._buffers[name].copy_(values)
         if self._moving is not None:
-            self._moving.go_back(memory)
+            self._moving.restore(lstm)
 
 
 class GpuKernel:
@@ -247,12 +248,12 @@ class GpuKernel:
         See `CpuKernel`.
     dynamic : sequence of str
         Parameters that `moving` gives.
-    parts : int
+    substeps : int
         In which each step is done.
     devices : sequence of torch.device
         GPUs, or the CPU where Triton's interpreter is on.
     moving : callable, optional
-        Makes what moves parameters, for a device and some traces.
+        Makes what moves parameters, for a device and some columns.
 
     Attributes
     ----------
@@ -268,11 +269,11 @@ class GpuKernel:
         process: Process,
         outputs: Sequence[str],
         dynamic: Sequence[str],
-        parts: int,
+        substeps: int,
         devices: Sequence[torch.device],
         moving: MovingFactory | None = None,
     ) -> None:
-        self._make_resident = partial(Resident, process, outputs, dynamic, parts)
+        self._make_resident = partial(Resident, process, outputs, dynamic, substeps)
         self._devices = tuple(devices)
         self._make_moving = moving
         self.residents: list[Resident] = []
@@ -282,7 +283,7 @@ class GpuKernel:
         self._ahead = False
 
     def want(self, rows: Iterable[int]) -> None:
-        """Say which rows of outputs come up after each block."""
+        """Say which rows of outputs are copied to the host after each block."""
         self._wanted = sorted(set(rows))
 
     def forget_state(self) -> None:
@@ -294,7 +295,7 @@ class GpuKernel:
         self._has_parameters = False
 
     def fetch(self, state: NDArray, pending: NDArray) -> None:
-        """Bring state and routing store up, where the host does not have them; see `run`."""
+        """Copy state and routing store to the host, where it does not have them; see `run`."""
         if not self._ahead:
             return
         for resident in self.residents:
@@ -302,7 +303,7 @@ class GpuKernel:
         self._ahead = False
 
     def load(self, parameters: NDArray, state: NDArray, ring: Ring) -> list[Resident]:
-        """Take from the host what is to be taken; arguments as `run`."""
+        """Take from the host what is to be taken; arguments as in `StepBlock`."""
         if not self.residents:
             self._divide(len(parameters), state.shape[1])
         for resident in self.residents:
@@ -313,14 +314,14 @@ class GpuKernel:
         self._has_parameters = self._has_state = True
         return self.residents
 
-    def _divide(self, catchments: int, traces: int) -> None:
+    def _divide(self, catchments: int, columns: int) -> None:
         bounds = np.linspace(0, catchments, len(self._devices) + 1).round().astype(int)
         for device, first, last in zip(self._devices, bounds, bounds[1:], strict=False):
             if first == last:
                 continue
-            share = Share(slice(first, last), catchments, traces // catchments)
+            share = Share(slice(first, last), catchments, columns // catchments)
             make = self._make_moving
-            moving = None if make is None else make(device, share.traces())
+            moving = None if make is None else make(device, share.columns())
             self.residents.append(self._make_resident(device, share, moving))
 
     def moved(self) -> None:
@@ -330,42 +331,34 @@ class GpuKernel:
     def serial(self, cells: int) -> None:
         """Return None: no loop on the host does a step; see `cpu.CpuKernel.serial`."""
 
-    def run(
-        self,
-        forcing: NDArray,
-        parameters: NDArray,
-        state: NDArray,
-        ring: Ring,
-        outputs: NDArray,
-        dynamic: NDArray | None = None,
-    ) -> None:
-        """Advance all cells through a block of steps; see `CpuKernel.run`.
+    def run(self, block: StepBlock) -> None:
+        """Advance all cells through a block of steps.
 
-        Only those rows of `outputs` are written that `want` names; see `bring`. `state` and `ring`
-        are current after `fetch`. `dynamic` is computed on the device instead.
+        Only those rows of its outputs are written that `want` names; see `bring`. Its state and
+        `ring` are current after `fetch`. Dynamic parameters are computed on the device instead.
         """
-        steps = len(forcing)
-        for resident in self.load(parameters, state, ring):
-            weather = resident.weather(forcing)
+        steps = len(block.forcing)
+        for resident in self.load(block.parameters, block.state, block.ring):
+            weather = resident.weather(block.forcing)
             shape = (steps, self._count, weather.shape[2])
             resident.advance(weather, weather.new_empty(shape))
         self.moved()
-        self.bring(self._wanted, outputs)
+        self.bring(self._wanted, block.outputs)
 
     def bring(self, rows: Sequence[int], outputs: NDArray) -> None:
-        """Bring up rows of outputs of the last block, to the beginning of `outputs`; see `run`."""
+        """Copy rows of outputs of the last block to the beginning of `outputs`; see `run`."""
         for resident in self.residents:
             view = resident.share.of(outputs[: len(resident.rows)], 2)
             for row in rows:
                 values = resident.rows[:, row].cpu().numpy()
                 view[:, row] = values.reshape(view[:, row].shape)
 
-    def remember(self) -> list[Any]:
-        """Return copies of all that changes with time, on their devices; for `go_back`."""
-        return [resident.remember() for resident in self.residents]
+    def snapshot(self) -> list[Any]:
+        """Return copies of all that changes with time, on their devices; for `restore`."""
+        return [resident.snapshot() for resident in self.residents]
 
-    def go_back(self, remembered: Sequence[Any]) -> None:
-        """Take on what `remember` returned."""
-        for resident, memory in zip(self.residents, remembered, strict=True):
-            resident.go_back(memory)
+    def restore(self, snapshot: Sequence[Any]) -> None:
+        """Take on what `snapshot` returned."""
+        for resident, own in zip(self.residents, snapshot, strict=True):
+            resident.restore(own)
         self._has_state = self._ahead = True

@@ -1,9 +1,9 @@
 """The GPU kernels of a process model as source code for Triton.
 
 The same lists of operations as the CPU's, forward and adjoint, inside loops over time: a program
-has some catchments and all their components, and keeps their states and parameters in registers
+has some catchments and all their parameter sets, and keeps their states and parameters in registers
 while a block of time runs. `forward` and `backward` are the process alone, for training;
-`simulate` is the whole model: steps in parts, members, and routing.
+`simulate` is the whole model: steps in substeps, members, and routing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import triton.language as tl
 
 
 @triton.jit
-def total(values, m, COMPONENTS: tl.constexpr, LANES: tl.constexpr):
-    """Sum over components; what lies beyond them is nothing."""
-    if COMPONENTS != LANES:
-        values = tl.where((m < COMPONENTS)[None, :], values, 0.0)
+def total(values, m, PARAMETER_SETS: tl.constexpr, LANES: tl.constexpr):
+    """Sum over parameter sets; what lies beyond them is nothing."""
+    if PARAMETER_SETS != LANES:
+        values = tl.where((m < PARAMETER_SETS)[None, :], values, 0.0)
     return tl.sum(values, axis=1)
 '''
 
@@ -63,18 +63,18 @@ def _printed(program: Program) -> list[str]:
     ]
 
 
-# Where the values of a program's cells lie: catchments down, components across.
+# Where the values of a program's cells lie: catchments down, parameter sets across.
 _CELLS = (
     "c = tl.program_id(0) * CATCHMENTS + tl.arange(0, CATCHMENTS)",
     "m = tl.arange(0, LANES)",
-    "inside = c < traces",
-    "here = inside[:, None] & (m < COMPONENTS)[None, :]",
-    "cell = c[:, None] * COMPONENTS + m[None, :]",
+    "inside = c < columns",
+    "here = inside[:, None] & (m < PARAMETER_SETS)[None, :]",
+    "cell = c[:, None] * PARAMETER_SETS + m[None, :]",
     # Where one state of all cells ends and the next begins.
-    "plane = traces.to(tl.int64) * COMPONENTS",
+    "plane = columns.to(tl.int64) * PARAMETER_SETS",
 )
 
-_CONSTANTS = "COMPONENTS: tl.constexpr, CATCHMENTS: tl.constexpr, LANES: tl.constexpr"
+_CONSTANTS = "PARAMETER_SETS: tl.constexpr, CATCHMENTS: tl.constexpr, LANES: tl.constexpr"
 
 
 def _loads(names: Sequence[str], pointer: str, plane: str = "plane") -> list[str]:
@@ -107,7 +107,7 @@ def _step_loads(process: Process, dynamic: Sequence[str]) -> list[str]:
     """Load what a step has of its own; `weather` and `moving` point to it."""
     return [
         *(
-            f"{name} = tl.load(weather + {k} * traces + c, mask=inside, other=0.0)[:, None]"
+            f"{name} = tl.load(weather + {k} * columns + c, mask=inside, other=0.0)[:, None]"
             for k, name in enumerate(process.forcing_names)
         ),
         *(
@@ -118,7 +118,7 @@ def _step_loads(process: Process, dynamic: Sequence[str]) -> list[str]:
 
 
 def _sum(value: str) -> str:
-    return f"total({value}, m, COMPONENTS, LANES)"
+    return f"total({value}, m, PARAMETER_SETS, LANES)"
 
 
 def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[str]) -> str:
@@ -128,7 +128,7 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
     ----------
     process : Process
     outputs : sequence of str
-        Names among `process.output_names`: their means over components are stored.
+        Names among `process.output_names`: their means over parameter sets are stored.
     dynamic : sequence of str
         Parameters that have a value for each step.
 
@@ -136,7 +136,7 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
     -------
     str
         A function `forward(forcing, parameters, state, outputs, moving, starts, steps, segment,
-        traces, KEEP, ...)`; arrays as for `gpu.launch.advance`. With `KEEP` the states at the
+        columns, KEEP, ...)`; arrays as for `gpu.launch.advance`. With `KEEP` the states at the
         start of each segment are stored to `starts`.
     """
     states = process.state_names
@@ -148,12 +148,12 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
         *_step_loads(process, dynamic),
         *_printed(program),
         *(
-            f"tl.store(results + {k} * traces + c, {_sum(value)} / COMPONENTS, mask=inside)"
+            f"tl.store(results + {k} * columns + c, {_sum(value)} / PARAMETER_SETS, mask=inside)"
             for k, value in enumerate(means)
         ),
         *(f"{name} = {results[k]}" for k, name in enumerate(states)),
-        f"weather += {len(process.forcings)} * traces",
-        f"results += {len(outputs)} * traces",
+        f"weather += {len(process.forcings)} * columns",
+        f"results += {len(outputs)} * columns",
         *([f"moving += {len(dynamic)} * plane"] if dynamic else []),
     ]
     body = [
@@ -172,14 +172,14 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
         *_stores(states, "state"),
     ]
     arguments = (
-        "forcing, parameters, state, outputs, moving, starts, steps, segment, traces, "
+        "forcing, parameters, state, outputs, moving, starts, steps, segment, columns, "
         f"KEEP: tl.constexpr, {_CONSTANTS}"
     )
     return _function("forward", arguments, body)
 
 
-# Routing of a part of a step: `runoff` is added to the ring of flows on their way, and the first of
-# them leaves. What another thread has written a part ago is seen after the barrier.
+# Routing of a substep of a step: `runoff` is added to the ring of flows on their way, and the first
+# of them leaves. What another thread has written a substep ago is seen after the barrier.
 _ROUTING = (
     "tl.debug_barrier()",
     "leaving = tl.zeros([LAGS, CATCHMENTS], runoff.dtype)",
@@ -188,7 +188,7 @@ _ROUTING = (
     "    row = head + k",
     "    row = tl.where(row >= length, row - length, row).to(tl.int64)[:, None]",
     "    there = k[:, None] < far[None, :]",
-    "    place = pending + row * traces + c[None, :]",
+    "    place = pending + row * columns + c[None, :]",
     "    weight = tl.load(weights + k.to(tl.int64)[:, None] * catchments + own[None, :], "
     "mask=there, other=0.0)",
     "    flow = tl.load(place, mask=there, other=0.0) + weight * runoff[None, :]",
@@ -200,9 +200,9 @@ _ROUTING = (
 
 
 def simulate_source(
-    process: Process, outputs: Sequence[str], dynamic: Sequence[str], parts: int
+    process: Process, outputs: Sequence[str], dynamic: Sequence[str], substeps: int
 ) -> str:
-    """Print the kernel of the whole model: a block of steps, each in parts, and their routing.
+    """Print the kernel of the whole model: a block of steps, each in substeps, and their routing.
 
     Parameters
     ----------
@@ -211,14 +211,14 @@ def simulate_source(
         Names among `process.output_names`, discharge and the routing store.
     dynamic : sequence of str
         Parameters that have a value for each step.
-    parts : int
+    substeps : int
         In which a step is done.
 
     Returns
     -------
     str
         A function `simulate(forcing, parameters, state, results, moving, weights, pending, reach,
-        position, refused, steps, traces, catchments, length, ...)`; arrays as for
+        position, rejected, steps, columns, catchments, length, ...)`; arrays as for
         `gpu.launch.simulate`.
     """
     states = process.state_names
@@ -233,9 +233,9 @@ def simulate_source(
     stored = [name for name in averaged if name in process.stores]
     value_of = dict(zip(averaged, values[len(states) :], strict=True))
     under_way = ROUTING_STORE in outputs
-    part = [
+    substep = [
         *_printed(program),
-        f"runoff = {_sum(value_of[process.runoff])} / COMPONENTS",
+        f"runoff = {_sum(value_of[process.runoff])} / PARAMETER_SETS",
         *(f"{name} = {values[k]} + nothing" for k, name in enumerate(states)),
         *(f"total_{name} += {value_of[name]}" for name in passed),
         *(f"total_{name} = {value_of[name]} + nothing" for name in stored),
@@ -248,11 +248,11 @@ def simulate_source(
     ]
     none = "tl.zeros([CATCHMENTS], nothing.dtype)"
     means = {
-        **{name: f"{_sum(name)} / COMPONENTS" for name in states},
-        **{name: f"{_sum(f'total_{name}')} / COMPONENTS" for name in (*passed, *stored)},
+        **{name: f"{_sum(name)} / PARAMETER_SETS" for name in states},
+        **{name: f"{_sum(f'total_{name}')} / PARAMETER_SETS" for name in (*passed, *stored)},
         **{name: f"total_{name}" for name in routed},
     }
-    shares = process.forcing_shares(parts)
+    shares = process.forcing_shares(substeps)
     step = [
         *_step_loads(process, dynamic),
         *(
@@ -263,21 +263,21 @@ def simulate_source(
         *(f"total_{name} = nothing" for name in (*passed, *stored)),
         f"total_{DISCHARGE} = {none}",
         *([f"total_{ROUTING_STORE} = {none}"] if under_way else []),
-        *([f"for part in range({parts}):", *indented(part)] if parts > 1 else part),
+        *([f"for substep in range({substeps}):", *indented(substep)] if substeps > 1 else substep),
         *(
-            f"tl.store(results + {k} * traces + c, {means[name]}, mask=inside)"
+            f"tl.store(results + {k} * columns + c, {means[name]}, mask=inside)"
             for k, name in enumerate(outputs)
         ),
-        f"weather += {len(process.forcings)} * traces",
-        f"results += {len(outputs)} * traces",
+        f"weather += {len(process.forcings)} * columns",
+        f"results += {len(outputs)} * columns",
         *([f"moving += {len(dynamic)} * plane"] if dynamic else []),
     ]
     body = [
         *_CELLS,
         # Members of a catchment share its parameters and its unit hydrograph.
         "own = c % catchments",
-        "shared = own[:, None] * COMPONENTS + m[None, :]",
-        "shared_plane = catchments.to(tl.int64) * COMPONENTS",
+        "shared = own[:, None] * PARAMETER_SETS + m[None, :]",
+        "shared_plane = catchments.to(tl.int64) * PARAMETER_SETS",
         "lag = tl.arange(0, LAGS)",
         *_loads(states, "state"),
         "nothing = tl.zeros_like(" + states[0] + ")",
@@ -286,13 +286,13 @@ def simulate_source(
         "head = tl.load(position).to(tl.int32)",
         "far = tl.load(reach + c, mask=inside, other=0)",
         "used = tl.max(far, axis=0)",
-        "for t in range(tl.where(tl.load(refused) == 0, steps, 0)):",
+        "for t in range(tl.where(tl.load(rejected) == 0, steps, 0)):",
         *indented(step),
         *_stores(states, "state"),
     ]
     arguments = (
-        "forcing, parameters, state, results, moving, weights, pending, reach, position, refused, "
-        f"steps, traces, catchments, length, {_CONSTANTS}, LAGS: tl.constexpr"
+        "forcing, parameters, state, results, moving, weights, pending, reach, position, rejected, "
+        f"steps, columns, catchments, length, {_CONSTANTS}, LAGS: tl.constexpr"
     )
     return _function("simulate", arguments, body)
 
@@ -322,26 +322,27 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
             f"{name} = {_operand(value)}"
             for name, value in zip(states, advance.outputs, strict=True)
         ),
-        f"weather += {len(forcings)} * traces",
+        f"weather += {len(forcings)} * columns",
         *([f"moving += {len(dynamic)} * plane"] if dynamic else []),
     ]
     back = [
         f"kept -= {count} * plane",
-        f"weather -= {len(forcings)} * traces",
-        f"weather_slope -= {len(forcings)} * traces",
-        f"seeds -= {len(outputs)} * traces",
+        f"weather -= {len(forcings)} * columns",
+        f"weather_slope -= {len(forcings)} * columns",
+        f"seeds -= {len(outputs)} * columns",
         *([f"moving -= {len(dynamic)} * plane"] if dynamic else []),
         *([f"moving_slope -= {len(dynamic)} * plane"] if dynamic else []),
         *_loads(states, "kept"),
         *_step_loads(process, dynamic),
         *(
-            f"{PREFIX}{count + k} = tl.load(seeds + {k} * traces + c, mask=inside, "
-            "other=0.0)[:, None] / COMPONENTS"
+            f"{PREFIX}{count + k} = tl.load(seeds + {k} * columns + c, mask=inside, "
+            "other=0.0)[:, None] / PARAMETER_SETS"
             for k in range(len(outputs))
         ),
         *_printed(adjoint),
         *(
-            f"tl.store(weather_slope + {k} * traces + c, {_sum(gradients[count + k])}, mask=inside)"
+            f"tl.store(weather_slope + {k} * columns + c, "
+            f"{_sum(gradients[count + k])}, mask=inside)"
             for k in range(len(forcings))
         ),
         *(
@@ -367,8 +368,8 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
             "other=0.0)"
             for k, name in zip(places, static, strict=True)
         ),
-        f"weather_slope = forcing_gradient + steps.to(tl.int64) * {len(forcings)} * traces",
-        f"seeds = output_gradient + steps.to(tl.int64) * {len(outputs)} * traces",
+        f"weather_slope = forcing_gradient + steps.to(tl.int64) * {len(forcings)} * columns",
+        f"seeds = output_gradient + steps.to(tl.int64) * {len(outputs)} * columns",
         *(
             [f"moving_slope = dynamic_gradient + steps.to(tl.int64) * {len(dynamic)} * plane"]
             if dynamic
@@ -384,7 +385,7 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
     ]
     arguments = (
         "forcing, parameters, starts, moving, trajectory, output_gradient, forcing_gradient, "
-        "parameter_gradient, state_gradient, dynamic_gradient, steps, traces, "
+        "parameter_gradient, state_gradient, dynamic_gradient, steps, columns, "
         f"{_CONSTANTS}"
     )
     return _function("backward", arguments, body)
@@ -394,7 +395,7 @@ def _function(name: str, arguments: str, body: Sequence[str]) -> str:
     # Lengths are not specialised: the same code serves blocks of one step and of many.
     lengths = [
         name
-        for name in ("steps", "traces", "catchments", "segment", "length")
+        for name in ("steps", "columns", "catchments", "segment", "length")
         if f" {name}," in arguments
     ]
     decorator = f"@triton.jit(do_not_specialize={lengths})"
@@ -411,8 +412,8 @@ def block_module(process: Process, outputs: Sequence[str], dynamic: Sequence[str
 
 
 def model_module(
-    process: Process, outputs: Sequence[str], dynamic: Sequence[str] = (), parts: int = 1
+    process: Process, outputs: Sequence[str], dynamic: Sequence[str] = (), substeps: int = 1
 ) -> str:
     """Print a module with `simulate`; arguments as `simulate_source`."""
     title = f"{process.long_name} and its routing, for a GPU"
-    return _HEADER.format(title=title) + simulate_source(process, outputs, dynamic, parts)
+    return _HEADER.format(title=title) + simulate_source(process, outputs, dynamic, substeps)

@@ -41,7 +41,7 @@ class Block:
     first: int
     forcing: NDArray
     rows: NDArray
-    memory: Any
+    snapshot: Any
 
 
 class Ahead:
@@ -62,7 +62,7 @@ class Ahead:
     ----------
     items, inputs
         Empty: a host sets nothing.
-    forcing : array, shape (1, 3, traces)
+    forcing : array, shape (1, 3, columns)
         What the model took in in the step that was done last.
     perturbation : Perturbation or None
         What makes the members of an ensemble different.
@@ -86,13 +86,13 @@ class Ahead:
         self.items: tuple[Input, ...] = ()
         self.inputs = np.zeros((0, 0))
         self.scale = np.zeros(0)
-        self.forcing = np.empty((1, 3, model.traces), dtype=model.dtype)
+        self.forcing = np.empty((1, 3, model.columns), dtype=model.dtype)
         self.perturbation: Perturbation | None = None
         self.perturb_states: Callable[[], None] | None = None
-        self.block_steps = longest_block(model.traces, 3 + len(model.outputs))
+        self.block_steps = longest_block(model.columns, 3 + len(model.outputs))
         self._length = self.block_steps
         nothing = np.empty((0, *table.rows.shape), dtype=model.dtype)
-        self._block = Block(0, np.empty((0, 3, model.traces)), nothing, {})
+        self._block = Block(0, np.empty((0, 3, model.columns)), nothing, {})
         self._cursor = 0
         # As those of `Coupled`: there is nothing to bind, and forcing is on the host in any case.
         self.bound = self.remembered = True
@@ -122,7 +122,7 @@ class Ahead:
 
         Parameters
         ----------
-        flows : array, shape (2, traces)
+        flows : array, shape (2, columns)
             Flows of the water account, where the step publishes.
 
         Raises
@@ -165,10 +165,10 @@ class Ahead:
             assert self.perturb_states is not None
             forcing = self.perturbation.forcing(forcing, clock.seconds)
             self.perturb_states()
-        memory = model.device_side.bookmark() if self._resident is not None else model.memory()
+        snapshot = model.device_side.bookmark() if self._resident is not None else model.snapshot()
         rows = model.run(forcing)
         self._length = min(2 * self._length, self.block_steps)
-        return Block(clock.done, forcing, rows, memory)
+        return Block(clock.done, forcing, rows, snapshot)
 
     @property
     def is_ahead(self) -> bool:
@@ -182,12 +182,12 @@ class Ahead:
         """
         if self.is_ahead:
             block = self._block
-            self.go_to(block, self._cursor, block.memory)
+            self.go_to(block, self._cursor, block.snapshot)
             self._block = replace(block, rows=block.rows[: self._cursor])
             self._length = 1
         self._model.fetch()
 
-    def go_to(self, block: Block, cursor: int, memory: Any) -> None:
+    def go_to(self, block: Block, cursor: int, snapshot: Any) -> None:
         """Bring the model to a step of a block.
 
         Parameters
@@ -200,7 +200,7 @@ class Ahead:
             Before the block.
         """
         self._model.steps = block.first
-        self._model.device_side.return_to(memory)
+        self._model.device_side.return_to(snapshot)
         if cursor:
             self._model.run(block.forcing[:cursor])
 

@@ -33,7 +33,7 @@ class Coupled:
     model : Model
     preparation : Preparation
         Turns what the host sets into forcing.
-    ids : array of str, shape (catchments or traces,)
+    ids : array of str, shape (catchments or columns,)
         Catchments that the host sets weather for.
     table : OutputTable
     held : Held
@@ -46,11 +46,11 @@ class Coupled:
     Attributes
     ----------
     items : tuple of Input
-    inputs : array, shape (inputs, catchments or traces)
+    inputs : array, shape (inputs, catchments or columns)
         What the host sets, in the units of `items`.
     scale : array, shape (inputs,)
         From what the host sets to depths in a step.
-    forcing : array, shape (1, 3, traces)
+    forcing : array, shape (1, 3, columns)
         What the model took in last.
     perturbation : Perturbation or None
         What makes the members of an ensemble different.
@@ -85,7 +85,7 @@ class Coupled:
         hours = model.step_seconds / 3600.0
         self.scale = np.array([hours if item.per_hour else 1.0 for item in self.items])
         self._floor = np.array([0.0 if item.per_hour else -np.inf for item in self.items])
-        self.forcing = zeros((1, 3, model.traces), model.dtype)
+        self.forcing = zeros((1, 3, model.columns), model.dtype)
         self.perturbation: Perturbation | None = None
         self.perturb_states: Callable[[], None] = _nothing
         # What the host sets as forcing, before members are made different.
@@ -99,7 +99,7 @@ class Coupled:
         model.clock = held.count
         self._resident: ResidentExchange | None = None
         # A step in one call, where nothing is between a host's inputs and its outputs.
-        self._step = CoupledStep(self._refuse, update)
+        self._step = CoupledStep(self._reject, update)
         self._at_once = self.bound = self.remembered = False
         if model.resident:
             self._make_exchange()
@@ -146,7 +146,7 @@ class Coupled:
         if apart or self.preparation.factors is not None:
             return
         table, held = self._table, self._held
-        # Stores can be added up from the rows of one trace without rounding.
+        # Stores can be added up from the rows of one column without rounding.
         exact = table.rows.dtype == np.float64 and table.rows.shape[1] == 1
         arrays = {
             "inputs": self.inputs,
@@ -187,7 +187,7 @@ class Coupled:
 
         Parameters
         ----------
-        flows : array, shape (2, traces)
+        flows : array, shape (2, columns)
             Flows of the water account, where the step publishes.
 
         Raises
@@ -205,7 +205,7 @@ class Coupled:
                 right = (self.inputs >= self._lowest[:, None]) & (
                     self.inputs <= self._highest[:, None]
                 )
-                self._refuse(int(np.argmin(right)))
+                self._reject(int(np.argmin(right)))
             return
         if resident is not None:
             resident.bring_inputs()
@@ -213,7 +213,7 @@ class Coupled:
             self.inputs, self._lowest, self._highest, self.scale, self._floor, self._weather
         )
         if wrong >= 0:
-            self._refuse(wrong)
+            self._reject(wrong)
         if not self._direct:
             self._given[0, :2] = self._weather[:2]
             self.preparation.potential_evapotranspiration(
@@ -233,7 +233,7 @@ class Coupled:
         """Whether a GPU can make the forcing of the inputs by itself."""
         return self._direct and self.perturbation is None and not self.remembered
 
-    def _refuse(self, place: int) -> None:
+    def _reject(self, place: int) -> None:
         """Raise an error for an input that is impossible, by its place in memory."""
         row, column = divmod(place, len(self._ids))
         item = self.items[row]

@@ -1,4 +1,4 @@
-"""Outputs of a model on GPUs that computes ahead: rows of its blocks come up when asked for."""
+"""Outputs of a model on GPUs that computes ahead, copied to the host when asked for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ResidentAhead(HostExchange):
         self._step = -1
 
     def begin(self) -> None:
-        """Get ready for a block: let the rows that are wanted come up."""
+        """Get ready for a block: let the rows that are wanted be copied to the host."""
         self._model.device_side.want(self._wanted)
 
     def publish(self, block: NDArray, step: int, forcing: NDArray, flows: NDArray) -> None:
@@ -46,11 +46,11 @@ class ResidentAhead(HostExchange):
 
         Parameters
         ----------
-        block : array, shape (steps, model outputs, traces)
+        block : array, shape (steps, model outputs, columns)
         step : int
-        forcing : array, shape (forcings, traces)
+        forcing : array, shape (forcings, columns)
             Forcing of that step.
-        flows : array, shape (2, traces)
+        flows : array, shape (2, columns)
             Flows of the water account; changed in place.
         """
         self._block, self._step = block, step

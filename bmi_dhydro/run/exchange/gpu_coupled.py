@@ -1,4 +1,4 @@
-"""What goes between a host and a model on GPUs in a step: inputs down, what it asks for up.
+"""What is copied between a host and a model on GPUs in a step.
 
 All that happens on a device in a step is one captured CUDA graph: inputs are checked and scaled,
 the model is advanced, its outputs are scaled and the water account is kept.
@@ -66,52 +66,60 @@ class _Recorded:
             self._graph.replay()
 
 
-class _Part:
+class _DeviceExchange:
     """The exchange with one device."""
 
     def __init__(
         self,
         resident: Resident,
         model: Model,
-        columns: int,
+        inputs: int,
         scaling: Scaling,
         table: OutputTable,
     ) -> None:
         share, device = resident.share, resident.device
         self._resident, self._inflow = resident, table.inflow
-        own = columns == model.traces and model.members > 1
-        self._of_inputs = _runs(share.of(np.arange(columns), 0))
-        self._of_traces = _runs(share.of(np.arange(model.traces), 0))
-        traces = share.traces()
+        own = inputs == model.columns and model.members > 1
+        self._of_inputs = _runs(share.of(np.arange(inputs), 0))
+        self._of_columns = _runs(share.of(np.arange(model.columns), 0))
+        columns = share.columns()
         self._repeats = 1 if own else model.members
         kind = torch.float32 if model.dtype == np.float32 else torch.float64
 
-        def down(values: Any) -> Tensor:
+        def on_device(values: Any) -> Tensor:
             return torch.tensor(np.asarray(values), device=device)
 
         def zeros(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
             return torch.zeros(shape, dtype=dtype, device=device)
 
-        self._lowest, self._highest = down(scaling.lowest)[:, None], down(scaling.highest)[:, None]
-        self._scale, self._floor = down(scaling.scale)[:, None], down(scaling.floor)[:, None]
+        self._lowest, self._highest = (
+            on_device(scaling.lowest)[:, None],
+            on_device(scaling.highest)[:, None],
+        )
+        self._scale, self._floor = (
+            on_device(scaling.scale)[:, None],
+            on_device(scaling.floor)[:, None],
+        )
         count = len(model.outputs)
         # Outputs that are made of forcing have a row of the model's first, then what they are.
-        self._sources = down(np.where(table.sources < count, table.sources, 0))
+        self._sources = on_device(np.where(table.sources < count, table.sources, 0))
         self._of_forcing = [
             (place, row - count) for place, row in enumerate(table.sources) if row >= count
         ]
-        self._losses = down(table.losses)
-        self._factors = down(table.factors[:, traces])
-        self._traces = traces
+        self._losses = on_device(table.losses)
+        self._factors = on_device(table.factors[:, columns])
+        self._columns = columns
         self.inputs = zeros(len(scaling.lowest), sum(run.size for run in self._of_inputs))
-        self.weather = zeros(1, len(model.process.forcings), traces.size, dtype=kind)
-        self.rows = zeros(1, len(model.outputs), traces.size, dtype=kind)
-        self.outputs = zeros(len(table.sources), traces.size)
-        self.flows = zeros(2, traces.size)
-        self.refused = zeros(1, dtype=torch.int32)
-        self.told = torch.zeros(1, dtype=torch.int32, pin_memory=torch.cuda.is_available())
+        self.weather = zeros(1, len(model.process.forcings), columns.size, dtype=kind)
+        self.rows = zeros(1, len(model.outputs), columns.size, dtype=kind)
+        self.outputs = zeros(len(table.sources), columns.size)
+        self.flows = zeros(2, columns.size)
+        self.rejected = zeros(1, dtype=torch.int32)
+        self.rejected_on_host = torch.zeros(
+            1, dtype=torch.int32, pin_memory=torch.cuda.is_available()
+        )
         self.receive, self.advance, self.step = self._receive, self._advance, self._step
-        # A memory of the weather knows the hour of the day, and does other things at its end: a
+        # An LSTM knows the hour of the day, and does other things at its end: a
         # graph would do the same in each step.
         if model.dynamics is None:
             self.receive = _Recorded(self._receive, device)
@@ -122,14 +130,14 @@ class _Part:
         """Check inputs, and scale them to forcing."""
         inputs = self.inputs
         right = (inputs >= self._lowest) & (inputs <= self._highest)
-        self.refused.copy_(torch.logical_not(right.all()))
+        self.rejected.copy_(torch.logical_not(right.all()))
         forcing = torch.maximum(inputs * self._scale, self._floor)
         self.weather[0].copy_(forcing.repeat(1, self._repeats))
 
     def _advance(self) -> None:
         """Advance the model, scale its outputs and book what went in and out."""
-        self._resident.advance(self.weather, self.rows, self.refused)
-        rows, done = self.rows[0], 1 - self.refused
+        self._resident.advance(self.weather, self.rows, self.rejected)
+        rows, done = self.rows[0], 1 - self.rejected
         torch.mul(rows.index_select(0, self._sources), self._factors, out=self.outputs)
         for place, row in self._of_forcing:
             torch.mul(self.weather[0, row], self._factors[place], out=self.outputs[place])
@@ -146,26 +154,26 @@ class _Part:
             _copy(self.inputs[row], inputs[row], self._of_inputs, up=False)
 
     def take_forcing(self, forcing: NDArray) -> None:
-        """Bring forcing (forcings, traces) down that was made by the host."""
-        self.refused.zero_()
+        """Bring forcing (forcings, columns) down that was made by the host."""
+        self.rejected.zero_()
         for values, given in zip(self.weather[0], forcing, strict=True):
             self.put(values, given)
 
     def bring(self, values: Tensor, host: NDArray) -> None:
-        """Bring values of traces up, without waiting."""
-        _copy(values, host, self._of_traces, up=True)
+        """Bring values of columns up, without waiting."""
+        _copy(values, host, self._of_columns, up=True)
 
     def put(self, values: Tensor, host: NDArray) -> None:
-        """Bring values of traces down, without waiting."""
-        _copy(values, host, self._of_traces, up=False)
+        """Bring values of columns down, without waiting."""
+        _copy(values, host, self._of_columns, up=False)
 
     def bring_inputs(self, row: int, inputs: NDArray) -> None:
         """Bring inputs up, without waiting."""
         _copy(self.inputs[row], inputs[row], self._of_inputs, up=True)
 
     def set_factors(self, factors: NDArray) -> None:
-        """Take other factors of outputs (outputs, all traces)."""
-        self._factors.copy_(torch.from_numpy(factors[:, self._traces]))
+        """Take other factors of outputs (outputs, all columns)."""
+        self._factors.copy_(torch.from_numpy(factors[:, self._columns]))
 
     def wait(self) -> None:
         """Wait until all that was asked of the device is done."""
@@ -199,10 +207,10 @@ class ResidentExchange(HostExchange):
     ----------
     model : Model
         Resident.
-    inputs : array, shape (inputs, catchments or traces)
+    inputs : array, shape (inputs, catchments or columns)
         What the host sets; made by `host_zeros`.
-    forcing : array, shape (forcings, traces)
-        Where forcing is brought up to.
+    forcing : array, shape (forcings, columns)
+        Where forcing is copied to, on the host.
     table : OutputTable
         What the host reads.
     scaling : Scaling
@@ -222,10 +230,12 @@ class ResidentExchange(HostExchange):
         # All that a host can ask for, in one order: outputs, rows, forcing.
         self._host = [*table.outputs, *table.rows, *forcing]
         residents = model.device_side.residents()
-        self._parts = [_Part(r, model, inputs.shape[1], scaling, table) for r in residents]
+        self._devices = [
+            _DeviceExchange(r, model, inputs.shape[1], scaling, table) for r in residents
+        ]
         self._kept: set[int] = set()
         self._from_host = set(range(len(inputs)))
-        # A step in which one device refuses must not be done by another, nor be remembered.
+        # A step in which one device rejects must not be done by another, nor be remembered.
         self._careful = len(residents) > 1 or model.dynamics is not None
 
     def step(self, forcing: NDArray | None = None) -> bool:
@@ -233,7 +243,7 @@ class ResidentExchange(HostExchange):
 
         Parameters
         ----------
-        forcing : array, shape (forcings, traces), optional
+        forcing : array, shape (forcings, columns), optional
             Where the host has made it; else it is made of the inputs.
 
         Returns
@@ -242,36 +252,36 @@ class ResidentExchange(HostExchange):
             Whether it was done; otherwise an input is out of bounds.
         """
         self._model.device_side.residents()
-        for part in self._parts:
+        for device in self._devices:
             if forcing is not None:
-                part.take_forcing(forcing)
-                part.advance()
+                device.take_forcing(forcing)
+                device.advance()
             else:
-                part.take(self._inputs, self._from_host)
-                (part.receive if self._careful else part.step)()
+                device.take(self._inputs, self._from_host)
+                (device.receive if self._careful else device.step)()
         if forcing is None and self._careful:
-            if self._refused():
+            if self._rejected():
                 return False
-            for part in self._parts:
-                part.advance()
+            for device in self._devices:
+                device.advance()
         for place in self._kept:
-            for part in self._parts:
-                part.bring(self._values(part, place), self._host[place])
-        if self._refused():
+            for device in self._devices:
+                device.bring(self._values(device, place), self._host[place])
+        if self._rejected():
             return False
         self._model.device_side.moved(1)
         return True
 
-    def _refused(self) -> bool:
-        """Wait for the devices; return whether one of them refuses its inputs."""
-        for part in self._parts:
-            part.told.copy_(part.refused, non_blocking=True)
-        for part in self._parts:
-            part.wait()
-        return any(bool(part.told.item()) for part in self._parts)
+    def _rejected(self) -> bool:
+        """Wait for the devices; return whether one of them rejects its inputs."""
+        for device in self._devices:
+            device.rejected_on_host.copy_(device.rejected, non_blocking=True)
+        for device in self._devices:
+            device.wait()
+        return any(bool(device.rejected_on_host.item()) for device in self._devices)
 
-    def _values(self, part: _Part, place: int) -> Tensor:
-        for table in (part.outputs, part.rows[0], part.weather[0]):
+    def _values(self, device: _DeviceExchange, place: int) -> Tensor:
+        for table in (device.outputs, device.rows[0], device.weather[0]):
             if place < len(table):
                 return table[place]
             place -= len(table)
@@ -287,25 +297,25 @@ class ResidentExchange(HostExchange):
         """Make values current that are not kept; see `HostExchange.bring`."""
         if place in self._kept:
             return
-        for part in self._parts:
-            part.bring(self._values(part, place), self._host[place])
-        for part in self._parts:
-            part.wait()
+        for device in self._devices:
+            device.bring(self._values(device, place), self._host[place])
+        for device in self._devices:
+            device.wait()
 
     def put(self) -> None:
         """Take outputs from the host, where they were restored."""
-        for part in self._parts:
+        for device in self._devices:
             for place, host in enumerate(self._host):
-                part.put(self._values(part, place), host)
-            part.wait()
+                device.put(self._values(device, place), host)
+            device.wait()
 
     def bring_inputs(self) -> None:
         """Bring up the inputs that a device has set."""
         for row in set(range(len(self._inputs))) - self._from_host:
-            for part in self._parts:
-                part.bring_inputs(row, self._inputs)
-        for part in self._parts:
-            part.wait()
+            for device in self._devices:
+                device.bring_inputs(row, self._inputs)
+        for device in self._devices:
+            device.wait()
 
     def take_from_host(self, row: int) -> None:
         """Take an input from the host again; see `HostExchange.take_from_host`."""
@@ -314,28 +324,28 @@ class ResidentExchange(HostExchange):
 
     def on_device(self, place: int) -> Tensor | None:
         """Return values where they are, on one GPU; see `HostExchange.on_device`."""
-        return self._values(self._parts[0], place) if len(self._parts) == 1 else None
+        return self._values(self._devices[0], place) if len(self._devices) == 1 else None
 
     def set_on_device(self, row: int, values: Tensor) -> bool:
         """Set an input from an array on a GPU; see `HostExchange.set_on_device`."""
-        if len(self._parts) > 1:
+        if len(self._devices) > 1:
             return False
-        self._parts[0].inputs[row].copy_(values.reshape(-1), non_blocking=True)
+        self._devices[0].inputs[row].copy_(values.reshape(-1), non_blocking=True)
         self._from_host.discard(row)
         return True
 
     def set_factors(self, factors: NDArray) -> None:
-        """Take other factors of outputs: shape (outputs, traces)."""
-        for part in self._parts:
-            part.set_factors(factors)
+        """Take other factors of outputs: shape (outputs, columns)."""
+        for device in self._devices:
+            device.set_factors(factors)
 
     def book(self, flows: NDArray) -> None:
-        """Add what went in and out since the last time: shape (2, traces)."""
+        """Add what went in and out since the last time: shape (2, columns)."""
         since = np.empty_like(flows)
-        for part in self._parts:
-            for values, host in zip(part.flows, since, strict=True):
-                part.bring(values, host)
-        for part in self._parts:
-            part.wait()
-            part.flows.zero_()
+        for device in self._devices:
+            for values, host in zip(device.flows, since, strict=True):
+                device.bring(values, host)
+        for device in self._devices:
+            device.wait()
+            device.flows.zero_()
         flows += since

@@ -46,7 +46,7 @@ class HostExchange:
         """Take outputs from the host, where they were restored."""
 
     def book(self, flows: NDArray) -> None:
-        """Add what went in and out since the last time: shape (2, traces)."""
+        """Add what went in and out since the last time: shape (2, columns)."""
 
     def set_factors(self, factors: NDArray) -> None:
-        """Take other factors of outputs: shape (outputs, traces)."""
+        """Take other factors of outputs: shape (outputs, columns)."""

@@ -129,12 +129,12 @@ def test_a_refused_input_leaves_everything_as_it_was(tmp_path):
     model = opened(tmp_path, 1, "1h", "")
     stepped(model, 3)
     component = model.component
-    before = component.model.memory(), component.outputs.copy(), component.account.to_array()
+    before = component.model.snapshot(), component.outputs.copy(), component.account.to_array()
     model.get_value_ptr(model.get_input_var_names()[1])[:] = 400.0
     with pytest.raises(ForcingError, match="400.*cat-1 at .*the step was not done"):
         model.update()
     assert component.done == component.model.steps == 3
-    for name, values in component.model.memory().items():
+    for name, values in component.model.snapshot().items():
         np.testing.assert_array_equal(values, before[0][name])
     np.testing.assert_array_equal(component.outputs, before[1])
     np.testing.assert_array_equal(component.account.to_array(), before[2])

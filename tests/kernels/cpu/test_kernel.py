@@ -3,7 +3,7 @@ import pytest
 
 from bmi_dhydro.kernels.cpu.kernel import CpuKernel
 from bmi_dhydro.kernels.factory import Execution, make_kernel
-from bmi_dhydro.kernels.interface import Ring
+from bmi_dhydro.kernels.interface import Ring, StepBlock
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
@@ -29,13 +29,8 @@ def run(kernel, forcing, parameters, state, lags=16, block=None, position=0):
     block = block or steps
     for first in range(0, steps, block):
         part = slice(first, first + block)
-        kernel.run(
-            forcing[part],
-            parameters,
-            state,
-            Ring(weights, pending, reach, (first + position) % lags),
-            outputs[part],
-        )
+        ring = Ring(weights, pending, reach, (first + position) % lags)
+        kernel.run(StepBlock(forcing[part], parameters, state, ring, outputs[part]))
     return outputs, state, pending
 
 
@@ -52,15 +47,17 @@ def test_cpu_equals_reference_over_ten_years(dtype, tolerance):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("components", [1, 2, 5, 10, 16, 23])
-def test_any_number_of_components_and_steps_equal_the_block_bit_for_bit(dtype, components):
-    arrays = random_setup(9, components, 120, dtype)
-    kernel = CpuKernel(HBV, EVERYTHING, components, dtype)
+@pytest.mark.parametrize("parameter_sets", [1, 2, 5, 10, 16, 23])
+def test_any_number_of_parameter_sets_and_steps_equal_the_block_bit_for_bit(dtype, parameter_sets):
+    arrays = random_setup(9, parameter_sets, 120, dtype)
+    kernel = CpuKernel(HBV, EVERYTHING, parameter_sets, dtype)
     whole = run(kernel, *arrays)
     for block in (1, 7):
         for a, b in zip(run(kernel, *arrays, block=block), whole, strict=True):
             assert np.array_equal(a, b)
-    theirs = run(make_kernel(Execution("reference", dtype), HBV, EVERYTHING, components), *arrays)
+    theirs = run(
+        make_kernel(Execution("reference", dtype), HBV, EVERYTHING, parameter_sets), *arrays
+    )
     tolerance = 1e-5 if dtype == np.float32 else 1e-11
     np.testing.assert_allclose(whole[0], theirs[0], rtol=tolerance, atol=tolerance * 100)
 
@@ -93,11 +90,11 @@ def test_an_unknown_kernel_is_refused():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("components", [1, 16])
+@pytest.mark.parametrize("parameter_sets", [1, 16])
 @pytest.mark.parametrize("kernel", ["cpu", "reference"])
 @pytest.mark.parametrize("place", range(5))
-def test_what_is_not_a_number_does_not_vanish(dtype, components, kernel, place):
-    forcing, parameters, states = random_setup(3, components, 4, dtype)
+def test_what_is_not_a_number_does_not_vanish(dtype, parameter_sets, kernel, place):
+    forcing, parameters, states = random_setup(3, parameter_sets, 4, dtype)
     routing = random_routing(3)
     model = Model(
         HBV, parameters, routing, [50.0] * 3, 43200, execution=Execution(kernel=kernel, dtype=dtype)

@@ -25,8 +25,8 @@ DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 VARIANTS = {**PROCESSES, "hbv with learned curves": with_learned_curves(HBV, tuple(HBV.curves))}
 
 
-def arrays(process, catchments, components, steps, dtype=np.float64):
-    setup = random_setup(catchments, components, steps, dtype, process=process)
+def arrays(process, catchments, parameter_sets, steps, dtype=np.float64):
+    setup = random_setup(catchments, parameter_sets, steps, dtype, process=process)
     return [torch.from_numpy(array).to(DEVICE) for array in setup]
 
 
@@ -133,7 +133,7 @@ from triton.compiler import ASTSource
 from bmi_dhydro.kernels.gpu import launch as gpu
 from bmi_dhydro.physics import HBV
 
-SCALARS = ("steps", "traces", "catchments", "segment", "length")
+SCALARS = ("steps", "columns", "catchments", "segment", "length")
 KINDS = {"reach": "*i32", "refused": "*i32", "position": "*i64"}
 TOOL = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
 

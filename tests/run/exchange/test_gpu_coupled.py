@@ -49,26 +49,26 @@ def test_what_differs_from_step_to_step_is_not_captured(many_host_example, dynam
     if moves:
         text = many_host_example.read_text().replace("model: default", f"model: {dynamic_model} #")
         many_host_example.write_text(text)
-    (part,) = started(many_host_example, "cuda").component.exchange._parts
-    for function in (part.receive, part.advance, part.step):
+    (device,) = started(many_host_example, "cuda").component.exchange._devices
+    for function in (device.receive, device.advance, device.step):
         assert isinstance(function, _Recorded) != moves
 
 
 @pytest.mark.parametrize(("members", "first", "last"), [(1, 0, 7), (1, 2, 5), (3, 0, 7), (3, 2, 5)])
 def test_traces_of_a_share_go_down_and_come_up(members, first, last):
     share = Share(slice(first, last), 7, members)
-    traces = share.traces()
+    columns = share.columns()
     own = last - first
-    assert traces.size == members * own
-    assert (traces.reshape(members, own) % 7 == np.arange(first, last)).all()
+    assert columns.size == members * own
+    assert (columns.reshape(members, own) % 7 == np.arange(first, last)).all()
     runs = _runs(share.of(np.arange(7 * members), 0))
-    # One copy where all traces are neighbours.
+    # One copy where all columns are neighbours.
     assert len(runs) == (1 if members == 1 or own == 7 else members)
     host = np.random.default_rng(0).random(7 * members)
-    device = torch.zeros(traces.size, dtype=torch.float64)
+    device = torch.zeros(columns.size, dtype=torch.float64)
     _copy(device, host, runs, up=False)
-    assert np.array_equal(device.numpy(), host[traces])
+    assert np.array_equal(device.numpy(), host[columns])
     back = np.zeros_like(host)
     _copy(device, back, runs, up=True)
-    assert np.array_equal(back[traces], host[traces])
-    assert np.count_nonzero(back) == traces.size
+    assert np.array_equal(back[columns], host[columns])
+    assert np.count_nonzero(back) == columns.size

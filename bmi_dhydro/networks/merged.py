@@ -1,4 +1,4 @@
-"""Several networks as one: the components of each become components of the whole."""
+"""Several networks as one: the parameter sets of each become parameter sets of the whole."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from .parameter_network import (
 
 
 def merge(
-    layout: NetworkLayout, members: Sequence[Mapping[str, NDArray]]
+    layout: NetworkLayout, networks: Sequence[Mapping[str, NDArray]]
 ) -> tuple[NetworkLayout, dict[str, NDArray]]:
     """Join networks that were trained apart, from different seeds.
 
-    Hidden units stand side by side, so that each member computes what it did alone; its components
-    follow those of the member before it. A catchment has one unit hydrograph, so the outputs for
-    routing are averaged, before the sigmoid.
+    Hidden units stand side by side, so that each network computes what it did alone; its parameter
+    sets follow those of the network before it. A catchment has one unit hydrograph, so the outputs
+    for routing are averaged, before the sigmoid.
 
     Parameters
     ----------
     layout : NetworkLayout
-        Layout of each member.
-    members : sequence of dict
+        Layout of each network.
+    networks : sequence of dict
         Weights, of equal shapes.
 
     Returns
     -------
     layout : NetworkLayout
-        With the components of all members.
+        With the parameter sets of all networks.
     weights : dict of array
     """
-    count, size = len(members), layout.components
-    layers = depth(members[0])
+    count, size = len(networks), layout.parameter_sets
+    layers = depth(networks[0])
     merged: dict[str, NDArray] = {}
     for layer in range(layers):
-        matrices = [np.asarray(member[f"layer_{layer}.weight"]) for member in members]
-        biases = [np.asarray(member[f"layer_{layer}.bias"]) for member in members]
+        matrices = [np.asarray(network[f"layer_{layer}.weight"]) for network in networks]
+        biases = [np.asarray(network[f"layer_{layer}.bias"]) for network in networks]
         if layer < layers - 1:
             weight = np.concatenate(matrices, axis=1) if layer == 0 else _diagonal(matrices)
             merged[f"layer_{layer}.weight"] = weight
             merged[f"layer_{layer}.bias"] = np.concatenate(biases)
             continue
-        whole = replace(layout, components=count * size)
+        whole = replace(layout, parameter_sets=count * size)
         rows = matrices[0].shape[0]
         stacked = rows * (1 if layer == 0 else count)
         weight = np.zeros((stacked, whole.outputs), matrices[0].dtype)
@@ -66,13 +66,13 @@ def merge(
             weight[units, -2:] += matrix[:, -2:] / count
             bias[-2:] += offset[-2:] / count
         merged[f"layer_{layer}.weight"], merged[f"layer_{layer}.bias"] = weight, bias
-    merged[AREA_EXPONENT] = np.mean([member[AREA_EXPONENT] for member in members], axis=0)
+    merged[AREA_EXPONENT] = np.mean([network[AREA_EXPONENT] for network in networks], axis=0)
     if layout.dynamic:
-        merged.update(_memories(layout, members))
-    return replace(layout, components=count * size, members=count), merged
+        merged.update(_merged_lstm(layout, networks))
+    return replace(layout, parameter_sets=count * size, networks=count), merged
 
 
-def member(
+def single_network(
     layout: NetworkLayout, weights: Mapping[str, NDArray], number: int
 ) -> tuple[NetworkLayout, dict[str, NDArray]]:
     """Return one of the networks that were joined, with the routing that all share.
@@ -83,18 +83,18 @@ def member(
     weights : mapping of array
         Weights of the whole.
     number : int
-        0 to `layout.members` - 1.
+        0 to `layout.networks` - 1.
 
     Returns
     -------
     layout : NetworkLayout
-        With the components of that member.
+        With the parameter sets of that network.
     weights : dict of array
     """
-    size = layout.components // layout.members
+    size = layout.parameter_sets // layout.networks
 
     def columns(parameters: int) -> NDArray:
-        first = np.arange(parameters)[:, None] * layout.components + number * size
+        first = np.arange(parameters)[:, None] * layout.parameter_sets + number * size
         return (first + np.arange(size)).ravel()
 
     outputs = columns(len(layout.process.parameters))
@@ -106,27 +106,27 @@ def member(
     own[f"layer_{last}.bias"] = weights[f"layer_{last}.bias"][chosen]
     if layout.dynamic:
         own[DYNAMIC_HEAD] = weights[DYNAMIC_HEAD][:, columns(len(layout.dynamic))]
-    return replace(layout, components=size, members=1), own
+    return replace(layout, parameter_sets=size, networks=1), own
 
 
-def _memories(
-    layout: NetworkLayout, members: Sequence[Mapping[str, NDArray]]
+def _merged_lstm(
+    layout: NetworkLayout, networks: Sequence[Mapping[str, NDArray]]
 ) -> dict[str, NDArray]:
-    """Join memories: each gate of the whole holds that gate of each member."""
+    """Join LSTMs: each gate of the whole holds that gate of each network."""
 
     def gates(name: str) -> list[list[NDArray]]:
-        return [np.split(member[name], 4, axis=-1) for member in members]
+        return [np.split(network[name], 4, axis=-1) for network in networks]
 
     def of_gate(name: str, gate: int) -> list[NDArray]:
-        return [parts[gate] for parts in gates(name)]
+        return [split[gate] for split in gates(name)]
 
     heads = []
-    size = layout.components
-    for k, member in enumerate(members):
-        head = member[DYNAMIC_HEAD]
-        whole = np.zeros((head.shape[0], head.shape[1] * len(members)), head.dtype)
+    size = layout.parameter_sets
+    for k, network in enumerate(networks):
+        head = network[DYNAMIC_HEAD]
+        whole = np.zeros((head.shape[0], head.shape[1] * len(networks)), head.dtype)
         for parameter in range(len(layout.dynamic)):
-            place = (parameter * len(members) + k) * size
+            place = (parameter * len(networks) + k) * size
             whole[:, place : place + size] = head[:, parameter * size : (parameter + 1) * size]
         heads.append(whole)
     return {
@@ -140,8 +140,8 @@ def _memories(
             [np.concatenate(of_gate("lstm.bias", gate)) for gate in range(4)]
         ),
         DYNAMIC_HEAD: np.concatenate(heads, axis=0),
-        FORCING_MEAN: members[0][FORCING_MEAN],
-        FORCING_DEVIATION: members[0][FORCING_DEVIATION],
+        FORCING_MEAN: networks[0][FORCING_MEAN],
+        FORCING_DEVIATION: networks[0][FORCING_DEVIATION],
     }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bmi_dhydro.networks.ensemble import member, merge
+from bmi_dhydro.networks.merged import merge, single_network
 from bmi_dhydro.networks.parameter_network import NetworkLayout, initial_weights, parameters
 from bmi_dhydro.physics import HBV
 
@@ -12,7 +12,7 @@ LAYOUT = NetworkLayout(HBV, 3, ("aridity", "snow_fraction"))
 def test_each_member_computes_what_it_did_alone(hidden):
     members = [initial_weights(LAYOUT, hidden, seed) for seed in range(4)]
     layout, weights = merge(LAYOUT, members)
-    assert layout.components == 12
+    assert layout.parameter_sets == 12
     inputs = np.random.default_rng(0).normal(size=(6, 2))
     process, routing = parameters(layout, weights, inputs)
     for k, one in enumerate(members):
@@ -31,13 +31,13 @@ def test_one_member_is_itself():
 
 
 @pytest.mark.parametrize("hidden", [(), (7,)])
-def test_a_member_is_taken_out_of_the_whole(hidden):
+def test_a_network_is_taken_out_of_the_whole(hidden):
     members = [initial_weights(LAYOUT, hidden, seed) for seed in range(3)]
     layout, weights = merge(LAYOUT, members)
     inputs = np.random.default_rng(0).normal(size=(6, 2))
     _, shared = parameters(layout, weights, inputs)
     for k, one in enumerate(members):
-        alone, own = member(layout, weights, k)
+        alone, own = single_network(layout, weights, k)
         assert alone == LAYOUT
         process, routing = parameters(alone, own, inputs)
         expected, _ = parameters(LAYOUT, one, inputs)

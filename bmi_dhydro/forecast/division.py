@@ -1,4 +1,4 @@
-"""A forecast of a chain computed in parts, by the workers of `run.workers`."""
+"""A forecast of a chain divided among the workers of `run.workers`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .cycle import Forecast
 
 
 @dataclass(frozen=True)
-class Part:
+class Share:
     """What one worker does.
 
     Attributes
@@ -33,29 +33,31 @@ class Part:
     state: SavedState | None
 
 
-def compute(part: Part) -> Forecast:
+def compute(share: Share) -> Forecast:
     """Compute the forecast of some catchments."""
-    return compute_here(part.config, part.catchments, part.time, part.state)
+    return compute_here(share.config, share.catchments, share.time, share.state)
 
 
-def joined(parts: list[Forecast]) -> Forecast:
+def joined(shares: list[Forecast]) -> Forecast:
     """Return one forecast of those of different catchments."""
-    first = parts[0]
+    first = shares[0]
     analysis = replace(
         first.analysis,
-        state=SavedState.joined([part.analysis.state for part in parts]),
-        added=np.concatenate([part.analysis.added for part in parts]),
-        unexplained=np.concatenate([part.analysis.unexplained for part in parts]),
-        drift=np.concatenate([part.analysis.drift for part in parts]),
-        used=sum(part.analysis.used for part in parts),
-        left_out=sum(part.analysis.left_out for part in parts),
+        state=SavedState.joined([share.analysis.state for share in shares]),
+        added=np.concatenate([share.analysis.added for share in shares]),
+        unexplained=np.concatenate([share.analysis.unexplained for share in shares]),
+        drift=np.concatenate([share.analysis.drift for share in shares]),
+        used=sum(share.analysis.used for share in shares),
+        left_out=sum(share.analysis.left_out for share in shares),
     )
-    notes = list(dict.fromkeys(note for part in parts for note in part.notes))
-    flow = np.concatenate([part.flow for part in parts], axis=2)
+    notes = list(dict.fromkeys(note for share in shares for note in share.notes))
+    flow = np.concatenate([share.flow for share in shares], axis=2)
     return Forecast(first.time, analysis, flow, notes)
 
 
-def in_parts(mapper: Mapper, workers: int, advance: Callable[[], object] = lambda: None) -> Compute:
+def divided_among(
+    mapper: Mapper, workers: int, advance: Callable[[], object] = lambda: None
+) -> Compute:
     """Return a way to compute forecasts by several workers.
 
     Parameters
@@ -64,7 +66,7 @@ def in_parts(mapper: Mapper, workers: int, advance: Callable[[], object] = lambd
         Mapper, as `workers.workers` returns it.
     workers : int
     advance : callable
-        Called for each part that is done.
+        Called for each share that is done.
     """
 
     def divided_forecast(
@@ -73,11 +75,11 @@ def in_parts(mapper: Mapper, workers: int, advance: Callable[[], object] = lambd
         time: np.datetime64,
         state: SavedState | None,
     ) -> Forecast:
-        parts = []
+        shares = []
         for rows in divided(len(catchments), workers):
             own = catchments.subset(rows)
             own_state = None if state is None else state.of(own.ids)
-            parts.append(Part(config, own, time, own_state))
-        return joined(mapper(compute, parts, advance))
+            shares.append(Share(config, own, time, own_state))
+        return joined(mapper(compute, shares, advance))
 
     return divided_forecast

@@ -1,6 +1,6 @@
-"""How far flow still depends, after all years, on what the memory of the weather started from.
+"""How far flow still depends, after all years, on the LSTM state that it started from.
 
-A long short-term memory has no bound on how long it remembers. For most catchments two memories
+A long short-term memory has no bound on how long it remembers. For most catchments two states
 that start apart soon agree; for some they never do, and a run that begins elsewhere gives another
 flow.
 """
@@ -16,12 +16,12 @@ from ..networks.trained_model import TrainedModel
 from ..physics.unit_hydrograph import DISCHARGE
 from .data import TrainingData
 
-# Relative differences of flow that are worth to be told.
+# Relative differences of flow that are worth reporting.
 NOTICEABLE = 0.01
 
 
 def dependence_on_start(trained: TrainedModel, data: TrainingData) -> NDArray:
-    """Return how far the flow of the last year differs between two memories at the beginning.
+    """Return how far the flow of the last year differs between two LSTM states at the beginning.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def dependence_on_start(trained: TrainedModel, data: TrainingData) -> NDArray:
     Returns
     -------
     array, shape (catchments,)
-        Mean flow of the last 365 days with a memory that started full, over that with one that
+        Mean flow of the last 365 days with an LSTM that started full, over that with one that
         started empty, less one.
     """
     process, routing = trained.parameters(data.attributes)
@@ -58,10 +58,10 @@ def dependence_on_start(trained: TrainedModel, data: TrainingData) -> NDArray:
 
 
 def described(apart: NDArray, days: int) -> str:
-    """Return a sentence on `dependence_on_start`, after so many days, for `TrainedModel.about`."""
+    """Return a sentence on `dependence_on_start` after some days, for `TrainedModel.about`."""
     apart = np.abs(apart)
     return (
-        f"memory of the weather: started full instead of empty, the flow of "
+        f"memory of the weather (LSTM): started full instead of empty, the flow of "
         f"{int((apart > NOTICEABLE).sum())} of {apart.size} catchments differs by more than "
         f"{100 * NOTICEABLE:g} % (by up to {100 * apart.max():.1f} %) in the last of "
         f"{days / 365.25:.1f} years"

@@ -1,4 +1,4 @@
-"""The memory that moves parameters from day to day, compiled: a block of steps of many traces.
+"""The LSTM that moves parameters from day to day, compiled: a block of steps of many columns.
 
 The equations are those of `lstm`, `parameter_network` and `physics.process`; here are only the
 loops, in one order of adding, so that a catchment has the same values alone and among others.
@@ -19,7 +19,7 @@ from ..physics import Parameter, Quantity, between_bounds, per_step
 from .lstm import cell_step
 from .mlp import sigmoid
 
-# Numbers that are multiplied together, and traces that share what is read of a matrix.
+# Numbers that are multiplied together, and columns that share what is read of a matrix.
 LANES = 8
 _TOGETHER = 4
 
@@ -38,9 +38,9 @@ def packed(matrix: NDArray) -> NDArray:
     return np.ascontiguousarray(padded.reshape(rows, groups, LANES).transpose(1, 0, 2))
 
 
-def _product(source: str, matrix: str, target: str, traces: int) -> list[str]:
+def _product(source: str, matrix: str, target: str, columns: int) -> list[str]:
     """Add rows of `source` times a packed matrix to rows of `target`, for `r` and its next."""
-    rows = range(traces)
+    rows = range(columns)
     return [
         f"for group in range({matrix}.shape[0]):",
         *(f"    sum_{k} = load({target}, r + {k}, 0, group * {LANES}, {LANES})" for k in rows),
@@ -52,7 +52,7 @@ def _product(source: str, matrix: str, target: str, traces: int) -> list[str]:
 
 
 def _products(source: str, matrix: str, target: str) -> list[str]:
-    """Do the product for all traces that are together: at once, or one after the other."""
+    """Do the product for all columns that are together: at once, or one after the other."""
     return [
         f"if count == {_TOGETHER}:",
         "    r = 0",
@@ -73,37 +73,37 @@ def _assigned(program: Program, stores: Sequence[str]) -> list[str]:
 
 
 @memoised
-def compiled_memory(
+def compiled_lstm(
     parameters: tuple[Parameter, ...],
-    components: int,
+    parameter_sets: int,
     units: int,
     forcings: tuple[Quantity, ...],
     days: float,
 ) -> CompiledLoop:
-    """Compile a block of steps of a memory and of the parameters that it moves.
+    """Compile a block of steps of an LSTM and of the parameters that it moves.
 
     Parameters
     ----------
     parameters : tuple of Parameter
         Those that move.
-    components, units : int
-        Units of the memory.
+    parameter_sets, units : int
+        Units of the LSTM.
     forcings : tuple of Quantity
         What it sees of the weather: daily sums of depths, means of others.
     days : float
-        Length of the step (or part of one) whose parameters are wanted, in days.
+        Length of the step (or substep) whose parameters are wanted, in days.
 
     Returns
     -------
     CompiledLoop
-        Its arguments, float64 unless said otherwise: forcing (steps, forcings, traces), of any
+        Its arguments, float64 unless said otherwise: forcing (steps, forcings, columns), of any
         kind; known (bool), whether `window` holds yesterday; position, steps of today that are
-        done; static (traces, 4 units), what attributes and bias add to the gates; hidden, cell
-        (traces, units), memory of whole days; window (traces, forcings, steps of a day); mean,
-        deviation (forcings,); matrix, head: packed, of (forcings + units, 4 units) and (units,
-        parameters x components); centres (parameters, traces, components). Written: hidden, cell
-        and window; new_hidden, new_cell (traces, units) after the last step; values (steps,
-        traces, parameters, components), of any kind.
+        done; static (columns, 4 units), what attributes and bias add to the gates; hidden, cell
+        (columns, units), LSTM state after whole days; window (columns, forcings, steps of a day);
+        mean, deviation (forcings,); matrix, head: packed, of (forcings + units, 4 units) and
+        (units, parameters x parameter sets); centres (parameters, columns, parameter sets).
+        Written: hidden, cell and window; new_hidden, new_cell (columns, units) after the last step;
+        values (steps, columns, parameters, parameter sets), of any kind.
     """
     count = len(forcings)
     names = (*_GATES, "before")
@@ -127,11 +127,11 @@ def compiled_memory(
         def body(lanes: int) -> list[str]:
             return [
                 f"logit = add(load(centres, {k}, c, m, {lanes}), "
-                f"load(moved, r, 0, {k * components} + m, {lanes}))",
+                f"load(moved, r, 0, {k * parameter_sets} + m, {lanes}))",
                 *_assigned(trace(value, ("logit",)), (f"store(made, r, {k}, m, {{}})",)),
             ]
 
-        return over_lanes(components, float, body)
+        return over_lanes(parameter_sets, float, body)
 
     values = [line for k, item in enumerate(parameters) for line in placed(k, item)]
     each = [
@@ -159,7 +159,7 @@ def compiled_memory(
         f"gates = np.zeros(({_TOGETHER}, 1, matrix.shape[0] * {LANES}), real)",
         f"moved = np.zeros(({_TOGETHER}, 1, head.shape[0] * {LANES}), real)",
         f"seen = np.empty(({_TOGETHER}, {count + units}), real)",
-        f"made = np.empty(({_TOGETHER}, {len(parameters)}, {components}), real)",
+        f"made = np.empty(({_TOGETHER}, {len(parameters)}, {parameter_sets}), real)",
         f"hiddens = np.empty(({_TOGETHER}, 1, {units}), real)",
         "remembered = hiddens[:, 0]",
         f"old_cells, cells = cell.reshape(-1, 1, {units}), new_cell.reshape(-1, 1, {units})",
@@ -179,7 +179,7 @@ def compiled_memory(
         "            c = first + r",
         *indented(values, 3),
         f"            for k in range({len(parameters)}):",
-        f"                for m in range({components}):",
+        f"                for m in range({parameter_sets}):",
         "                    values[t, c, k, m] = made[r, k, m]",
         "        place += 1",
         "        if place == window.shape[2]:",
@@ -192,5 +192,5 @@ def compiled_memory(
         "centres, new_hidden, new_cell, values"
     )
     return CompiledLoop(
-        loop_module("The memory of the weather", float, arguments, function), "memory"
+        loop_module("The LSTM of dynamic parameters", float, arguments, function), "lstm"
     )

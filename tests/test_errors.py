@@ -1,0 +1,24 @@
+"""Messages help: the name that was meant, and no more names than people read."""
+
+from bmi_dhydro.errors import ConfigError, DhydroError, VariableError, listed, nearest
+
+
+def test_the_most_similar_name_is_offered():
+    assert nearest("temprature", ["precipitation", "temperature"]) == "did you mean 'temperature'?"
+    assert nearest("xyz", ["one", "two"]) == "known: one, two"
+    assert nearest("xyz", []) == "there are none"
+
+
+def test_long_lists_are_cut():
+    assert listed("ab") == "a, b"
+    assert listed(range(5)) == "0, 1, 2, 3, 4"
+    assert listed(range(8)) == "0, 1, 2, 3, 4 and 3 more"
+    assert listed(range(3), most=1) == "0 and 2 more"
+
+
+def test_errors_are_of_the_package_and_of_python():
+    assert issubclass(ConfigError, DhydroError)
+    assert issubclass(ConfigError, ValueError)
+    # A KeyError would put quotation marks around its message.
+    assert str(VariableError("flow is unknown")) == "flow is unknown"
+    assert isinstance(VariableError("x"), KeyError)

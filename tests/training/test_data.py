@@ -1,0 +1,45 @@
+"""Records of catchments, as training takes them."""
+
+from dataclasses import replace
+
+import numpy as np
+
+
+def test_the_training_file(mopex):
+    assert len(mopex.ids) == 322
+    assert (~mopex.flagged).sum() == 299
+    assert str(mopex.dates[0]) == "1948-01-01"
+    training = mopex.period("1948-10-01", "1975-09-30")
+    assert training.forcing.shape == (9861, 3, 322)
+    early = mopex.climate_of("1948-10-01", "1960-09-30").attributes["aridity"]
+    assert not np.array_equal(early, mopex.attributes["aridity"])
+
+
+def test_a_period_and_some_catchments(few_real):
+    year = few_real.period("1961-10-01", "1962-09-30")
+    assert len(year.dates) == len(year.forcing) == len(year.streamflow) == 365
+    assert (str(year.dates[0]), str(year.dates[-1])) == ("1961-10-01", "1962-09-30")
+    some = few_real.catchments(np.array([3, 1]))
+    assert some.ids.tolist() == few_real.ids[[3, 1]].tolist()
+    assert np.array_equal(some.forcing, few_real.forcing[:, :, [3, 1]])
+    for name, values in some.attributes.items():
+        assert np.array_equal(values, few_real.attributes[name][[3, 1]]), name
+
+
+def test_catchments_with_a_year_of_flow(few_real):
+    flow = few_real.streamflow.copy()
+    flow[:, 0] = np.nan
+    flow[364:, 2] = np.nan
+    data = replace(few_real, streamflow=flow)
+    kept = data.observed_in(str(data.dates[0]), str(data.dates[-1])).ids
+    assert kept.tolist() == np.delete(few_real.ids, [0, 2]).tolist()
+
+
+def test_climate_is_that_of_the_days_asked_for(few_real):
+    early, late = (
+        few_real.climate_of(*years).attributes["mean_precipitation"]
+        for years in (("1960-01-01", "1963-12-31"), ("1964-01-01", "1967-12-31"))
+    )
+    days = few_real.between("1960-01-01", "1963-12-31")
+    np.testing.assert_allclose(early, few_real.forcing[days, 0].mean(axis=0), rtol=1e-5)
+    assert not np.allclose(early, late)
