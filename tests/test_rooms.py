@@ -48,3 +48,46 @@ def test_classes_have_few_methods():
             if isinstance(node, ast.ClassDef):
                 methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
                 assert len(methods) <= MOST_METHODS, f"{path}: {node.name} has {len(methods)}"
+
+
+# Modules that are tested where they are used, since they have nothing to be tested alone.
+TESTED_ELSEWHERE = {
+    "cli.forecast": "forecast.test_chain",
+    "evaluation.plots": "evaluation.test_report",
+    "forecast.config": "forecast.test_chain",
+    "forecast.cycle": "forecast.test_variational",
+    "forecast.division": "run.test_workers",
+    "hosts.package_options": "hosts.test_run_package",
+    "io.parameter_file": "training.test_calibration",
+    "kernels.autograd": "physics.test_processes",
+    "kernels.cpu.exchange": "kernels.cpu.test_coupled",
+    "kernels.gpu.source": "kernels.gpu.test_launch",
+    "kernels.interface": "kernels.cpu.test_kernel",
+    "kernels.reference": "kernels.cpu.test_kernel",
+    "model.device_side": "kernels.gpu.test_resident",
+    "networks.compiled_lstm": "networks.test_dynamics",
+    "networks.resident_dynamics": "run.test_device",
+    "run.drivers.coupled": "kernels.cpu.test_coupled",
+    "run.exchange.gpu_ahead": "run.test_device",
+    "run.exchange.host": "bmi.test_values",
+    "run.instance": "hosts.test_fleet",
+    "run.simulation": "run.test_workers",
+    "weather.source": "weather.test_evapotranspiration_choice",
+}
+
+
+def test_every_module_has_a_test_of_its_name():
+    """So that whoever changes a module finds what tests it."""
+    tests = ROOT / "tests"
+    missing = []
+    for name in rooms.modules():
+        *folders, last = name.split(".")
+        if last.startswith("__") or (ROOT / "bmi_dhydro").joinpath(*folders, last).is_dir():
+            continue
+        path = tests.joinpath(*folders, f"test_{last}.py")
+        if name in TESTED_ELSEWHERE:
+            assert not path.exists(), f"{name} has a test of its own; take it off the list"
+            path = tests.joinpath(*TESTED_ELSEWHERE[name].split(".")).with_suffix(".py")
+        if not path.exists():
+            missing.append(name)
+    assert missing == []

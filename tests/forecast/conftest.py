@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from bmi_dhydro.cli.example import write_example
+from bmi_dhydro.forecast.chain import Chain
+from bmi_dhydro.forecast.config import read_forecast_config
 from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.variables import RUNOFF_FLUX
 
@@ -18,6 +20,23 @@ forecast: {{horizon: 3d}}
 threads: 1
 """
 OBSERVED = f"observed: {{file: observed.nc, variable: {RUNOFF_FLUX}}}\n"
+
+
+def day(text):
+    return np.datetime64(text, "s")
+
+
+DAYS = [day(f"2001-03-{number:02d}") for number in (1, 2, 3, 5)]
+NOISE = """
+ensemble:
+  members: 4
+  weather: {precipitation: {spread: 0.4}}
+  states: {soil_moisture: {spread: 0.02}}
+"""
+
+
+def chain(path):
+    return Chain(read_forecast_config(path))
 
 
 def changed(path, old, new):

@@ -21,28 +21,9 @@ from bmi_dhydro.errors import (
     ResultsError,
     StateError,
 )
-from bmi_dhydro.forecast.chain import Chain
-from bmi_dhydro.forecast.config import read_forecast_config
 from bmi_dhydro.forecast.cycle import stamp
 from bmi_dhydro.variables import RUNOFF_FLUX
-from tests.forecast.conftest import OBSERVED, changed
-
-
-def day(text):
-    return np.datetime64(text, "s")
-
-
-DAYS = [day(f"2001-03-{number:02d}") for number in (1, 2, 3, 5)]
-NOISE = """
-ensemble:
-  members: 4
-  weather: {precipitation: {spread: 0.4}}
-  states: {soil_moisture: {spread: 0.02}}
-"""
-
-
-def chain(path):
-    return Chain(read_forecast_config(path))
+from tests.forecast.conftest import DAYS, NOISE, OBSERVED, chain, changed, day
 
 
 def flow(path):
@@ -81,28 +62,6 @@ def test_a_chain_forecasts_what_an_uninterrupted_run_simulates(case):
                 assert data.sizes["time"] == 3
                 expected = run[RUNOFF_FLUX].sel(time=data["time"]).values
                 np.testing.assert_array_equal(data[RUNOFF_FLUX].values[:, 0], expected)
-
-
-def test_files_say_what_they_are(case):
-    case.write_text(case.read_text() + NOISE)
-    path = chain(case).run(DAYS[0])
-    with xarray.open_dataset(path) as data:
-        assert data["forecast_reference_time"].values == DAYS[0]
-        assert data["time"].values[1] == day("2001-03-02")
-        assert data["lead_time"].values.astype(float).tolist()[0] == 0.0
-        assert data["lead_time"].attrs["standard_name"] == "forecast_period"
-        assert data["member"].attrs["standard_name"] == "realization"
-        assert data[RUNOFF_FLUX].dims == ("time", "member", "station")
-        quantile = data[f"{RUNOFF_FLUX}_quantile"]
-        assert quantile.dims == ("time", "quantile", "station")
-        expected = np.quantile(data[RUNOFF_FLUX].values, [0.1, 0.5, 0.9], axis=1)
-        np.testing.assert_allclose(quantile.values.transpose(1, 0, 2), expected, rtol=1e-5)
-        volume = data["channel_exit_water_x-section__volume_flow_rate_quantile"]
-        np.testing.assert_allclose(
-            volume.values, quantile.values * data["area"].values / 3.6, rtol=1e-5
-        )
-        assert data.attrs["analysis_begins"] == "2000-10-01T00:00:00"
-        assert data["water_added"].values.tolist() == [0.0] * 5
 
 
 def test_what_is_there_is_not_made_again(case):
@@ -168,14 +127,6 @@ def test_a_record_that_is_no_text_is_refused(case, tmp_path):
         record.write_bytes(content)
         with pytest.raises(ChainError, match="is not that of a chain"):
             chain(case).run(DAYS[1])
-
-
-def test_a_damaged_forecast_is_shown_as_such(case, tmp_path):
-    path = chain(case).run(DAYS[0])
-    path.write_bytes(path.read_bytes()[:3000])
-    result = CliRunner().invoke(main, ["forecast", str(case), "--status"])
-    assert result.exit_code == 0, result.output
-    assert "damaged" in result.output
 
 
 def test_states_later_than_the_forecast_are_left_alone(case, caplog):

@@ -12,7 +12,7 @@ from bmi_dhydro.forecast.cycle import Forecaster
 from bmi_dhydro.forecast.variational import Window
 from bmi_dhydro.variables import RUNOFF_FLUX
 from tests.forecast.conftest import changed
-from tests.model.test_model import forcing, make
+from tests.model.conftest import forcing, make
 
 # Controls that may move far, and observations that can be trusted.
 SETTINGS = AssimilationConfig(window="6d", stores=0.3, precipitation=0.4)

@@ -12,7 +12,7 @@ from bmi_dhydro.errors import ConfigError, DamagedStateError, StateError
 from bmi_dhydro.io import state_file
 from bmi_dhydro.model.state import capture
 from bmi_dhydro.physics import HBV
-from tests.model.test_model import forcing, make
+from tests.model.conftest import forcing, make
 
 IDS = np.array(list("abcd"))
 DATA = Path(__file__).parents[1] / "data"

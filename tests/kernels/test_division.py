@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bmi_dhydro.kernels import division
-from tests.model.test_model import forcing, make
+from tests.model.conftest import forcing, make
 
 STORED = ("snowpack", "soil_moisture", "snow_water_equivalent", "groundwater", "routing_store")
 

@@ -2,29 +2,11 @@ import numpy as np
 import pytest
 
 from bmi_dhydro.kernels.factory import Execution
-from bmi_dhydro.model.differentiable import block_gradients
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.physics import HBV
-from tests.conftest import random_routing, random_setup
-
-# Options of `make` that are about how a model is executed.
-EXECUTED = ("kernel", "dtype", "threads", "device")
-
-
-def make(catchments=4, parameter_sets=8, **options):
-    _, parameters, _ = random_setup(catchments, parameter_sets, 1)
-    area = np.linspace(10.0, 5000.0, catchments)
-    executed = {name: options.pop(name) for name in EXECUTED if name in options}
-    routing = random_routing(catchments)
-    return Model(HBV, parameters, routing, area, execution=Execution(**executed), **options)
-
-
-def forcing(steps, catchments=4, per_day=1, seed=0):
-    values, _, _ = random_setup(catchments, 1, steps // per_day, seed=seed)
-    values = np.repeat(values, per_day, axis=0)
-    values[:, [0, 2]] /= per_day
-    return values
+from tests.conftest import random_routing
+from tests.model.conftest import forcing, make
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -197,66 +179,6 @@ def test_changing_a_parameter_rescales_it_and_loses_no_water():
     out = [model.outputs.index(name) for name in ("discharge", "evapotranspiration")]
     left = sum(part[:, out].sum(axis=(0, 1)) for part in (first, second))
     assert weather[:, 0].sum(axis=0) - left == pytest.approx(model.stored() - before, abs=1e-9)
-
-
-@pytest.mark.parametrize("step_seconds", [86400, 21600])
-def test_derivatives_of_a_block_agree_with_differences(step_seconds):
-    weather = forcing(120, per_day=86400 // step_seconds)
-    random = np.random.default_rng(0)
-    seeds = {"discharge": random.normal(size=(120, 4)), "recharge": random.normal(size=(120, 4))}
-
-    def model():
-        result = make(step_seconds=step_seconds)
-        result.state[:] = 20.0
-        result.pending = np.full(result.pending.shape, 0.3)
-        return result
-
-    def objective(changed, rows=weather):
-        results = changed.run(rows)
-        return sum((seed * results[:, changed.outputs.index(n)]).sum() for n, seed in seeds.items())
-
-    wrt = ["precipitation", "K1", "route_delay", "lower_zone", "pending", "area"]
-    plain = model()
-    slopes = block_gradients(plain, weather, seeds, wrt)
-    assert plain.steps == 0
-    assert (plain.state == 20.0).all()
-
-    def difference(change, size):
-        values = []
-        for sign in (1, -1):
-            changed, rows = model(), weather.copy()
-            change(changed, rows, sign * size)
-            values.append(objective(changed, rows))
-        return (values[0] - values[1]) / (2 * size)
-
-    def rain(changed, rows, size):
-        rows[30, 0, 2] += size
-
-    def recession(changed, rows, size):
-        values = np.array(changed.parameters["K1"])
-        values[1, 3] += size
-        changed.set_parameter("K1", values)
-
-    def delay(changed, rows, size):
-        values = np.array(changed.parameters["route_delay"])
-        values[2] += size
-        changed.set_parameter("route_delay", values)
-
-    def store(changed, rows, size):
-        changed.state[4, 0, 5] += size
-
-    def waiting(changed, rows, size):
-        pending = changed.pending
-        pending[3, 2] += size
-        changed.pending = pending
-
-    assert slopes["precipitation"][30, 2] == pytest.approx(difference(rain, 1e-5), rel=1e-5)
-    assert slopes["K1"][1, 3] == pytest.approx(difference(recession, 1e-6), rel=1e-4)
-    assert slopes["route_delay"][2] == pytest.approx(difference(delay, 1e-5), rel=1e-4)
-    assert slopes["lower_zone"][0, 5] == pytest.approx(difference(store, 1e-3), rel=1e-5)
-    assert slopes["pending"][3, 2] == pytest.approx(difference(waiting, 1e-3), rel=1e-5)
-    with pytest.raises(ValueError, match="no derivative of or by 'snow'; known: precipitation"):
-        block_gradients(plain, weather, seeds, ["snow"])
 
 
 def test_parameters_are_read_only():

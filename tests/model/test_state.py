@@ -4,7 +4,7 @@ import pytest
 from bmi_dhydro.errors import StateError
 from bmi_dhydro.io import state_file
 from bmi_dhydro.model import state
-from tests.model.test_model import forcing, make
+from tests.model.conftest import forcing, make
 
 IDS = np.array(["a", "b", "c", "d"])
 

@@ -1,51 +1,36 @@
-"""The long short-term memory, day by day and over a block, is that of torch."""
+"""The long short-term memory day by day: as textbooks have it, and as over a block."""
 
 import numpy as np
 import pytest
 
 from bmi_dhydro.networks import lstm
 
-torch = pytest.importorskip("torch", reason="needs torch")
 
-from bmi_dhydro.networks.lstm_block import hidden_states  # noqa: E402
-
-DAYS, CATCHMENTS, FORCINGS, ATTRIBUTES, UNITS = 40, 6, 3, 4, 5
-
-
-def setup(dtype=torch.float64):
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape):
-        return torch.randn(shape, generator=generator, dtype=dtype)
-
-    return {
-        "weather": draw(DAYS, CATCHMENTS, FORCINGS),
-        "inputs": draw(CATCHMENTS, ATTRIBUTES),
-        "input": 0.5 * draw(FORCINGS + ATTRIBUTES, 4 * UNITS),
-        "hidden": 0.5 * draw(UNITS, 4 * UNITS),
-        "bias": draw(4 * UNITS),
+def test_a_day_is_that_of_textbooks():
+    random = np.random.default_rng(0)
+    units = 3
+    weights = {
+        "lstm.input": random.normal(size=(4, 4 * units)),
+        "lstm.hidden": random.normal(size=(units, 4 * units)),
+        "lstm.bias": random.normal(size=4 * units),
     }
+    inputs, hidden, cell = (random.normal(size=(5, n)) for n in (4, units, units))
+    gates = inputs @ weights["lstm.input"] + hidden @ weights["lstm.hidden"] + weights["lstm.bias"]
+    enter, forget, candidate, leave = np.split(gates, 4, axis=1)
+
+    def logistic(values):
+        return 1.0 / (1.0 + np.exp(-values))
+
+    new = logistic(forget) * cell + logistic(enter) * np.tanh(candidate)
+    found = lstm.step(weights, inputs, hidden, cell)
+    np.testing.assert_allclose(found[1], new, rtol=1e-12)
+    np.testing.assert_allclose(found[0], logistic(leave) * np.tanh(new), rtol=1e-12)
 
 
-def by_torch(weather, inputs, input, hidden, bias):
-    seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
-    zeros = seen.new_zeros((1, seen.shape[1], hidden.shape[0]))
-    matrices = [input.T, hidden.T, bias, torch.zeros_like(bias)]
-    return torch.lstm(seen, (zeros, zeros), matrices, True, 1, 0.0, True, False, False)[0]
+def test_days_are_the_block():
+    pytest.importorskip("torch", reason="needs torch")
+    from tests.networks.test_lstm_block import CATCHMENTS, DAYS, UNITS, by_block, setup
 
-
-def by_block(weather, inputs, input, hidden, bias):
-    static = inputs @ input[FORCINGS:] + bias
-    return hidden_states(weather, static, input[:FORCINGS], hidden)
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
-def test_a_block_is_that_of_torch(dtype, tolerance):
-    arrays = setup(dtype)
-    torch.testing.assert_close(by_block(**arrays), by_torch(**arrays), rtol=0, atol=tolerance)
-
-
-def test_steps_are_the_block():
     arrays = setup()
     weights = {f"lstm.{name}": arrays[name].numpy() for name in ("input", "hidden", "bias")}
     hidden = cell = np.zeros((CATCHMENTS, UNITS))
@@ -54,23 +39,3 @@ def test_steps_are_the_block():
         seen = np.concatenate([arrays["weather"][day], arrays["inputs"]], axis=1)
         hidden, cell = lstm.step(weights, seen, hidden, cell)
         np.testing.assert_allclose(hidden, expected[day], rtol=0, atol=1e-13)
-
-
-def test_gradients_are_those_of_torch():
-    found = []
-    for function in (by_torch, by_block):
-        arrays = {name: values.requires_grad_() for name, values in setup().items()}
-        hidden = function(**arrays)
-        seeds = torch.linspace(-1.0, 1.0, hidden.numel(), dtype=hidden.dtype).reshape(hidden.shape)
-        (hidden * seeds).sum().backward()
-        found.append([values.grad for values in arrays.values()])
-    for theirs, ours in zip(*found, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-11)
-
-
-def test_gradients_agree_with_differences():
-    arrays = setup()
-    weather = arrays["weather"][:6, :2].clone().requires_grad_()
-    static = (arrays["inputs"][:2] @ arrays["input"][FORCINGS:]).requires_grad_()
-    matrices = [arrays["input"][:FORCINGS].requires_grad_(), arrays["hidden"].requires_grad_()]
-    assert torch.autograd.gradcheck(hidden_states, (weather, static, *matrices), atol=1e-6)

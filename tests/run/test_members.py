@@ -8,7 +8,7 @@ from bmi_dhydro.errors import StateError
 from bmi_dhydro.io import state_file
 from bmi_dhydro.model import state
 from bmi_dhydro.model.differentiable import block_gradients
-from tests.model.test_model import forcing, make
+from tests.model.conftest import forcing, make
 
 MEMBERS = 5
 IDS = np.array(list("abcd"))

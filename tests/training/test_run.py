@@ -16,52 +16,15 @@ import xarray
 from click.testing import CliRunner
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import CatchmentError, ConfigError, ResultsError, TrainingError
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.progress_bar import progress
 from bmi_dhydro.run.simulation import run_band, run_config
-from bmi_dhydro.training.config import read_train_config
 from bmi_dhydro.training.dependence_on_start import dependence_on_start
 from bmi_dhydro.training.progress import Progress
 from bmi_dhydro.training.run import TrainingRun
-
-CONFIG = """
-output: run
-catchments: {table: catchments.csv}
-forcing: {file: weather.nc, potential_evapotranspiration: hargreaves}
-observed: {file: results.nc, variable: land_surface_water__runoff_volume_flux}
-split:
-  train: [2000-10-01, 2002-06-30]
-  validate: [2002-07-01, 2003-09-29]
-components: 2
-settings:
-  {hidden: [8], batches: 12, catchments: 6, days: 400, warm_up: 150, validate_every: 4,
-   learning_rate: 0.02}
-name: a test
-licence: CC0
-"""
-
-
-@pytest.fixture
-def case(tmp_path):
-    """Catchments, weather, and the flow of the default model as observed flow."""
-    config = write_example(tmp_path, 8, 1095, "1d", "file")
-    run_config(config)
-    path = tmp_path / "training.yaml"
-    path.write_text(CONFIG)
-    frame = pandas.read_csv(tmp_path / "catchments.csv")
-    frame["fold"] = np.arange(8) % 4
-    frame.to_csv(tmp_path / "catchments.csv", index=False)
-    return path
-
-
-def changed(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-    return path
+from tests.training.conftest import changed
 
 
 def weights(folder):
@@ -311,25 +274,6 @@ def test_a_network_of_attributes_that_the_table_lacks(case):
     frame.drop(columns=["soil_porosity"]).to_csv(case.parent / "catchments.csv", index=False)
     with pytest.raises(CatchmentError, match="lacks attributes of the network: soil_porosity"):
         TrainingRun(case)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("components: 2", "componets: 2", "unknown key 'componets'; did you mean 'components'"),
-        ("hidden: [8]", "hiden: [8]", "unknown key 'settings.hiden'; did you mean 'hidden'"),
-        ("warm_up: 150", "warm_up: 400", "400 days leave nothing of a batch of 400 days"),
-        ("2002-06-30]", "2000-06-30]", "split.train: 2000-06-30T00:00:00 is not after"),
-        ("components: 2", "process: sac", "process: 'sac' is unknown; known: hbv, exp_hydro"),
-        ("components: 2", "dynamic: [BETTA]", "'BETTA' is unknown; did you mean 'BETA'"),
-        ("components: 2", "seeds: [1, 1]", "should be one or more different numbers"),
-        ("{table: catchments.csv}", "{inline: {id: a}}", "training needs a table"),
-    ],
-)
-def test_bad_configurations(case, old, new, message):
-    changed(case, old, new)
-    with pytest.raises(ConfigError, match=message):
-        read_train_config(case)
 
 
 def test_the_random_state_of_the_caller_stays(case):

@@ -1,0 +1,62 @@
+"""The long short-term memory over a block, and its adjoint, are those of torch."""
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs torch")
+
+from bmi_dhydro.networks.lstm_block import hidden_states  # noqa: E402
+
+DAYS, CATCHMENTS, FORCINGS, ATTRIBUTES, UNITS = 40, 6, 3, 4, 5
+
+
+def setup(dtype=torch.float64):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(shape, generator=generator, dtype=dtype)
+
+    return {
+        "weather": draw(DAYS, CATCHMENTS, FORCINGS),
+        "inputs": draw(CATCHMENTS, ATTRIBUTES),
+        "input": 0.5 * draw(FORCINGS + ATTRIBUTES, 4 * UNITS),
+        "hidden": 0.5 * draw(UNITS, 4 * UNITS),
+        "bias": draw(4 * UNITS),
+    }
+
+
+def by_torch(weather, inputs, input, hidden, bias):
+    seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
+    zeros = seen.new_zeros((1, seen.shape[1], hidden.shape[0]))
+    matrices = [input.T, hidden.T, bias, torch.zeros_like(bias)]
+    return torch.lstm(seen, (zeros, zeros), matrices, True, 1, 0.0, True, False, False)[0]
+
+
+def by_block(weather, inputs, input, hidden, bias):
+    static = inputs @ input[FORCINGS:] + bias
+    return hidden_states(weather, static, input[:FORCINGS], hidden)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
+def test_a_block_is_that_of_torch(dtype, tolerance):
+    arrays = setup(dtype)
+    torch.testing.assert_close(by_block(**arrays), by_torch(**arrays), rtol=0, atol=tolerance)
+
+
+def test_gradients_are_those_of_torch():
+    found = []
+    for function in (by_torch, by_block):
+        arrays = {name: values.requires_grad_() for name, values in setup().items()}
+        hidden = function(**arrays)
+        seeds = torch.linspace(-1.0, 1.0, hidden.numel(), dtype=hidden.dtype).reshape(hidden.shape)
+        (hidden * seeds).sum().backward()
+        found.append([values.grad for values in arrays.values()])
+    for theirs, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-11)
+
+
+def test_gradients_agree_with_differences():
+    arrays = setup()
+    weather = arrays["weather"][:6, :2].clone().requires_grad_()
+    static = (arrays["inputs"][:2] @ arrays["input"][FORCINGS:]).requires_grad_()
+    matrices = [arrays["input"][:FORCINGS].requires_grad_(), arrays["hidden"].requires_grad_()]
+    assert torch.autograd.gradcheck(hidden_states, (weather, static, *matrices), atol=1e-6)
