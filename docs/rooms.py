@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli",),
     ("bmi",),
-    ("hosts", "training", "forecast"),
+    ("hosts", "training", "forecast", "datasets"),
     ("run", "evaluation"),
     ("config", "variables"),
     ("weather",),

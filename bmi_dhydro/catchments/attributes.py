@@ -13,7 +13,7 @@ class Attribute:
     name: str
     long_name: str
     units: str
-    kind: Literal["climate", "soil", "vegetation", "geometry"]
+    kind: Literal["climate", "soil", "vegetation", "terrain", "geology", "geometry"]
 
 
 ATTRIBUTES: dict[str, Attribute] = {
@@ -75,12 +75,44 @@ ATTRIBUTES: dict[str, Attribute] = {
             "soil",
         ),
         Attribute("forest_fraction", "share of forest", "1", "vegetation"),
+        Attribute("sand_percentage", "sand in the soil, by weight", "%", "soil"),
+        Attribute("clay_percentage", "clay in the soil, by weight", "%", "soil"),
+        Attribute("soil_depth", "depth to bedrock", "m", "soil"),
+        Attribute("maximum_water_content", "water that the soil can hold", "m", "soil"),
+        Attribute("leaf_area_index_maximum", "highest monthly leaf area index", "1", "vegetation"),
+        Attribute(
+            "leaf_area_index_difference",
+            "highest less lowest monthly leaf area index",
+            "1",
+            "vegetation",
+        ),
+        Attribute(
+            "greenness_maximum", "highest monthly share of green vegetation", "1", "vegetation"
+        ),
+        Attribute(
+            "greenness_difference",
+            "highest less lowest monthly share of green vegetation",
+            "1",
+            "vegetation",
+        ),
+        Attribute("carbonate_rocks_fraction", "share of carbonate rocks", "1", "geology"),
+        Attribute("subsurface_permeability", "logarithm of the permeability in m2", "1", "geology"),
+        Attribute("mean_elevation", "mean elevation above sea level", "m", "terrain"),
+        Attribute("mean_slope", "mean slope of the terrain", "m km-1", "terrain"),
         Attribute("area", "catchment area", "km2", "geometry"),
     )
 }
 
 CLIMATE = tuple(name for name, item in ATTRIBUTES.items() if item.kind == "climate")
 
-# What the default network sees. Area is not among them: it acts on the routing delay alone (see
-# physics.unit_hydrograph), because hydrofabric divides are far smaller than gauged catchments.
-NETWORK_INPUTS = tuple(name for name, item in ATTRIBUTES.items() if item.kind != "geometry")
+# What a network sees unless its configuration says otherwise: what a NextGen hydrofabric has too.
+# Area is not among them: it acts on the routing delay alone (see physics.unit_hydrograph), because
+# hydrofabric divides are far smaller than gauged catchments.
+NETWORK_INPUTS = (
+    *CLIMATE,
+    "soil_porosity",
+    "wilting_point",
+    "clapp_hornberger_b",
+    "log10_saturated_conductivity",
+    "forest_fraction",
+)

@@ -10,6 +10,7 @@ import click
 
 from .. import __version__
 from ..training.config import LossName
+from .data_sets import import_data
 from .forecast import forecast, hindcast
 from .tools import explained, options_of_workers
 
@@ -518,6 +519,7 @@ def info(model_or_config: str) -> None:
         describe_model(model_or_config)
 
 
+main.add_command(import_data)
 main.add_command(forecast)
 main.add_command(hindcast)
 

@@ -1,0 +1,1 @@
+"""Data sets of gauged catchments as they are distributed, brought to the files of this package."""
