@@ -3,7 +3,7 @@
     python examples/train_default_model.py mopex_daily.nc hbv_mopex.safetensors
 
 The data are the MOPEX catchments of the NOAA National Weather Service (Duan et al. 2006,
-10.1016/j.jhydrol.2005.07.031), in one NetCDF file as `training.data.read_mopex` wants it.
+10.1016/j.jhydrol.2005.07.031), in one NetCDF file as `training.data.read_gauged` wants it.
 
 Training uses water years up to 1975; the water years 1976 to 1989 are for testing. For skill in
 space each spatial group of catchments is left out of training once, and tested on the same years.
@@ -31,7 +31,7 @@ from bmi_dhydro.networks.similarity import TrainingCatchments
 from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
-from bmi_dhydro.training.data import TrainingData, read_mopex
+from bmi_dhydro.training.data import TrainingData, read_gauged
 from bmi_dhydro.training.dependence_on_start import dependence_on_start, described
 from bmi_dhydro.training.loop import simulate, train
 from bmi_dhydro.training.run import learned_evapotranspiration
@@ -149,7 +149,7 @@ def main(
 ) -> None:
     """Train on DATA_FILE and write MODEL_FILE."""
     begin = time.perf_counter()
-    everything = read_mopex(data_file)
+    everything = read_gauged(data_file)
     data = everything.catchments(~everything.flagged).climate_of(*TRAINING)
     data = data.observed_in(*TRAINING)
     settings = TrainingSettings(

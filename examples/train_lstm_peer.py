@@ -23,7 +23,7 @@ from bmi_dhydro.catchments.attributes import NETWORK_INPUTS
 from bmi_dhydro.evaluation.metrics import kge, nse
 from bmi_dhydro.networks.normalisation import Normalisation
 from bmi_dhydro.training.config import TrainingSettings
-from bmi_dhydro.training.data import TrainingData, read_mopex
+from bmi_dhydro.training.data import TrainingData, read_gauged
 from bmi_dhydro.training.loop import learning_rate
 from bmi_dhydro.training.loss import nse as loss_function
 
@@ -79,7 +79,7 @@ def main(
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     begin = time.perf_counter()
-    everything = read_mopex(data_file)
+    everything = read_gauged(data_file)
     data = everything.catchments(~everything.flagged).climate_of(*TRAINING).observed_in(*TRAINING)
     apart = np.zeros(len(data.ids), bool)
     if held_out is not None:

@@ -23,7 +23,7 @@ from bmi_dhydro.networks import trained_model
 from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
 from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import EXP_HYDRO, HBV, unit_hydrograph
-from bmi_dhydro.training.data import TrainingData, read_mopex
+from bmi_dhydro.training.data import TrainingData, read_gauged
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 MOPEX = DATA / "mopex_daily.nc"
@@ -50,7 +50,7 @@ def few_real_path() -> Path:
 @pytest.fixture(scope="session")
 def few_real(few_real_path) -> TrainingData:
     """The same, read."""
-    return read_mopex(few_real_path)
+    return read_gauged(few_real_path)
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +58,7 @@ def mopex() -> TrainingData:
     """All catchments of the MOPEX file."""
     if not MOPEX.exists():
         pytest.skip(f"needs the catchments of {MOPEX.name}, which are not on this machine")
-    return read_mopex(MOPEX)
+    return read_gauged(MOPEX)
 
 
 @pytest.fixture

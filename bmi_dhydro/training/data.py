@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..catchments.attributes import CLIMATE
 from ..catchments.climate import climate_indices, day_of_year
+from ..catchments.soil_texture import soil_properties
 from ..networks.learned_evapotranspiration import LearnedEvapotranspiration
 
 
@@ -92,19 +94,31 @@ class TrainingData:
         return slice(first, last)
 
 
-# Where the MOPEX file keeps what the vocabulary of `attributes` names.
-_MOPEX_ATTRIBUTES = {
+# Where files of gauged catchments keep what the vocabulary of `attributes` names.
+_FILE_ATTRIBUTES = {
     "soil_porosity": "noah_poros",
     "wilting_point": "noah_wp",
     "clapp_hornberger_b": "noah_b",
     "log10_saturated_conductivity": "noah_log10_ksat",
     "forest_fraction": "forest_frac",
+    "sand_percentage": "soil_sand_pct",
+    "clay_percentage": "soil_clay_pct",
+    "soil_depth": "soil_depth_pelletier",
+    "maximum_water_content": "max_water_content",
+    "leaf_area_index_maximum": "lai_max",
+    "leaf_area_index_difference": "lai_diff",
+    "greenness_maximum": "gvf_max",
+    "greenness_difference": "gvf_diff",
+    "carbonate_rocks_fraction": "carbonate_rocks_frac",
+    "subsurface_permeability": "geol_permeability",
+    "mean_elevation": "elev_m",
+    "mean_slope": "slope_m_km",
     "area": "area_km2",
 }
 
 
-def read_mopex(path: Path) -> TrainingData:
-    """Read a NetCDF file of MOPEX catchments (Duan et al. 2006, 10.1016/j.jhydrol.2005.07.031).
+def read_gauged(path: Path) -> TrainingData:
+    """Read a NetCDF file of gauged catchments: MOPEX, CAMELS.
 
     Parameters
     ----------
@@ -115,23 +129,22 @@ def read_mopex(path: Path) -> TrainingData:
     Returns
     -------
     TrainingData
-        Climate attributes are those of the whole record; see `TrainingData.climate_of`.
+        Climate attributes are those of the whole record; see `TrainingData.climate_of`. Soil
+        properties that the file lacks are made of its texture (`catchments.soil_texture`), single
+        values that are missing are the median of the others.
     """
     import xarray
 
     with xarray.open_dataset(path) as data:
         forcing = np.stack([data[name].values.T for name in ("prcp", "tmean", "pet")], axis=1)
-        names = list(data["attr"].values)
-        table = data["attributes"].values
+        columns = dict(zip(data["attr"].values, data["attributes"].values.T, strict=True))
+        flow = data["streamflow"].values.T
         result = TrainingData(
             ids=data["basin"].values.astype(str),
             dates=data["time"].values.astype("datetime64[D]"),
             forcing=forcing.astype(np.float32),
-            streamflow=data["streamflow"].values.T.astype(np.float32),
-            attributes={
-                name: table[:, names.index(source)].astype(float)
-                for name, source in _MOPEX_ATTRIBUTES.items()
-            },
+            streamflow=np.where(flow < 0.0, np.nan, flow).astype(np.float32),
+            attributes=_vocabulary(columns),
             flagged=data["qc_flag"].values != 0,
             fold=data["fold_spatial"].values.astype(int),
             latitude=data["gauge_lat"].values,
@@ -140,3 +153,26 @@ def read_mopex(path: Path) -> TrainingData:
     complete = result.climate_of(str(result.dates[0]), str(result.dates[-1]))
     assert set(CLIMATE) <= set(complete.attributes)
     return complete
+
+
+def _vocabulary(columns: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Return the attributes of a file under the names of the vocabulary, without gaps."""
+    found = {
+        name: columns[source].astype(float)
+        for name, source in _FILE_ATTRIBUTES.items()
+        if source in columns
+    }
+    if "wilting_point" not in found and {"sand_percentage", "clay_percentage"} <= set(found):
+        mineral = found["sand_percentage"] + found["clay_percentage"]
+        if "soil_silt_pct" in columns:
+            mineral = mineral + columns["soil_silt_pct"]
+            sand, clay = (
+                100.0 * found[name] / mineral for name in ("sand_percentage", "clay_percentage")
+            )
+        else:
+            sand, clay = found["sand_percentage"], found["clay_percentage"]
+        found = {**soil_properties(sand, clay), **found}
+    return {
+        name: np.where(np.isfinite(values), values, np.nanmedian(values))
+        for name, values in found.items()
+    }

@@ -3,6 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
+
+from bmi_dhydro.training.data import read_gauged
+from tests.conftest import DATA
 
 
 def test_the_training_file(mopex):
@@ -43,3 +47,17 @@ def test_climate_is_that_of_the_days_asked_for(few_real):
     days = few_real.between("1960-01-01", "1963-12-31")
     np.testing.assert_allclose(early, few_real.forcing[days, 0].mean(axis=0), rtol=1e-5)
     assert not np.allclose(early, late)
+
+
+def test_the_file_of_camels():
+    """Soil properties that it lacks are made of texture, and no attribute has gaps."""
+    path = DATA / "camels_us_daily.nc"
+    if not path.exists():
+        pytest.skip(f"needs {path.name}, which is not on this machine")
+    data = read_gauged(path)
+    assert len(data.ids) == 578
+    assert (str(data.dates[0]), str(data.dates[-1])) == ("1980-01-01", "2008-12-31")
+    for name, values in data.attributes.items():
+        assert np.isfinite(values).all(), name
+    assert 0.05 < np.median(data.attributes["wilting_point"]) < 0.2
+    assert not (data.streamflow < 0.0).any()
