@@ -30,7 +30,7 @@ from ..physics import PROCESSES, with_learned_curves
 TrainingSeed = Annotated[int, Meta(ge=0, le=2**40)]
 
 # What can be made small; the functions are in `loss.LOSSES`.
-LossName = Literal["nse", "log", "kge", "combined"]
+LossName = Literal["nse", "root", "log", "kge", "combined"]
 
 
 class SplitConfig(Section, frozen=True):
@@ -64,10 +64,13 @@ class TrainingSettings(Section, frozen=True):
     warm_up: CountOrZero = 365
     """Days at the start of a batch that do not count."""
     loss: LossName = "nse"
-    """What is made small: squared errors scaled by each catchment's variability, errors of
-    logarithms, 1 - KGE, or squared errors and a quarter of those of logarithms."""
+    """What is made small: squared errors scaled by each catchment's variability, errors of square
+    roots or of logarithms, 1 - KGE, or squared errors and a quarter of those of logarithms."""
     learning_rate: Positive = 3e-3
     """Highest rate of AdamW: it rises for a tenth of the batches, then falls along a cosine."""
+    average: ShareBelowOne = 0.0
+    """Keeps a moving average of the weights: how much of it remains after a batch (such as 0.99);
+    0 keeps the last weights."""
     weight_decay: NotNegative = 0.0
     """Weight decay of AdamW."""
     clip: Positive = 1.0

@@ -154,6 +154,10 @@ class Trainer:
             for name, value in self.progress.weights.items()
         }
         self._trained = [w for name, w in self._weights.items() if name not in _FIXED]
+        self._averages: dict[str, Tensor] = {}
+        if settings.average:
+            begun = self.progress.averages or self.progress.weights
+            self._averages = {name: self._placed(value.clone()) for name, value in begun.items()}
         self._optimiser = torch.optim.AdamW(
             self._trained, lr=1.0, weight_decay=settings.weight_decay
         )
@@ -195,14 +199,20 @@ class Trainer:
             if name not in _FIXED
             for key, value in self._optimiser.state[weight].items()
         }
-        weights = self._copies()
         return Progress(
-            done.batch, weights, moments, list(done.losses), list(done.scores), dict(done.best)
+            done.batch,
+            _copies(self._weights),
+            moments,
+            list(done.losses),
+            list(done.scores),
+            dict(done.best),
+            _copies(self._averages),
         )
 
-    def _copies(self) -> dict[str, Tensor]:
-        """Return copies of the weights in the host's memory."""
-        return {name: value.detach().cpu().clone() for name, value in self._weights.items()}
+    @property
+    def _kept(self) -> dict[str, Tensor]:
+        """The weights that are judged and kept: averages, where there are some."""
+        return self._averages or self._weights
 
     def finished(self) -> bool:
         """Return whether all batches are done, or validation no longer improves."""
@@ -254,6 +264,10 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(settings, batch)
         self._optimiser.step()
+        # At first there is little to average over.
+        remains = min(settings.average, (batch + 1) / (batch + 10))
+        for name, average in self._averages.items():
+            average.lerp_(self._weights[name].detach(), 1.0 - remains)
         self.progress.batch += 1
         self.progress.losses.append(loss.item())
         due = self.progress.batch % settings.validate_every == 0
@@ -286,19 +300,24 @@ class Trainer:
         with torch.no_grad():
             inputs, area = self._tensors(validation.data)
             forcing = self._placed(validation.data.forcing)
-            simulated = simulate(self.layout, self._weights, inputs, area, forcing).cpu().numpy()
+            simulated = simulate(self.layout, self._kept, inputs, area, forcing).cpu().numpy()
         skill = nse(
             simulated[validation.warm_up :], validation.data.streamflow[validation.warm_up :]
         )
         score = float(np.nanmedian(skill))
         if all(score > earlier for _, earlier in self.progress.scores):
-            self.progress.best = self._copies()
+            self.progress.best = _copies(self._kept)
         self.progress.scores.append((self.progress.batch, score))
 
     def result(self) -> dict[str, NDArray]:
         """Return the weights to keep."""
-        weights = self.progress.best or self._copies()
+        weights = self.progress.best or _copies(self._kept)
         return {name: value.numpy().copy() for name, value in weights.items()}
+
+
+def _copies(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies of weights in the host's memory."""
+    return {name: value.detach().cpu().clone() for name, value in weights.items()}
 
 
 def train(

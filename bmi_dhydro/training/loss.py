@@ -14,6 +14,9 @@ from torch import Tensor
 # Keeps catchments whose flow hardly varies from dominating, in mm d-1 (Kratzert et al. 2019).
 LEAST_SPREAD = 0.1
 
+# Added before square roots are taken, in mm d-1, so that their derivative is finite.
+ROOT_OFFSET = 0.01
+
 # Added before logarithms are taken, in mm d-1.
 LOG_OFFSET = 0.1
 
@@ -29,6 +32,19 @@ def nse(simulated: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
     known = torch.isfinite(observed)
     error = torch.where(known, simulated - torch.nan_to_num(observed), 0.0)
     return ((error / (spread + LEAST_SPREAD)) ** 2).sum() / known.sum()
+
+
+def root(simulated: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
+    """Return the squared error of square roots, which counts low flows more than `nse` does.
+
+    Scaled by the variability of each catchment's flow, as `nse` is.
+    """
+    known = torch.isfinite(observed)
+    error = torch.sqrt(simulated + ROOT_OFFSET) - torch.sqrt(
+        torch.nan_to_num(observed) + ROOT_OFFSET
+    )
+    scaled = torch.where(known, error, 0.0) ** 2 / (spread + LEAST_SPREAD)
+    return scaled.sum() / known.sum()
 
 
 def log(simulated: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
@@ -68,6 +84,7 @@ def combined(simulated: Tensor, observed: Tensor, spread: Tensor) -> Tensor:
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "nse": nse,
+    "root": root,
     "log": log,
     "kge": kge,
     "combined": combined,

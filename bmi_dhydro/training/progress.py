@@ -21,7 +21,7 @@ FORMAT = ArrayFormat(
 )
 
 # Before the names of what is in a file.
-_WEIGHTS, _MOMENTS, _BEST = "weights.", "moments.", "best."
+_WEIGHTS, _MOMENTS, _BEST, _AVERAGES = "weights.", "moments.", "best.", "averages."
 
 
 @dataclass
@@ -41,6 +41,8 @@ class Progress:
         Batch and median NSE of each validation.
     best : dict of Tensor
         Weights of the best validation; empty where there was none.
+    averages : dict of Tensor
+        Moving averages of the weights; empty where none are kept.
     """
 
     batch: int = 0
@@ -49,10 +51,16 @@ class Progress:
     losses: list[float] = field(default_factory=list)
     scores: list[tuple[int, float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
+    averages: dict[str, Tensor] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write a file, whole or not at all."""
-        tables = ((_WEIGHTS, self.weights), (_MOMENTS, self.moments), (_BEST, self.best))
+        tables = (
+            (_WEIGHTS, self.weights),
+            (_MOMENTS, self.moments),
+            (_BEST, self.best),
+            (_AVERAGES, self.averages),
+        )
         arrays = {
             prefix + name: value.numpy()
             for prefix, table in tables
@@ -92,6 +100,7 @@ class Progress:
                 [float(value) for value in json.loads(metadata["losses"])],
                 [(int(batch), float(score)) for batch, score in json.loads(metadata["scores"])],
                 table(_BEST),
+                table(_AVERAGES),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise TrainingError(f"{path}: not whole progress of training ({error!r})") from None
@@ -121,7 +130,11 @@ class Progress:
             If names or shapes differ, or there are more batches.
         """
         expected = {name: tuple(value.shape) for name, value in weights.items()}
-        for what, table in (("weights", self.weights), ("best weights", self.best)):
+        for what, table in (
+            ("weights", self.weights),
+            ("best weights", self.best),
+            ("averages of weights", self.averages),
+        ):
             found = {name: tuple(value.shape) for name, value in table.items()}
             if (found or what == "weights") and found != expected:
                 raise TrainingError(f"{what} of another network than that of the configuration")

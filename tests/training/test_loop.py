@@ -1,5 +1,6 @@
 """Training finds what made the data, and says what is wrong with them."""
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,7 @@ from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import EXP_HYDRO, HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData
-from bmi_dhydro.training.loop import simulate, train
+from bmi_dhydro.training.loop import Trainer, simulate, train
 from tests.conftest import random_setup
 
 LAYOUT = NetworkLayout(HBV, 4, ("aridity", "forest_fraction"))
@@ -81,6 +82,25 @@ def test_training_learns_and_repeats_itself():
         ).numpy()
     assert np.linalg.norm(ours - theirs) < 1e-4 * np.linalg.norm(theirs)
     assert np.nanmedian(nse(ours[150:], observed.streamflow[150:])) > 0.7
+
+
+def test_averages_of_weights_are_kept_and_gone_on_with():
+    data = made_up().observed_in("2000-01-01", "2002-12-31")
+    settings = msgspec.structs.replace(SETTINGS, batches=30, average=0.9)
+    trainer, every = Trainer(LAYOUT, data, settings), []
+    for batch in range(30):
+        if batch == 12:
+            trainer = Trainer(LAYOUT, data, settings, progress=trainer.snapshot())
+        trainer.step()
+        every.append({name: value.numpy() for name, value in trainer.snapshot().weights.items()})
+    first = initial_weights(LAYOUT, settings.hidden, 0)
+    for name, average in trainer.result().items():
+        expected = first[name].astype(float)
+        for batch, weights in enumerate(every):
+            remains = min(0.9, (batch + 1) / (batch + 10))
+            expected = remains * expected + (1.0 - remains) * weights[name]
+        np.testing.assert_allclose(average, expected, rtol=1e-4, atol=1e-6)
+        assert name == "area_exponent" or not np.allclose(average, every[-1][name])
 
 
 def test_any_process_can_be_trained():

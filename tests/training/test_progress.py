@@ -32,7 +32,8 @@ def some_progress():
     moments = {f"{n}/{m}": draw(*w.shape) for n, w in weights.items() for m in ("exp_avg",)}
     moments["bias/step"] = torch.tensor(7.0)
     best = {name: values + 1.0 for name, values in weights.items()}
-    return Progress(3, weights, moments, [3.0, 2.0, 1.5], [(2, 0.4)], best)
+    averages = {name: 0.5 * values for name, values in weights.items()}
+    return Progress(3, weights, moments, [3.0, 2.0, 1.5], [(2, 0.4)], best, averages)
 
 
 def test_progress_goes_through_a_file(tmp_path):
@@ -41,7 +42,7 @@ def test_progress_goes_through_a_file(tmp_path):
     progress.save(path)
     again = Progress.read(path)
     assert (again.batch, again.losses, again.scores) == (3, [3.0, 2.0, 1.5], [(2, 0.4)])
-    for name in ("weights", "moments", "best"):
+    for name in ("weights", "moments", "best", "averages"):
         ours, theirs = getattr(progress, name), getattr(again, name)
         assert ours.keys() == theirs.keys()
         for key, values in ours.items():
