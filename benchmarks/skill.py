@@ -3,12 +3,15 @@
     python benchmarks/skill.py camels_us_daily.nc                  # score the models in skill/
     python benchmarks/skill.py camels_us_daily.nc --train dynamic  # train one of them again
     python benchmarks/skill.py camels_us_daily.nc --years choice   # years for choosing settings
+    python benchmarks/skill.py camels_us_daily.nc --train static --space 12       # random folds
+    python benchmarks/skill.py camels_us_daily.nc --train static --space regions  # leave one out
 
 Models learn from flow of 1 October 1999 to 30 September 2008 (the weather of the year before fills
 their stores), and from nothing else: climate attributes are those of these years. Settings are
 chosen by 1 October 1981 to 30 September 1989, and test years (1 October 1989 to 30 September 1999)
 are looked at once for a model. Catchments are those of the usual 531 whose flow in the years in
-question is in the file.
+question is in the file. `lstm` is the field's usual peer (Kratzert et al. 2019,
+10.5194/hess-23-5089-2019): it maps all weather of the file and all attributes to flow.
 """
 
 from __future__ import annotations
@@ -29,8 +32,14 @@ from rich.table import Table
 from bmi_dhydro.catchments.attributes import ATTRIBUTES, NETWORK_INPUTS
 from bmi_dhydro.evaluation import metrics
 from bmi_dhydro.networks import trained_model
+from bmi_dhydro.networks.lstm_block import hidden_states
 from bmi_dhydro.networks.merged import merge
-from bmi_dhydro.networks.parameter_network import NetworkLayout
+from bmi_dhydro.networks.normalisation import Normalisation
+from bmi_dhydro.networks.parameter_network import (
+    FORCING_DEVIATION,
+    FORCING_MEAN,
+    NetworkLayout,
+)
 from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
@@ -63,11 +72,14 @@ class Recipe:
     settings : TrainingSettings
     all_attributes : bool
         Whether the network sees all attributes of the file, or those of a NextGen user alone.
+    peer : bool
+        Whether it is an LSTM that gives flow itself.
     """
 
     dynamic: tuple[str, ...] = ()
     settings: TrainingSettings = field(default_factory=TrainingSettings)
     all_attributes: bool = True
+    peer: bool = False
 
 
 RECIPES = {
@@ -77,19 +89,101 @@ RECIPES = {
         ("BETA", "K0", "BETAET"),
         TrainingSettings(days=730, memory=128, batches=1500),
     ),
+    "lstm": Recipe(
+        settings=TrainingSettings(days=730, memory=256, batches=1500, learning_rate=2e-3),
+        peer=True,
+    ),
 }
 
 
 def read(path: Path) -> TrainingData:
-    """Return the catchments of the usual 531, with the climate of the years of learning."""
+    """Return the catchments of the usual 531, with the climate of the years of learning.
+
+    Their weather has more rows than the process takes, for the peer: the extremes of the day and
+    radiation follow.
+    """
     with xarray.open_dataset(path) as data:
         usual = data["usual_531"].values == 1
-    return read_gauged(path).catchments(usual).climate_of(*LEARNED)
+        more = [data[name].values.T for name in ("tmin", "tmax", "srad") if name in data]
+    gauged = read_gauged(path).climate_of(*LEARNED)
+    forcing = np.concatenate([gauged.forcing, *(rows[:, None] for rows in more)], axis=1)
+    return replace(gauged, forcing=forcing.astype(np.float32)).catchments(usual)
+
+
+class PeerTrainer(Trainer):
+    """Trains an LSTM that gives flow, in units of the flow of all catchments."""
+
+    def _first_weights(self) -> dict[str, torch.Tensor]:
+        random = np.random.default_rng(self.seed)
+        units = self.settings.memory
+        inputs = self.data.forcing.shape[1] + len(self.layout.attributes)
+        scale = 1.0 / np.sqrt(units)
+        flow = self.data.streamflow
+        bias = np.zeros(4 * units)
+        bias[units : 2 * units] = 3.0  # remember at first (Gers et al. 2000)
+        weights = {
+            "lstm.input": random.uniform(-scale, scale, (inputs, 4 * units)),
+            "lstm.hidden": random.uniform(-scale, scale, (units, 4 * units)),
+            "lstm.bias": bias,
+            "head.weight": random.uniform(-scale, scale, units),
+            "head.bias": np.zeros(1),
+            "flow": np.array([np.nanmean(flow), np.nanstd(flow)]),
+            FORCING_MEAN: self.data.forcing.mean(axis=(0, 2), dtype=float),
+            FORCING_DEVIATION: self.data.forcing.std(axis=(0, 2), dtype=float),
+        }
+        return {name: torch.tensor(v, dtype=torch.float32) for name, v in weights.items()}
+
+    def discharge(self, weights, inputs, area, forcing, dropout=0.0):
+        """Return flow (days, catchments) in mm d-1; nothing keeps it from being negative."""
+        return peer_flow(weights, inputs, forcing, dropout)
+
+
+def peer_flow(
+    weights: dict[str, torch.Tensor],
+    inputs: torch.Tensor,
+    forcing: torch.Tensor,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """Return the flow of the peer; arguments as `training.loop.simulate`."""
+    mean, deviation = weights[FORCING_MEAN].detach(), weights[FORCING_DEVIATION].detach()
+    weather = (forcing.transpose(1, 2) - mean) / deviation
+    count = weather.shape[2]
+    static = inputs @ weights["lstm.input"][count:] + weights["lstm.bias"]
+    hidden = hidden_states(weather, static, weights["lstm.input"][:count], weights["lstm.hidden"])
+    if dropout:
+        hidden = torch.nn.functional.dropout(hidden, dropout)
+    middle, spread = weights["flow"].detach()
+    return middle + spread * (hidden @ weights["head.weight"] + weights["head.bias"])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model of the table: one of the package, or the peer."""
+
+    model: TrainedModel | None = None
+    peer: dict[str, np.ndarray] = field(default_factory=dict)
+    scale: Normalisation | None = None
+    minutes: float = 0.0
+
+    def flow(self, data: TrainingData, own: slice, days: slice) -> np.ndarray:
+        """Return the flow of some catchments from the beginning: shape (days, catchments)."""
+        scale = self.scale if self.model is None else self.model.normalisation
+        assert scale is not None
+        inputs = torch.as_tensor(scale(data.attributes)[own], dtype=torch.float32)
+        area = torch.as_tensor(data.attributes["area"][own], dtype=torch.float32)
+        forcing = torch.as_tensor(data.forcing[days][:, :, own]).contiguous()
+        weights = self.peer if self.model is None else self.model.weights
+        tensors = {name: torch.as_tensor(values) for name, values in weights.items()}
+        with torch.no_grad():
+            if self.model is None:
+                return peer_flow(tensors, inputs, forcing).numpy()
+            forcing = forcing[:, :3].contiguous()
+            return simulate(self.model.layout, tensors, inputs, area, forcing).numpy()
 
 
 def train(
-    data: TrainingData, recipe: Recipe, seeds: range, about: dict[str, object]
-) -> TrainedModel:
+    data: TrainingData, recipe: Recipe, seeds: range, about: dict[str, object], title: str
+) -> Trained:
     """Train a model on the years of learning; the networks of several seeds make one."""
     names = known_attributes(data) if recipe.all_attributes else NETWORK_INPUTS
     layout = NetworkLayout(HBV, 16, names, recipe.dynamic)
@@ -98,15 +192,21 @@ def train(
     flow = learned.streamflow.copy()
     flow[: learned.between(LEARNED[0], FLOW_FROM).stop - 1] = np.nan
     learned = replace(learned, streamflow=flow)
+    if not recipe.peer:
+        learned = replace(learned, forcing=np.ascontiguousarray(learned.forcing[:, :3]))
     networks = []
-    with Progress() as bar:
-        task = bar.add_task("training", total=recipe.settings.batches * len(seeds))
+    with Progress(disable=not Console().is_terminal) as bar:
+        task = bar.add_task(title, total=recipe.settings.batches * len(seeds))
         for seed in seeds:
-            trainer = Trainer(layout, learned, recipe.settings, seed)
+            kind = PeerTrainer if recipe.peer else Trainer
+            trainer = kind(layout, learned, recipe.settings, seed)
             while not trainer.finished():
                 trainer.step()
                 bar.advance(task)
             networks.append(trainer.result())
+    minutes = round((time.perf_counter() - begin) / 60, 1)
+    if recipe.peer:
+        return Trained(peer=networks[0], scale=trainer.normalisation, minutes=minutes)
     joined, weights = merge(layout, networks)
     training = {
         "data": "CAMELS-US with Maurer weather (Newman et al. 2015, 10.5194/hess-19-209-2015; "
@@ -116,41 +216,29 @@ def train(
         "potential_evapotranspiration": "hargreaves",
         "seeds": list(seeds),
         "settings": msgspec.to_builtins(recipe.settings),
-        "minutes": round((time.perf_counter() - begin) / 60, 1),
+        "minutes": minutes,
     }
-    return TrainedModel(
-        joined,
-        weights,
-        trainer.normalisation,
-        {**about, "licence": "CC-BY-4.0", "training": training},
-    )
+    about = {**about, "licence": "CC-BY-4.0", "training": training}
+    return Trained(TrainedModel(joined, weights, trainer.normalisation, about), minutes=minutes)
 
 
-def simulated(model: TrainedModel, data: TrainingData, end: str) -> np.ndarray:
-    """Return flow from the beginning of the file to a day: shape (days, catchments)."""
-    weights = {name: torch.as_tensor(values) for name, values in model.weights.items()}
-    inputs = torch.as_tensor(model.normalisation(data.attributes), dtype=torch.float32)
-    area = torch.as_tensor(data.attributes["area"], dtype=torch.float32)
-    forcing = torch.as_tensor(data.forcing[data.between(str(data.dates[0]), end)])
-    rows = []
-    with torch.no_grad():
-        for first in range(0, len(inputs), _TOGETHER):
-            own = slice(first, first + _TOGETHER)
-            weather = forcing[:, :, own].contiguous()
-            flow = simulate(model.layout, weights, inputs[own], area[own], weather)
-            rows.append(flow.numpy())
-    return np.concatenate(rows, axis=1)
-
-
-def scores(
-    model: TrainedModel, data: TrainingData, years: tuple[str, str]
-) -> dict[str, np.ndarray]:
-    """Return measures of each catchment with flow in these years, by name."""
-    flow = simulated(model, data, years[1])
+def pair(
+    trained: Trained, data: TrainingData, years: tuple[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return simulated and observed flow of these years, for catchments that have a year of it."""
+    days = data.between(str(data.dates[0]), years[1])
+    rows = [
+        trained.flow(data, slice(first, first + _TOGETHER), days)
+        for first in range(0, len(data.ids), _TOGETHER)
+    ]
     observed = data.streamflow[data.between(*years)]
-    flow = flow[-len(observed) :]
+    flow = np.concatenate(rows, axis=1)[-len(observed) :]
     known = np.isfinite(observed).sum(axis=0) >= 365
-    flow, observed = flow[:, known], observed[:, known]
+    return flow[:, known], observed[:, known]
+
+
+def scores(flow: np.ndarray, observed: np.ndarray) -> dict[str, np.ndarray]:
+    """Return measures of each catchment, by name."""
     correlation, variability, bias = metrics.kge_parts(flow, observed)
     high, low = metrics.bias_of_extremes(flow, observed)
     return {
@@ -162,6 +250,55 @@ def scores(
         "of high flows": high,
         "of low flows": low,
     }
+
+
+def in_space(
+    data: TrainingData, recipe: Recipe, groups: np.ndarray, years: tuple[str, str]
+) -> tuple[dict[str, np.ndarray], float]:
+    """Leave each group of catchments out of training once, and score it; minutes of training."""
+    parts, minutes = [], 0.0
+    for group in np.unique(groups):
+        apart = groups == group
+        trained = train(data.catchments(~apart), recipe, range(1), {}, f"without {group}")
+        minutes += trained.minutes
+        parts.append(scores(*pair(trained, data.catchments(apart), years)))
+        middle = np.nanmedian(parts[-1]["NSE"])
+        print(f"without group {group}: NSE {middle:.3f} in {len(parts[-1]['NSE'])} catchments")
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, minutes
+
+
+def draw(
+    path: Path,
+    data: TrainingData,
+    found: dict[str, dict[str, np.ndarray]],
+    years: tuple[str, str],
+) -> None:
+    """Draw the distributions of NSE side by side, and a map of that of the best model."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11.0, 4.2), layout="constrained")
+    axis, chart = figure.subplots(1, 2, width_ratios=(1.0, 1.4))
+    best = max(found, key=lambda name: float(np.nanmedian(found[name]["NSE"])))
+    known = np.isfinite(data.streamflow[data.between(*years)]).sum(axis=0) >= 365
+    dots = chart.scatter(
+        data.longitude[known],
+        data.latitude[known],
+        c=found[best]["NSE"],
+        s=14,
+        vmin=0.0,
+        vmax=1.0,
+        cmap="viridis",
+    )
+    figure.colorbar(dots, ax=chart, label="NSE", extend="min", shrink=0.8)
+    chart.set(xlabel="longitude", ylabel="latitude", title=best, aspect=1.25)
+    for name, measures in found.items():
+        values = np.sort(measures["NSE"][np.isfinite(measures["NSE"])])
+        share = (np.arange(values.size) + 0.5) / values.size
+        axis.plot(values, share, label=f"{name}: {np.median(values):.3f}")
+    axis.set(xlabel="NSE", ylabel="share of catchments", xlim=(0.0, 1.0), ylim=(0.0, 1.0))
+    axis.grid(alpha=0.3)
+    axis.legend(title="median")
+    figure.savefig(path, dpi=120)
 
 
 def print_table(
@@ -192,31 +329,55 @@ def print_table(
 @click.option("--seed", default=0, show_default=True)
 @click.option("--networks", default=1, show_default=True, help="Networks, of seeds that follow.")
 @click.option("--years", type=click.Choice(list(YEARS)), default="test", show_default=True)
+@click.option("--space", help="Score what is trained in space: random folds (12), or regions.")
 @click.option("--only", multiple=True, help="Score these models; all in the folder, unless given.")
 @click.option("--folder", default=FOLDER, type=click.Path(path_type=Path), show_default=True)
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the distributions of NSE.")
 def main(
     data_file: Path,
     wanted: str | None,
     seed: int,
     networks: int,
     years: str,
+    space: str | None,
     only: tuple[str, ...],
     folder: Path,
+    picture: Path | None,
 ) -> None:
     """Train and score models on DATA_FILE, the CAMELS catchments of the United States."""
     data = read(data_file)
+    period = YEARS[years]
+    title = f"CAMELS, {' to '.join(period)}: medians over catchments"
+    if space is not None:
+        if wanted is None:
+            raise click.UsageError("--space trains: name what, with --train")
+        groups = data.fold
+        if space != "regions":
+            groups = np.random.default_rng(0).permutation(np.arange(len(data.ids)) % int(space))
+        measures, minutes = in_space(data, RECIPES[wanted], groups, period)
+        kind = "regions left out" if space == "regions" else f"{space} random folds"
+        name = f"{wanted}, {kind}"
+        print_table({name: measures}, {name: minutes}, title)
+        return
+    found, minutes_of = {}, {}
     if wanted is not None:
         folder.mkdir(exist_ok=True)
         name = wanted if networks == 1 else f"{wanted}_{networks}_seeds"
         about = {"name": f"{name} of benchmarks/skill.py", "version": "1"}
-        model = train(data, RECIPES[wanted], range(seed, seed + networks), about)
-        model.save(folder / f"{name}.safetensors")
-        only = (*only, name)
-    paths = [path for path in sorted(folder.glob("*.safetensors")) if not only or path.stem in only]
-    models = {path.stem: trained_model.load(path) for path in paths}
-    found = {name: scores(model, data, YEARS[years]) for name, model in models.items()}
-    minutes = {name: float(model.about["training"]["minutes"]) for name, model in models.items()}
-    print_table(found, minutes, f"CAMELS, {' to '.join(YEARS[years])}: medians over catchments")
+        trained = train(data, RECIPES[wanted], range(seed, seed + networks), about, name)
+        if trained.model is not None:
+            trained.model.save(folder / f"{name}.safetensors")
+            only = (*only, name)
+        else:
+            found[name], minutes_of[name] = scores(*pair(trained, data, period)), trained.minutes
+    for path in sorted(folder.glob("*.safetensors")):
+        if path.stem in only or (not only and wanted is None):
+            model = trained_model.load(path)
+            found[path.stem] = scores(*pair(Trained(model), data, period))
+            minutes_of[path.stem] = float(model.about["training"]["minutes"])
+    print_table(found, minutes_of, title)
+    if picture is not None:
+        draw(picture, data, found, period)
 
 
 if __name__ == "__main__":

@@ -239,8 +239,7 @@ class Trainer:
             noise = torch.randn(inputs.shape, generator=generator)
             inputs = inputs + settings.noise * self._placed(noise)
         with self._random(batch):
-            discharge = simulate(
-                self.layout,
+            discharge = self.discharge(
                 self._weights,
                 inputs,
                 self._area[index],
@@ -275,6 +274,17 @@ class Trainer:
             self._validate(self.validation)
         return loss.item()
 
+    def discharge(
+        self,
+        weights: dict[str, Tensor],
+        inputs: Tensor,
+        area: Tensor,
+        forcing: Tensor,
+        dropout: float = 0.0,
+    ) -> Tensor:
+        """Return discharge; arguments as `simulate`. Another kind of model overrides it."""
+        return simulate(self.layout, weights, inputs, area, forcing, dropout)
+
     @contextmanager
     def _random(self, batch: int) -> Iterator[None]:
         """Let the dropout of a batch be its own, and the caller's random state what it was."""
@@ -300,7 +310,7 @@ class Trainer:
         with torch.no_grad():
             inputs, area = self._tensors(validation.data)
             forcing = self._placed(validation.data.forcing)
-            simulated = simulate(self.layout, self._kept, inputs, area, forcing).cpu().numpy()
+            simulated = self.discharge(self._kept, inputs, area, forcing).cpu().numpy()
         skill = nse(
             simulated[validation.warm_up :], validation.data.streamflow[validation.warm_up :]
         )

@@ -1,0 +1,125 @@
+"""The script that makes the table of skill runs from data to table, on made-up catchments."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pandas
+import pytest
+import xarray
+from click.testing import CliRunner
+
+pytest.importorskip("torch", reason="needs torch")
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "skill.py"
+COUNT = 8
+
+
+@pytest.fixture(scope="module")
+def skill():
+    specification = importlib.util.spec_from_file_location("skill_of_camels", SCRIPT)
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    specification.loader.exec_module(module)
+    for name, recipe in module.RECIPES.items():
+        few = {"batches": 2, "catchments": 4, "days": 500, "hidden": (4,), "memory": 3}
+        settings = msgspec.structs.replace(recipe.settings, **few)
+        module.RECIPES[name] = module.replace(recipe, settings=settings)
+    return module
+
+
+@pytest.fixture(scope="module")
+def data_file(tmp_path_factory):
+    """A file in the layout of the shared one, in which flow of some test years is withheld."""
+    random = np.random.default_rng(0)
+    time = pandas.date_range("1980-01-01", "2008-12-31")
+    shape = (COUNT, len(time))
+    season = -np.cos(2 * np.pi * np.arange(len(time)) / 365.25)
+    low = 4.0 + 10.0 * season + random.normal(0, 3, shape)
+    series = {
+        "prcp": random.gamma(0.3, 10.0, shape),
+        "tmin": low,
+        "tmax": low + 9.0,
+        "tmean": low + 4.5,
+        "pet": np.maximum(2.0 + 2.0 * season, 0.1) + np.zeros(shape),
+        "srad": random.uniform(50, 300, shape),
+        "streamflow": random.gamma(1.0, 1.5, shape),
+    }
+    test = (time >= "1989-10-01") & (time < "1999-10-01")
+    series["streamflow"][:3, test] = np.nan
+    names = ["noah_poros", "noah_log10_ksat", "soil_sand_pct", "soil_clay_pct", "forest_frac"]
+    table = random.uniform(0.3, 0.5, (COUNT, len(names) + 1))
+    table[:, 2:4] *= 60.0
+    table[:, -1] = random.uniform(50, 900, COUNT)
+    path = tmp_path_factory.mktemp("skill") / "camels.nc"
+    xarray.Dataset(
+        {
+            **{name: (("basin", "time"), values) for name, values in series.items()},
+            "attributes": (("basin", "attr"), table),
+            "qc_flag": ("basin", np.zeros(COUNT, int)),
+            "fold_spatial": ("basin", np.arange(COUNT) // 4),
+            "usual_531": ("basin", np.r_[np.ones(COUNT - 1, int), 0]),
+            "gauge_lat": ("basin", np.full(COUNT, 40.0)),
+            "gauge_lon": ("basin", np.full(COUNT, -80.0)),
+        },
+        {
+            "basin": [f"{k:08d}" for k in range(COUNT)],
+            "time": time,
+            "attr": [*names, "area_km2"],
+        },
+    ).to_netcdf(path)
+    return path
+
+
+def call(skill, *arguments):
+    result = CliRunner().invoke(skill.main, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize("name", ["static", "static_nextgen", "dynamic"])
+def test_a_model_is_trained_kept_and_scored_again(skill, data_file, tmp_path, name):
+    picture = tmp_path / "skill.png"
+    begun = call(skill, data_file, "--train", name, "--folder", tmp_path, "--picture", picture)
+    again = call(skill, data_file, "--folder", tmp_path)
+    # Seven of the usual catchments, of which three have no flow in the test years.
+    (row,) = (line for line in again.splitlines() if f" {name} " in line)
+    assert row in begun
+    assert " 4 " in row
+    assert picture.stat().st_size > 10_000
+    choice = call(skill, data_file, "--folder", tmp_path, "--years", "choice")
+    assert " 7 " in next(line for line in choice.splitlines() if f" {name} " in line)
+
+
+def test_the_peer_is_trained_on_all_weather(skill, data_file, tmp_path):
+    assert skill.read(data_file).forcing.shape[1] == 6
+    text = call(skill, data_file, "--train", "lstm", "--folder", tmp_path)
+    assert " lstm " in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_flow_of_the_test_years_is_not_learned_from(skill, data_file, monkeypatch):
+    seen = []
+
+    class Watched(skill.Trainer):
+        def __init__(self, layout, data, *more):
+            seen.append(data)
+            super().__init__(layout, data, *more)
+
+    monkeypatch.setattr(skill, "Trainer", Watched)
+    skill.train(skill.read(data_file), skill.RECIPES["static"], range(1), {}, "watched")
+    (data,) = seen
+    known = data.dates[np.isfinite(data.streamflow).any(axis=1)]
+    assert (str(known[0]), str(known[-1])) == ("1999-10-01", "2008-09-30")
+    assert str(data.dates[0]) == "1998-10-01"
+
+
+def test_groups_are_left_out_once(skill, data_file):
+    text = call(skill, data_file, "--train", "static", "--space", "regions")
+    assert "without group 0" in text
+    assert "without group 1" in text
+    text = call(skill, data_file, "--train", "static", "--space", "3")
+    assert text.count("without group") == 3
+    assert "3 random folds" in text
