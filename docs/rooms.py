@@ -26,8 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("networks",),
     ("kernels", "catchments"),
     ("physics",),
-    ("array_file", "machine", "units"),
-    ("errors", "files", "progress_bar"),
+    ("machine", "units", "files"),
+    ("errors", "progress_bar"),
 )
 
 # What is imported where somebody asks for it by name, from above; `bmi_dhydro` is the way in.

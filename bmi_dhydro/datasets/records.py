@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..catchments.catchments import Catchments
 from ..errors import CatchmentError, ForcingError, listed
-from ..files import replaced
+from ..files.whole import replaced
 from ..io.export import write_catchments
 from ..io.netcdf import netcdf4
 from ..io.stations import define_stations

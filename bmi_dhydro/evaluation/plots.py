@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import replaced
+from ..files.whole import replaced
 
 if TYPE_CHECKING:
     import pandas

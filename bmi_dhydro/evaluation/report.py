@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import replaced
+from ..files.whole import replaced
 from ..units import SECONDS_PER_DAY
 from . import plots
 from .comparison import Comparison

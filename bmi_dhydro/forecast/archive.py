@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..catchments.catchments import Catchments
 from ..errors import ResultsError
-from ..files import replaced
+from ..files.whole import replaced
 from ..io.netcdf import netcdf4
 from ..io.stations import define_members, define_stations
 from ..variables import OUTPUTS, RUNOFF_FLUX

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from ..catchments.catchments import Catchments, climate_to_compute
 from ..errors import CatchmentError, ChainError, DhydroError, ResultsError, listed
 from ..evaluation import plots
-from ..files import digest_holds, replaced
+from ..files.whole import digest_holds, replaced
 from ..io.catchment_table import read_table
 from ..io.export import write_catchments
 from ..io.netcdf import READ_ERRORS, loaded

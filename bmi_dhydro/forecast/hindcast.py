@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..catchments.catchments import Catchments
 from ..errors import ConfigError
 from ..evaluation import metrics, plots
-from ..files import replaced
+from ..files.whole import replaced
 from ..model.state import SavedState
 from ..run.workers import Mapper, divided, here
 from ..units import SECONDS_PER_DAY

@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from ..catchments.catchments import Catchments
-from ..files import replaced
+from ..files.whole import replaced
 from ..networks.trained_model import TrainedModel
 from ..physics.unit_hydrograph import PARAMETERS
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..config import CatchmentsConfig, Config, ForcingConfig, SpinUpConfig, TimeConfig
 from ..errors import ConfigError, StateError
-from ..files import link_or_copy
+from ..files.whole import link_or_copy
 from ..io import state_file
 from ..model.state import SavedState
 from ..networks.trained_model import load

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..catchments.catchments import Catchments
 from ..errors import ForcingError, listed
-from ..files import replaced
+from ..files.whole import replaced
 from ..io.netcdf import READ_ERRORS, identifier, netcdf4
 from ..variables import Input
 from ..weather.file import AORC_UNITS

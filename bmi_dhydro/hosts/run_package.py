@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..catchments.attributes import CLIMATE
 from ..catchments.catchments import Catchments
 from ..errors import CatchmentError, ConfigError, listed, nearest
-from ..files import link_or_copy, replaced
+from ..files.whole import link_or_copy, replaced
 from ..io.catchment_table import read_table
 from ..io.export import write_catchments
 from ..networks.trained_model import SHIPPED, TrainedModel, load

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..catchments.catchments import GEOGRAPHY, Catchments
 from ..catchments.synthetic import Weather
-from ..files import append_digest, replaced
+from ..files.whole import append_digest, replaced
 from .netcdf import netcdf4
 from .stations import define_stations
 
@@ -37,7 +37,7 @@ def write_catchments(
     number : str
         Format of numbers.
     digest : bool
-        Whether the table ends with a digest, for `files.digest_holds`.
+        Whether the table ends with a digest, for `files.whole.digest_holds`.
     """
     import pandas
 

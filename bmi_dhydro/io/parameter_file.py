@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..array_file import ArrayFormat
 from ..errors import CheckpointError
+from ..files.arrays import ArrayFormat
 from ..model.model import Model
 
 FORMAT = ArrayFormat(

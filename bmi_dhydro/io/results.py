@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..catchments.catchments import Catchments
 from ..errors import ResultsError
-from ..files import beside, put_in_place, replaced
+from ..files.whole import beside, put_in_place, replaced
 from .netcdf import netcdf4
 from .stations import define_members, define_stations
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..errors import DamagedStateError, StateError
-from ..files import append_digest, digest_holds, replaced
+from ..files.whole import append_digest, digest_holds, replaced
 from ..model.model import Model
 from ..model.state import FORMAT, SavedState, apply, capture, digest, parsed
 from ..physics import Process

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..array_file import ArrayFormat
 from ..errors import DamagedStateError, StateError, listed
+from ..files.arrays import ArrayFormat
 from .model import Model
 
 FORMAT = "bmi_dhydro state"

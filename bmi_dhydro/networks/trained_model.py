@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..array_file import ArrayFormat
 from ..catchments.attributes import ATTRIBUTES
 from ..errors import CatchmentError, CheckpointError, listed
+from ..files.arrays import ArrayFormat
 from ..physics import PROCESSES, with_learned_curves
 from .dynamics import Dynamics
 from .learned_evapotranspiration import LearnedEvapotranspiration

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import replaced
+from ..files.whole import replaced
 from ..kernels.cache import cache_folder
 from ..kernels.factory import Execution
 from ..model.model import Model

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..array_file import ArrayFormat
 from ..errors import TrainingError
+from ..files.arrays import ArrayFormat
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from ..catchments.attributes import CLIMATE, NETWORK_INPUTS
 from ..errors import CatchmentError, TrainingError, listed
 from ..evaluation.plots import training_curves
 from ..evaluation.series import read_daily_flow
-from ..files import replaced
+from ..files.whole import replaced
 from ..io.catchment_table import read_table
 from ..networks.learned_evapotranspiration import LearnedEvapotranspiration, monthly_factors
 from ..networks.merged import merge

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bmi_dhydro.catchments.synthetic import make_catchments, make_weather
-from bmi_dhydro.files import digest_holds
+from bmi_dhydro.files.whole import digest_holds
 from bmi_dhydro.io.catchment_table import read_table
 from bmi_dhydro.io.export import write_catchments, write_weather
 from bmi_dhydro.weather.file import ForcingFile

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
-from bmi_dhydro.array_file import digest
 from bmi_dhydro.errors import CheckpointError, DhydroError, StateError, TrainingError
+from bmi_dhydro.files.arrays import digest
 from bmi_dhydro.io import parameter_file
 from bmi_dhydro.model import state
 from bmi_dhydro.model.model import Model

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bmi_dhydro.files import append_digest, beside, digest_holds, link_or_copy, replaced
+from bmi_dhydro.files.whole import append_digest, beside, digest_holds, link_or_copy, replaced
 
 
 def test_a_block_that_fails_leaves_the_file_as_it_was(tmp_path):
@@ -74,7 +74,7 @@ def test_where_links_are_impossible_a_file_is_copied(tmp_path, monkeypatch):
     def impossible(*_):
         raise OSError("no links here")
 
-    monkeypatch.setattr("bmi_dhydro.files.os.link", impossible)
+    monkeypatch.setattr("bmi_dhydro.files.whole.os.link", impossible)
     source, target = tmp_path / "a", tmp_path / "b"
     source.write_text("text")
     link_or_copy(source, target)

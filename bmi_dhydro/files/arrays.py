@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DhydroError
-from .files import replaced
+from ..errors import DhydroError
+from .whole import replaced
 
 _log = logging.getLogger(__name__)
 
