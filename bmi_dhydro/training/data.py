@@ -87,6 +87,58 @@ class TrainingData:
         indices = climate_indices(precipitation, temperature, pet, day)
         return replace(self, attributes={**self.attributes, **indices})
 
+    def joined(self, other: TrainingData) -> TrainingData:
+        """Return the catchments of both, over the days of both.
+
+        Parameters
+        ----------
+        other : TrainingData
+            Of other days too; its catchments whose ids are here already are left out, since a gauge
+            that is in two data sets would count twice.
+
+        Returns
+        -------
+        TrainingData
+            With the attributes that both have, as they are (climate of their own days). Weather
+            and flow are NaN on days that a catchment has no record of.
+        """
+        other = other.catchments(~np.isin(other.ids, self.ids))
+        first, last = min(self.dates[0], other.dates[0]), max(self.dates[-1], other.dates[-1])
+        dates = np.arange(first, last + 1)
+
+        def over_all(one: NDArray, two: NDArray) -> NDArray:
+            shape = (len(dates), *one.shape[1:-1], one.shape[-1] + two.shape[-1])
+            whole = np.full(shape, np.nan, one.dtype)
+            for data, values, columns in (
+                (self, one, slice(0, one.shape[-1])),
+                (other, two, slice(one.shape[-1], None)),
+            ):
+                start = int((data.dates[0] - first).astype(int))
+                whole[start : start + len(values), ..., columns] = values
+            return whole
+
+        def both(one: NDArray, two: NDArray) -> NDArray:
+            return np.concatenate([one, two])
+
+        # Folds of two data sets are different groups of neighbours.
+        apart = 1 + self.fold.max(initial=0)
+        return replace(
+            self,
+            ids=both(self.ids, other.ids),
+            dates=dates,
+            forcing=over_all(self.forcing, other.forcing),
+            streamflow=over_all(self.streamflow, other.streamflow),
+            attributes={
+                name: both(values, other.attributes[name])
+                for name, values in self.attributes.items()
+                if name in other.attributes
+            },
+            flagged=both(self.flagged, other.flagged),
+            fold=both(self.fold, other.fold + apart),
+            latitude=both(self.latitude, other.latitude),
+            longitude=both(self.longitude, other.longitude),
+        )
+
     def between(self, start: str, end: str) -> slice:
         """Return the days from `start` to `end`, both included."""
         first = int(np.searchsorted(self.dates, np.datetime64(start)))

@@ -144,6 +144,7 @@ class Trainer:
         self._forcing = self._placed(data.forcing)
         self._observed = self._placed(data.streamflow)
         self._spread = self._placed(np.nanstd(data.streamflow, axis=0))
+        self._record = _record(data.forcing)
         self._loss = LOSSES[settings.loss]
         first = self._first_weights()
         if progress is not None:
@@ -171,8 +172,8 @@ class Trainer:
         settings = self.settings
         weights = initial_weights(self.layout, settings.hidden, self.seed, settings.memory)
         if self.layout.dynamic:
-            weights[FORCING_MEAN] = self.data.forcing.mean(axis=(0, 2), dtype=float)
-            weights[FORCING_DEVIATION] = self.data.forcing.std(axis=(0, 2), dtype=float)
+            weights[FORCING_MEAN] = np.nanmean(self.data.forcing, axis=(0, 2), dtype=float)
+            weights[FORCING_DEVIATION] = np.nanstd(self.data.forcing, axis=(0, 2), dtype=float)
         return {name: torch.tensor(value, dtype=torch.float32) for name, value in weights.items()}
 
     def _tensors(self, data: TrainingData) -> tuple[Tensor, Tensor]:
@@ -301,7 +302,10 @@ class Trainer:
         while True:
             first = int(random.integers(0, days - settings.days + 1))
             counted = self.data.streamflow[first + settings.warm_up : first + settings.days]
-            usable = np.flatnonzero(np.isfinite(counted).any(axis=0))
+            begin, end = self._record
+            known = np.isfinite(counted).any(axis=0)
+            known &= (begin <= first) & (first + settings.days <= end)
+            usable = np.flatnonzero(known)
             if usable.size:
                 size = min(settings.catchments, catchments, usable.size)
                 return random.choice(usable, size, replace=False), first
@@ -323,6 +327,17 @@ class Trainer:
         """Return the weights to keep."""
         weights = self.progress.best or _copies(self._kept)
         return {name: value.numpy().copy() for name, value in weights.items()}
+
+
+def _record(forcing: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the first day with weather of each catchment, and the day after its last.
+
+    In data sets that were joined they differ. A gap within a record is none of this: it is an error
+    that training finds.
+    """
+    known = np.isfinite(forcing).all(axis=1)
+    known[:, ~known.any(axis=0)] = True
+    return known.argmax(axis=0), len(known) - known[::-1].argmax(axis=0)
 
 
 def _copies(weights: dict[str, Tensor]) -> dict[str, Tensor]:

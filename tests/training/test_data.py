@@ -49,6 +49,25 @@ def test_climate_is_that_of_the_days_asked_for(few_real):
     assert not np.allclose(early, late)
 
 
+def test_data_sets_are_joined_over_the_days_of_both(few_real):
+    early = few_real.period("1960-01-01", "1962-12-31").catchments(np.arange(6))
+    late = few_real.period("1962-01-01", "1965-12-31").catchments(np.arange(4, 10))
+    late.attributes["more"] = np.ones(6)
+    both = early.joined(late)
+    # Two catchments are in both data sets, and are those of the first.
+    assert both.ids.tolist() == few_real.ids.tolist()
+    assert (str(both.dates[0]), str(both.dates[-1])) == ("1960-01-01", "1965-12-31")
+    assert "more" not in both.attributes
+    whole = few_real.period("1960-01-01", "1965-12-31")
+    days = both.between("1960-01-01", "1962-12-31")
+    assert np.array_equal(both.forcing[days, :, :6], whole.forcing[days, :, :6])
+    assert np.isnan(both.forcing[days.stop :, :, :6]).all()
+    days = both.between("1962-01-01", "1965-12-31")
+    assert np.array_equal(both.streamflow[days, 6:], whole.streamflow[days, 6:], equal_nan=True)
+    assert np.isnan(both.forcing[: days.start, :, 6:]).all()
+    assert not set(both.fold[:6]) & set(both.fold[6:])
+
+
 def test_the_file_of_camels():
     """Soil properties that it lacks are made of texture, and no attribute has gaps."""
     path = DATA / "camels_us_daily.nc"

@@ -1,5 +1,7 @@
 """Training finds what made the data, and says what is wrong with them."""
 
+import dataclasses
+
 import msgspec
 import numpy as np
 import pytest
@@ -82,6 +84,27 @@ def test_training_learns_and_repeats_itself():
         ).numpy()
     assert np.linalg.norm(ours - theirs) < 1e-4 * np.linalg.norm(theirs)
     assert np.nanmedian(nse(ours[150:], observed.streamflow[150:])) > 0.7
+
+
+def test_data_sets_of_different_years_are_trained_on_together():
+    one = made_up(days=900).observed_in("2000-01-01", "2002-12-31")
+    other = made_up(catchments=11, days=800).observed_in("2000-01-01", "2002-12-31")
+    ids = np.array([*(f"other-{k}" for k in range(9)), one.ids[0]])
+    other = dataclasses.replace(other, ids=ids, dates=other.dates + 1500)
+    both = one.joined(other)
+    assert len(both.ids) == len(one.ids) + 9
+    assert len(both.dates) == 1500 + 800
+    trainer = Trainer(LAYOUT, both, SETTINGS)
+    seen = set()
+    for batch in range(60):
+        chosen, first = trainer._window(batch)
+        window = both.forcing[first : first + SETTINGS.days][:, :, chosen]
+        assert np.isfinite(window).all()
+        seen |= set(both.ids[chosen].tolist())
+    assert any(name.startswith("other") for name in seen)
+    assert one.ids[3] in seen
+    losses = [trainer.step() for _ in range(4)]
+    assert np.isfinite(losses).all()
 
 
 def test_averages_of_weights_are_kept_and_gone_on_with():
