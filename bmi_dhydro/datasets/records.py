@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..catchments.attributes import CLIMATE
 from ..catchments.catchments import Catchments
 from ..errors import CatchmentError, ForcingError, listed
 from ..files.whole import replaced
@@ -301,22 +302,14 @@ def _configurations(records: GaugedRecords, folder: Path) -> tuple[str, str]:
     method = "forcing" if PET in records.weather else "hargreaves"
     middle = records.start + records.days // 3
     last = records.start + records.days - 1
-    attributes = dict.fromkeys(
-        [
-            *("mean_precipitation", "mean_potential_evapotranspiration", "aridity"),
-            *("snow_fraction", "precipitation_seasonality", "mean_temperature"),
-            *("temperature_amplitude", "high_precipitation_frequency"),
-            *("high_precipitation_duration", "low_precipitation_frequency"),
-            *("low_precipitation_duration", "precipitation_variability"),
-            *(n for n, v in records.catchments.attributes.items() if np.isfinite(v).all()),
-        ]
-    )
+    known = records.catchments.attributes
+    attributes = [*CLIMATE, *(name for name, values in known.items() if np.isfinite(values).all())]
     common = {"name": records.name, "method": method, "folder": folder}
     training = _TRAINING.format(
         **common,
         train=(middle, last),
         validate=(records.start + 365, middle - 1),
-        attributes=", ".join(name for name in attributes if name != "area"),
+        attributes=", ".join(attributes),
         licence=records.licence,
     )
     return _RUN.format(**common), training
