@@ -33,7 +33,6 @@ from bmi_dhydro.catchments.attributes import ATTRIBUTES, NETWORK_INPUTS
 from bmi_dhydro.evaluation import metrics
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.networks.lstm_block import hidden_states
-from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.normalisation import Normalisation
 from bmi_dhydro.networks.parameter_network import (
     FORCING_DEVIATION,
@@ -181,10 +180,8 @@ class Trained:
             return simulate(self.model.layout, tensors, inputs, area, forcing).numpy()
 
 
-def train(
-    data: TrainingData, recipe: Recipe, seeds: range, about: dict[str, object], title: str
-) -> Trained:
-    """Train a model on the years of learning; the networks of several seeds make one."""
+def train(data: TrainingData, recipe: Recipe, seed: int, title: str) -> Trained:
+    """Train a model on the years of learning."""
     names = known_attributes(data) if recipe.all_attributes else NETWORK_INPUTS
     layout = NetworkLayout(HBV, 16, names, recipe.dynamic)
     begin = time.perf_counter()
@@ -194,32 +191,34 @@ def train(
     learned = replace(learned, streamflow=flow)
     if not recipe.peer:
         learned = replace(learned, forcing=np.ascontiguousarray(learned.forcing[:, :3]))
-    networks = []
+    kind = PeerTrainer if recipe.peer else Trainer
+    trainer = kind(layout, learned, recipe.settings, seed)
     with Progress(disable=not Console().is_terminal) as bar:
-        task = bar.add_task(title, total=recipe.settings.batches * len(seeds))
-        for seed in seeds:
-            kind = PeerTrainer if recipe.peer else Trainer
-            trainer = kind(layout, learned, recipe.settings, seed)
-            while not trainer.finished():
-                trainer.step()
-                bar.advance(task)
-            networks.append(trainer.result())
+        task = bar.add_task(title, total=recipe.settings.batches)
+        while not trainer.finished():
+            trainer.step()
+            bar.advance(task)
     minutes = round((time.perf_counter() - begin) / 60, 1)
     if recipe.peer:
-        return Trained(peer=networks[0], scale=trainer.normalisation, minutes=minutes)
-    joined, weights = merge(layout, networks)
+        return Trained(peer=trainer.result(), scale=trainer.normalisation, minutes=minutes)
     training = {
         "data": "CAMELS-US with Maurer weather (Newman et al. 2015, 10.5194/hess-19-209-2015; "
         "Addor et al. 2017, 10.5194/hess-21-5293-2017)",
         "period": [FLOW_FROM, LEARNED[1]],
         "catchments": len(data.ids),
         "potential_evapotranspiration": "hargreaves",
-        "seeds": list(seeds),
+        "seeds": [seed],
         "settings": msgspec.to_builtins(recipe.settings),
         "minutes": minutes,
     }
-    about = {**about, "licence": "CC-BY-4.0", "training": training}
-    return Trained(TrainedModel(joined, weights, trainer.normalisation, about), minutes=minutes)
+    about = {
+        "name": f"{title} of benchmarks/skill.py",
+        "version": "1",
+        "licence": "CC-BY-4.0",
+        "training": training,
+    }
+    model = TrainedModel(layout, trainer.result(), trainer.normalisation, about)
+    return Trained(model, minutes=minutes)
 
 
 def pair(
@@ -252,6 +251,18 @@ def scores(flow: np.ndarray, observed: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def coverage(flows: list[np.ndarray], observed: np.ndarray) -> float:
+    """Return the share of days whose flow lies in the band of several networks, 5 to 95 %.
+
+    The median over the catchments. A band of networks alone says how far these differ, not how far
+    weather, observations and equations are wrong: expect less than 90 %.
+    """
+    low, high = np.quantile(flows, (0.05, 0.95), axis=0)
+    known = np.isfinite(observed)
+    inside = (observed >= low) & (observed <= high) & known
+    return float(np.median(inside.sum(axis=0) / known.sum(axis=0)))
+
+
 def in_space(
     data: TrainingData, recipe: Recipe, groups: np.ndarray, years: tuple[str, str]
 ) -> tuple[dict[str, np.ndarray], float]:
@@ -259,7 +270,7 @@ def in_space(
     parts, minutes = [], 0.0
     for group in np.unique(groups):
         apart = groups == group
-        trained = train(data.catchments(~apart), recipe, range(1), {}, f"without {group}")
+        trained = train(data.catchments(~apart), recipe, 0, f"without {group}")
         minutes += trained.minutes
         parts.append(scores(*pair(trained, data.catchments(apart), years)))
         middle = np.nanmedian(parts[-1]["NSE"])
@@ -327,7 +338,6 @@ def print_table(
 @click.argument("data_file", type=click.Path(exists=True, path_type=Path))
 @click.option("--train", "wanted", type=click.Choice(list(RECIPES)), help="Train this model first.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("--networks", default=1, show_default=True, help="Networks, of seeds that follow.")
 @click.option("--years", type=click.Choice(list(YEARS)), default="test", show_default=True)
 @click.option("--space", help="Score what is trained in space: random folds (12), or regions.")
 @click.option("--only", multiple=True, help="Score these models; all in the folder, unless given.")
@@ -337,7 +347,6 @@ def main(
     data_file: Path,
     wanted: str | None,
     seed: int,
-    networks: int,
     years: str,
     space: str | None,
     only: tuple[str, ...],
@@ -359,23 +368,38 @@ def main(
         name = f"{wanted}, {kind}"
         print_table({name: measures}, {name: minutes}, title)
         return
-    found, minutes_of = {}, {}
+    flows: dict[str, np.ndarray] = {}
+    minutes_of: dict[str, float] = {}
+    observed = np.empty((0, 0))
     if wanted is not None:
         folder.mkdir(exist_ok=True)
-        name = wanted if networks == 1 else f"{wanted}_{networks}_seeds"
-        about = {"name": f"{name} of benchmarks/skill.py", "version": "1"}
-        trained = train(data, RECIPES[wanted], range(seed, seed + networks), about, name)
+        name = f"{wanted}_{seed}"
+        trained = train(data, RECIPES[wanted], seed, name)
         if trained.model is not None:
             trained.model.save(folder / f"{name}.safetensors")
             only = (*only, name)
         else:
-            found[name], minutes_of[name] = scores(*pair(trained, data, period)), trained.minutes
+            flows[name], observed = pair(trained, data, period)
+            minutes_of[name] = trained.minutes
     for path in sorted(folder.glob("*.safetensors")):
         if path.stem in only or (not only and wanted is None):
             model = trained_model.load(path)
-            found[path.stem] = scores(*pair(Trained(model), data, period))
+            flows[path.stem], observed = pair(Trained(model), data, period)
             minutes_of[path.stem] = float(model.about["training"]["minutes"])
+    bands = []
+    for kind in RECIPES:
+        seeds = [name for name in flows if name.rpartition("_")[0] == kind]
+        if len(seeds) > 1:
+            own = [flows[name] for name in seeds]
+            name = f"{kind}, mean of {len(seeds)}"
+            flows[name] = np.mean(own, axis=0)
+            minutes_of[name] = sum(minutes_of[seed] for seed in seeds)
+            share = 100 * coverage(own, observed)
+            bands.append(f"{kind}: the band of {len(seeds)} seeds, 5 to 95 %, holds {share:.0f} %")
+    found = {name: scores(flow, observed) for name, flow in flows.items()}
     print_table(found, minutes_of, title)
+    for band in bands:
+        print(f"{band} of the days (median)")
     if picture is not None:
         draw(picture, data, found, period)
 

@@ -1,6 +1,7 @@
 """The script that makes the table of skill runs from data to table, on made-up catchments."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -85,18 +86,27 @@ def test_a_model_is_trained_kept_and_scored_again(skill, data_file, tmp_path, na
     begun = call(skill, data_file, "--train", name, "--folder", tmp_path, "--picture", picture)
     again = call(skill, data_file, "--folder", tmp_path)
     # Seven of the usual catchments, of which three have no flow in the test years.
-    (row,) = (line for line in again.splitlines() if f" {name} " in line)
+    (row,) = (line for line in again.splitlines() if f" {name}_0 " in line)
     assert row in begun
     assert " 4 " in row
     assert picture.stat().st_size > 10_000
     choice = call(skill, data_file, "--folder", tmp_path, "--years", "choice")
-    assert " 7 " in next(line for line in choice.splitlines() if f" {name} " in line)
+    assert " 7 " in next(line for line in choice.splitlines() if f" {name}_0 " in line)
+
+
+def test_several_seeds_have_a_mean_and_a_band(skill, data_file, tmp_path):
+    for seed in range(3):
+        call(skill, data_file, "--train", "static", "--seed", seed, "--folder", tmp_path)
+    text = call(skill, data_file, "--folder", tmp_path)
+    assert " static, mean of 3 " in text
+    found = re.search(r"static: the band of 3 seeds, 5 to 95 %, holds (\d+) % of the days", text)
+    assert 0 < int(found[1]) < 90
 
 
 def test_the_peer_is_trained_on_all_weather(skill, data_file, tmp_path):
     assert skill.read(data_file).forcing.shape[1] == 6
     text = call(skill, data_file, "--train", "lstm", "--folder", tmp_path)
-    assert " lstm " in text
+    assert " lstm_0 " in text
     assert not list(tmp_path.iterdir())
 
 
@@ -109,7 +119,7 @@ def test_flow_of_the_test_years_is_not_learned_from(skill, data_file, monkeypatc
             super().__init__(layout, data, *more)
 
     monkeypatch.setattr(skill, "Trainer", Watched)
-    skill.train(skill.read(data_file), skill.RECIPES["static"], range(1), {}, "watched")
+    skill.train(skill.read(data_file), skill.RECIPES["static"], 0, "watched")
     (data,) = seen
     known = data.dates[np.isfinite(data.streamflow).any(axis=1)]
     assert (str(known[0]), str(known[-1])) == ("1999-10-01", "2008-09-30")
