@@ -105,6 +105,8 @@ def caravan(
     from ..datasets import caravan as reader
     from ..progress_bar import progress
 
-    with progress("reading", len(select)) as advance:
+    source = reader.source_of(folder, source)
+    found = len(select) or len(reader.series_files(folder, source))
+    with progress("reading", found) as advance:
         records = reader.read(folder, source, select, evapotranspiration, advance)
     _written(records, out)

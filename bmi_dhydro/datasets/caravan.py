@@ -95,11 +95,9 @@ def read(
     ForcingError
         If days are missing, or values are of another unit.
     """
-    source = _source(folder, source)
+    source = source_of(folder, source)
     other, atlas = (_table(folder, name, source) for name in ("other", "hydroatlas"))
-    files = {path.stem: path for path in sorted(folder.rglob(f"{source}_*.csv"))}
-    files = {name: path for name, path in files.items() if name in other.index}
-    files |= {path.stem: path for path in sorted(folder.rglob(f"{source}_*.nc"))}
+    files = series_files(folder, source)
     chosen = list(ids) or sorted(set(files) & set(other.index))
     for what, known in (("series", files), ("row in attributes_other", other.index)):
         absent = [name for name in chosen if name not in known]
@@ -118,7 +116,28 @@ def read(
     return together(f"Caravan ({source})", LICENCE, REFERENCE, catchments, records, (), notes)
 
 
-def _source(folder: Path, source: str | None) -> str:
+def series_files(folder: Path, source: str) -> dict[str, Path]:
+    """Return the file of each gauge of a source; NetCDF where there are both kinds."""
+    return {
+        path.stem: path
+        for kind in ("csv", "nc")
+        for path in sorted(folder.rglob(f"{source}_*.{kind}"))
+    }
+
+
+def source_of(folder: Path, source: str | None) -> str:
+    """Return the source that is meant: the one that is named, or the only one there is.
+
+    Parameters
+    ----------
+    folder : Path
+    source : str, optional
+
+    Raises
+    ------
+    CatchmentError
+        If it is not there, or there are several and none is named.
+    """
     found = sources_in(folder)
     if not found:
         raise CatchmentError(
