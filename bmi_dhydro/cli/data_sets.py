@@ -76,10 +76,7 @@ def camels(folder: Path, out: Path, select: tuple[str, ...], forcing: str) -> No
     from ..datasets import camels_us
     from ..progress_bar import progress
 
-    found = len(select) or len(camels_us.weather_files(folder, forcing))
-    with progress("reading", found) as advance:
-        records = camels_us.read(folder, forcing, select, advance)
-    _written(records, out)
+    _written(camels_us.read(folder, forcing, select, progress), out)
 
 
 @import_data.command()
@@ -105,8 +102,4 @@ def caravan(
     from ..datasets import caravan as reader
     from ..progress_bar import progress
 
-    source = reader.source_of(folder, source)
-    found = len(select) or len(reader.series_files(folder, source))
-    with progress("reading", found) as advance:
-        records = reader.read(folder, source, select, evapotranspiration, advance)
-    _written(records, out)
+    _written(reader.read(folder, source, select, evapotranspiration, progress), out)

@@ -7,7 +7,7 @@ CC-BY-4.0. Files are found wherever they lie below the folder that is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from ..catchments.catchments import Catchments
 from ..catchments.soil_texture import soil_properties
 from ..errors import CatchmentError, ForcingError, listed
+from ..progress_bar import Bar, no_progress
+from ..units import SECONDS_PER_DAY
 from ..weather.quantities import PRECIPITATION, TEMPERATURE_EXTREMES
 from .records import (
     GaugedRecords,
     Record,
+    check_days,
     check_range,
     differing_areas,
     together,
@@ -45,27 +48,26 @@ REFERENCE = (
 )
 
 _CUBIC_FOOT = 0.3048**3  # m3
-_SECONDS_PER_DAY = 86400.0
 
 # Flags of the United States Geological Survey, by their first letters in the files.
 _QUALITIES = ("approved", "estimated", "provisional", "missing")
 _FLAGS = {"A": 0, "A:e": 1, "P": 2, "M": 3}
 
-# Attributes of the vocabulary by table, column, and what its values are multiplied with.
+# Attributes of the vocabulary by table and column, in whose units the tables are.
 _ATTRIBUTES = {
-    "forest_fraction": ("vege", "frac_forest", 1.0),
-    "leaf_area_index_maximum": ("vege", "lai_max", 1.0),
-    "leaf_area_index_difference": ("vege", "lai_diff", 1.0),
-    "greenness_maximum": ("vege", "gvf_max", 1.0),
-    "greenness_difference": ("vege", "gvf_diff", 1.0),
-    "sand_percentage": ("soil", "sand_frac", 1.0),
-    "clay_percentage": ("soil", "clay_frac", 1.0),
-    "soil_depth": ("soil", "soil_depth_pelletier", 1.0),
-    "maximum_water_content": ("soil", "max_water_content", 1.0),
-    "carbonate_rocks_fraction": ("geol", "carbonate_rocks_frac", 1.0),
-    "subsurface_permeability": ("geol", "geol_permeability", 1.0),
-    "mean_elevation": ("topo", "elev_mean", 1.0),
-    "mean_slope": ("topo", "slope_mean", 1.0),
+    "forest_fraction": ("vege", "frac_forest"),
+    "leaf_area_index_maximum": ("vege", "lai_max"),
+    "leaf_area_index_difference": ("vege", "lai_diff"),
+    "greenness_maximum": ("vege", "gvf_max"),
+    "greenness_difference": ("vege", "gvf_diff"),
+    "sand_percentage": ("soil", "sand_frac"),
+    "clay_percentage": ("soil", "clay_frac"),
+    "soil_depth": ("soil", "soil_depth_pelletier"),
+    "maximum_water_content": ("soil", "max_water_content"),
+    "carbonate_rocks_fraction": ("geol", "carbonate_rocks_frac"),
+    "subsurface_permeability": ("geol", "geol_permeability"),
+    "mean_elevation": ("topo", "elev_mean"),
+    "mean_slope": ("topo", "slope_mean"),
 }
 
 
@@ -73,7 +75,7 @@ def read(
     folder: Path,
     product: str = "daymet",
     ids: Sequence[str] = (),
-    advance: Callable[[str], object] = lambda name: None,
+    bar: Bar = no_progress,
 ) -> GaugedRecords:
     """Read weather, flow and attributes.
 
@@ -86,8 +88,8 @@ def read(
         Source of the weather, among `PRODUCTS`.
     ids : sequence of str
         Gauges, of eight digits; all that have weather, unless given.
-    advance : callable
-        Called with the id of each catchment that is read.
+    bar : callable
+        Shows progress; see `progress_bar`.
 
     Returns
     -------
@@ -105,7 +107,7 @@ def read(
     """
     if product not in PRODUCTS:
         raise ForcingError(f"weather of {product!r} is unknown; known: {', '.join(PRODUCTS)}")
-    files = weather_files(folder, product)
+    files = _weather_files(folder, product)
     chosen = list(ids) or sorted(files)
     without = [name for name in chosen if name not in files]
     if without:
@@ -120,14 +122,15 @@ def read(
         if absent:
             raise CatchmentError(f"camels_{name}.txt: has no catchment {listed(absent)}")
     records, areas, notes = [], [], []
-    for gauge in chosen:
-        weather, start, area = _weather(files[gauge])
-        days = len(weather[PRECIPITATION])
-        flow, quality, note = _flow(flow_files[gauge], area, start, days)
-        records.append(Record(start, weather, flow, quality))
-        areas.append(area)
-        notes += [note] if note else []
-        advance(gauge)
+    with bar("reading", len(chosen)) as advance:
+        for gauge in chosen:
+            weather, start, area = _weather(files[gauge])
+            days = len(weather[PRECIPITATION])
+            flow, quality, note = _flow(flow_files[gauge], area, start, days)
+            records.append(Record(start, weather, flow, quality))
+            areas.append(area)
+            notes += [note] if note else []
+            advance(gauge)
     catchments = _catchments(chosen, np.array(areas), tables)
     known = np.array(chosen)
     notes += differing_areas(
@@ -143,20 +146,8 @@ def read(
     )
 
 
-def weather_files(folder: Path, product: str) -> dict[str, Path]:
-    """Return the weather file of each gauge.
-
-    Parameters
-    ----------
-    folder : Path
-    product : str
-        Among `PRODUCTS`.
-
-    Raises
-    ------
-    ForcingError
-        If there is none; says which other products there are.
-    """
+def _weather_files(folder: Path, product: str) -> dict[str, Path]:
+    """Return the weather file of each gauge; where there is none, say which other products are."""
     found = _by_gauge(folder, product, f"*_lump_{PRODUCTS[product]}_forcing_leap.txt")
     if not found:
         others = [other for other in PRODUCTS if _by_gauge(folder, other, "*_forcing_leap.txt")]
@@ -203,10 +194,7 @@ def _catchments(
     def column(table: str, name: str) -> NDArray:
         return _column(tables[table], name, ids)
 
-    attributes = {
-        name: column(table, source) * factor
-        for name, (table, source, factor) in _ATTRIBUTES.items()
-    }
+    attributes = {name: column(table, source) for name, (table, source) in _ATTRIBUTES.items()}
     texture = soil_properties(attributes["sand_percentage"], attributes["clay_percentage"])
     porosity = column("soil", "soil_porosity")
     conductivity = column("soil", "soil_conductivity") * (0.01 / 3600.0)  # cm h-1
@@ -267,7 +255,7 @@ def _weather(path: Path) -> tuple[dict[str, NDArray], np.datetime64, float]:
         )
     if "srad" in columns and "dayl" in columns:
         # The mean while there is daylight, and how long that is.
-        daylight = table[columns["dayl"]].to_numpy(dtype=float) / _SECONDS_PER_DAY
+        daylight = table[columns["dayl"]].to_numpy(dtype=float) / SECONDS_PER_DAY
         weather["shortwave_radiation"] = table[columns["srad"]].to_numpy(dtype=float) * daylight
     return weather, start, area
 
@@ -293,13 +281,8 @@ def first_of_days(year: NDArray, month: NDArray, day: NDArray, path: Path) -> np
     """
     months = (year - 1970) * 12 + month - 1
     dates = months.astype("datetime64[M]").astype("datetime64[D]") + (day - 1)
-    gaps = np.flatnonzero(np.diff(dates) != np.timedelta64(1, "D"))
-    if gaps.size:
-        before, after = dates[gaps[0]], dates[gaps[0] + 1]
-        hint = ""
-        if str(after).endswith("03-01"):
-            hint = "; is its calendar one without 29 February? Take the files *_forcing_leap.txt"
-        raise ForcingError(f"{path}: {before} is followed by {after}{hint}")
+    hint = "; is its calendar one without 29 February? Take the files *_forcing_leap.txt"
+    check_days(dates, path, hint)
     return dates[0]
 
 
@@ -319,7 +302,7 @@ def _flow(
     first = first_of_days(year, month, day, path)
     values = np.where(values == -999.0, np.nan, values)
     values, note = without_negative(values, path.name)
-    depth = values * (_CUBIC_FOOT * _SECONDS_PER_DAY / (area * 1e3))
+    depth = values * (_CUBIC_FOOT * SECONDS_PER_DAY / (area * 1e3))
     check_range(depth, "flow in mm d-1", 0.0, 60.0, str(path))
     quality = table["flag"].map(_FLAGS).fillna(_FLAGS["P"]).to_numpy(dtype=int)
     flow, flags = np.full(days, np.nan), np.full(days, _FLAGS["M"])

@@ -6,7 +6,7 @@ Weather is that of ERA5-Land over the catchment, by local days; flow is in mm d-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,9 @@ from ..catchments.catchments import Catchments
 from ..catchments.soil_texture import soil_properties
 from ..errors import CatchmentError, ForcingError, listed
 from ..io.netcdf import READ_ERRORS, loaded
+from ..progress_bar import Bar, no_progress
 from ..weather.quantities import PET, PRECIPITATION, TEMPERATURE, TEMPERATURE_EXTREMES
-from .records import GaugedRecords, Record, check_range, together, without_negative
+from .records import GaugedRecords, Record, check_days, check_range, together, without_negative
 
 if TYPE_CHECKING:
     import pandas
@@ -64,7 +65,7 @@ def read(
     source: str | None = None,
     ids: Sequence[str] = (),
     evapotranspiration: str | None = None,
-    advance: Callable[[str], object] = lambda name: None,
+    bar: Bar = no_progress,
 ) -> GaugedRecords:
     """Read weather, flow and attributes of a source.
 
@@ -80,8 +81,8 @@ def read(
     evapotranspiration : {"penman_monteith", "era5_land"}, optional
         Which potential evapotranspiration to take along; none, unless given, so that it is computed
         from temperatures as for other data sets.
-    advance : callable
-        Called with the id of each catchment that is read.
+    bar : callable
+        Shows progress; see `progress_bar`.
 
     Returns
     -------
@@ -95,9 +96,9 @@ def read(
     ForcingError
         If days are missing, or values are of another unit.
     """
-    source = source_of(folder, source)
+    source = _source_of(folder, source)
     other, atlas = (_table(folder, name, source) for name in ("other", "hydroatlas"))
-    files = series_files(folder, source)
+    files = _series_files(folder, source)
     chosen = list(ids) or sorted(set(files) & set(other.index))
     for what, known in (("series", files), ("row in attributes_other", other.index)):
         absent = [name for name in chosen if name not in known]
@@ -107,16 +108,17 @@ def read(
     if absent:
         raise CatchmentError(f"attributes_hydroatlas_{source}.csv: has no row of {listed(absent)}")
     records, notes = [], []
-    for gauge in chosen:
-        record, note = _record(files[gauge], evapotranspiration)
-        records.append(record)
-        notes += [note] if note else []
-        advance(gauge)
+    with bar("reading", len(chosen)) as advance:
+        for gauge in chosen:
+            record, note = _record(files[gauge], evapotranspiration)
+            records.append(record)
+            notes += [note] if note else []
+            advance(gauge)
     catchments = _catchments(chosen, other, atlas)
     return together(f"Caravan ({source})", LICENCE, REFERENCE, catchments, records, (), notes)
 
 
-def series_files(folder: Path, source: str) -> dict[str, Path]:
+def _series_files(folder: Path, source: str) -> dict[str, Path]:
     """Return the file of each gauge of a source; NetCDF where there are both kinds."""
     return {
         path.stem: path
@@ -125,7 +127,7 @@ def series_files(folder: Path, source: str) -> dict[str, Path]:
     }
 
 
-def source_of(folder: Path, source: str | None) -> str:
+def _source_of(folder: Path, source: str | None) -> str:
     """Return the source that is meant: the one that is named, or the only one there is.
 
     Parameters
@@ -199,9 +201,7 @@ def _series(path: Path) -> tuple[NDArray, dict[str, NDArray]]:
         dates = columns.pop("date").astype("datetime64[D]")
     except (*READ_ERRORS, pandas.errors.ParserError) as error:
         raise ForcingError(f"{path}: is no series of Caravan ({error})") from None
-    gaps = np.flatnonzero(np.diff(dates) != np.timedelta64(1, "D"))
-    if gaps.size:
-        raise ForcingError(f"{path}: {dates[gaps[0]]} is followed by {dates[gaps[0] + 1]}")
+    check_days(dates, path)
     return dates, columns
 
 

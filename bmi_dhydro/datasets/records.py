@@ -237,6 +237,29 @@ def without_negative(flow: NDArray, what: str) -> tuple[NDArray, str | None]:
     return np.where(wrong, np.nan, flow), note if wrong.any() else None
 
 
+def check_days(dates: NDArray, path: Path, without_leap_day: str = "") -> None:
+    """Reject days that do not follow each other in the calendar.
+
+    Parameters
+    ----------
+    dates : array of datetime64[D], shape (days,)
+    path : Path
+        Of the file, for errors.
+    without_leap_day : str
+        Hint to add where 1 March comes too early.
+
+    Raises
+    ------
+    ForcingError
+        At the first gap.
+    """
+    gaps = np.flatnonzero(np.diff(dates) != np.timedelta64(1, "D"))
+    if gaps.size:
+        before, after = dates[gaps[0]], dates[gaps[0] + 1]
+        hint = without_leap_day if str(after).endswith("03-01") else ""
+        raise ForcingError(f"{path}: {before} is followed by {after}{hint}")
+
+
 def check_range(values: NDArray, quantity: str, lowest: float, highest: float, what: str) -> None:
     """Reject values that are of another unit.
 

@@ -1,5 +1,7 @@
 """CAMELS for the United States as it is distributed."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,13 @@ def file_of(folder, pattern):
 )
 def test_weather_and_flow_are_those_of_the_files(tmp_path, product, mark):
     read = []
-    records = camels_us.read(write_camels(tmp_path, product, mark), product, advance=read.append)
+
+    @contextmanager
+    def bar(title, total):
+        assert total == len(GAUGES)
+        yield read.append
+
+    records = camels_us.read(write_camels(tmp_path, product, mark), product, bar=bar)
     assert read == records.catchments.ids.tolist() == GAUGES
     assert (str(records.start), records.days) == ("1990-10-01", len(DAYS))
     for k in range(3):
