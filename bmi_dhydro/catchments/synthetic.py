@@ -185,10 +185,12 @@ def make_weather(
     wetter = random.uniform(0.95, 1.05, count)
     wet = np.zeros((days, count), dtype=bool)
     before = np.zeros(count, dtype=bool)
+    drawn = random.random((days, count))
+    seasonality = 1.0 + of("rain_seasonality") * season[:, None]
+    after_wet = of("wet_persistence") * seasonality
+    after_dry = of("wet_chance") * seasonality
     for day in range(days):
-        chance = np.where(before, of("wet_persistence"), of("wet_chance"))
-        chance = chance * (1.0 + of("rain_seasonality") * season[day])
-        before = wet[day] = random.random(count) < chance
+        before = wet[day] = drawn[day] < np.where(before, after_wet[day], after_dry[day])
     shape = of("rain_shape")
     amount = random.gamma(shape, of("rain") * wetter / shape, (days, count))
     # Storms last: some days have what the day before had.

@@ -247,18 +247,35 @@ def averaged(path: object, flow: xarray.DataArray, seconds: int) -> xarray.DataA
     ResultsError
         If the series is in longer steps.
     """
+    import xarray
+
     times = flow["time"].values
-    if times.size < 2:
-        return flow.resample(time=f"{seconds}s").mean(skipna=False)
-    own = float(np.median(np.diff(times)) / np.timedelta64(1, "s"))
+    if times.size == 0:
+        return flow
+    own = float(seconds)
+    if times.size > 1:
+        own = float(np.median(np.diff(times)) / np.timedelta64(1, "s"))
     if own > seconds * 1.001:
         raise ResultsError(
             f"{path}: is in steps of {own:.0f} s, but is needed in steps of {seconds} s; what "
             "happens within its steps is not known"
         )
-    steps = flow.resample(time=f"{seconds}s")
+    midnight, length = times[0].astype("datetime64[D]"), np.timedelta64(seconds, "s")
+    steps, begins = np.unique((times - midnight) // length, return_index=True)
+    counts = np.diff([*begins, times.size])[:, None]
+    means = np.add.reduceat(flow.values, begins, axis=0) / counts
+    covered = np.arange(steps[0], steps[-1] + 1)
+    values = np.full((covered.size, flow.sizes["station"]), np.nan)
     # A mean of the hours that are there is not that of the day.
-    return steps.mean(skipna=False).where(steps.count() >= round(seconds / own))
+    values[steps - steps[0]] = np.where(counts >= round(seconds / own), means, np.nan)
+    axis = (midnight + covered * length).astype("datetime64[ns]")
+    return xarray.DataArray(
+        values,
+        {"time": axis, "station": flow["station"]},
+        ("time", "station"),
+        flow.name,
+        flow.attrs,
+    )
 
 
 def read_daily_flow(path: Path, variable: str | None, ids: NDArray, dates: NDArray) -> NDArray:

@@ -14,6 +14,10 @@ from ..units import SECONDS_PER_DAY
 from .quantities import FROM_FORCING, PET_METHODS, quantities_for
 
 
+# Steps and catchments whose evapotranspiration is computed at once, so that memory stays bounded.
+_POINTS_TOGETHER = 65536
+
+
 # Instances of a host are all at the same time, or one step apart.
 @lru_cache(maxsize=64)
 def _clock(seconds: int) -> tuple[int, float]:
@@ -190,6 +194,26 @@ class Preparation:
             return weather
         forcing = np.empty((weather.shape[0], 3, weather.shape[2]))
         forcing[:, :2] = weather[:, :2]
-        for k in range(weather.shape[0]):
-            self.potential_evapotranspiration(weather[k], first + k, forcing[k, 2])
+        steps, _, catchments = weather.shape
+        together = max(1, _POINTS_TOGETHER // max(catchments, 1))
+        for k in range(0, steps, together):
+            part = slice(k, min(k + together, steps))
+            self._evapotranspiration_of_steps(weather[part], first + k, forcing[part, 2])
         return forcing
+
+    def _evapotranspiration_of_steps(self, weather: NDArray, first: int, result: NDArray) -> None:
+        """Do what `potential_evapotranspiration` does, for some steps at once."""
+        (steps, catchments), rows = result.shape, self._rows
+        arguments = np.empty((rows + 4, steps, catchments))
+        arguments[:rows] = weather[:, 1:].transpose(1, 0, 2)
+        arguments[rows:] = self._arguments[rows:, None]
+        if self._needs_sun:
+            days, hours = np.transpose([self.clock(first + k) for k in range(steps)])
+            arguments[rows + 1] = days[:, None]
+            arguments[rows + 2] = (hours[:, None] + self._solar_shift) % 24.0
+        values = np.empty(steps * catchments)
+        self._run(arguments.reshape(rows + 4, -1), values)
+        result[...] = values.reshape(steps, catchments)
+        scale = self.scale(first, steps)
+        if scale is not None:
+            result *= scale

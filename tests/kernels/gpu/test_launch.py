@@ -49,7 +49,7 @@ def test_a_block_is_that_of_the_reference(process, dtype, tolerance):
 
 def test_years_stay_with_the_reference():
     """Ten of them on a GPU; the interpreter runs the same code a thousand times slower."""
-    years = 10 if torch.cuda.is_available() else 2
+    years = 10 if torch.cuda.is_available() else 1
     forcing, parameters, state = arrays(HBV, 3, 4, 365 * years, np.float32)
     outputs = (HBV.runoff, HBV.evapotranspiration, "soil_moisture")
     with torch.no_grad():
