@@ -19,14 +19,6 @@ from ..ir.program import Program, trace
 _HEADER = '''"""{title}; generated, do not edit."""
 import triton
 import triton.language as tl
-
-
-@triton.jit
-def total(values, m, PARAMETER_SETS: tl.constexpr, LANES: tl.constexpr):
-    """Sum over parameter sets; what lies beyond them is nothing."""
-    if PARAMETER_SETS != LANES:
-        values = tl.where((m < PARAMETER_SETS)[None, :], values, 0.0)
-    return tl.sum(values, axis=1)
 '''
 
 # The operations of a Program in Triton's language.
@@ -118,7 +110,12 @@ def _step_loads(process: Process, dynamic: Sequence[str]) -> list[str]:
 
 
 def _sum(value: str) -> str:
-    return f"total({value}, m, PARAMETER_SETS, LANES)"
+    """Print the sum over parameter sets; what lies beyond them is nothing.
+
+    In place, not as a function of its own, which the interpreter of Triton is slow to call.
+    """
+    inside = f"tl.where((m < PARAMETER_SETS)[None, :], {value}, 0.0)"
+    return f"(tl.sum({value}, axis=1) if PARAMETER_SETS == LANES else tl.sum({inside}, axis=1))"
 
 
 def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[str]) -> str:
