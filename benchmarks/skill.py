@@ -132,9 +132,9 @@ class PeerTrainer(Trainer):
         }
         return {name: torch.tensor(v, dtype=torch.float32) for name, v in weights.items()}
 
-    def discharge(self, weights, inputs, area, forcing, dropout=0.0):
+    def discharge(self, weights, inputs, area, forcing, dropout=0.0, warm_up=0):
         """Return flow (days, catchments) in mm d-1; nothing keeps it from being negative."""
-        return peer_flow(weights, inputs, forcing, dropout)
+        return peer_flow(weights, inputs, forcing, dropout, warm_up)
 
 
 def peer_flow(
@@ -142,13 +142,15 @@ def peer_flow(
     inputs: torch.Tensor,
     forcing: torch.Tensor,
     dropout: float = 0.0,
+    warm_up: int = 0,
 ) -> torch.Tensor:
     """Return the flow of the peer; arguments as `training.loop.simulate`."""
     mean, deviation = weights[FORCING_MEAN].detach(), weights[FORCING_DEVIATION].detach()
     weather = (forcing.transpose(1, 2) - mean) / deviation
     count = weather.shape[2]
     static = inputs @ weights["lstm.input"][count:] + weights["lstm.bias"]
-    hidden = hidden_states(weather, static, weights["lstm.input"][:count], weights["lstm.hidden"])
+    of_weather, of_hidden = weights["lstm.input"][:count], weights["lstm.hidden"]
+    hidden = hidden_states(weather, static, of_weather, of_hidden, warm_up)[warm_up:]
     if dropout:
         hidden = torch.nn.functional.dropout(hidden, dropout)
     middle, spread = weights["flow"].detach()

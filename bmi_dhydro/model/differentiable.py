@@ -107,6 +107,7 @@ def torch_dynamics(
     inputs: Tensor,
     forcing: Tensor,
     dropout: float = 0.0,
+    constant: int = 0,
 ) -> dict[str, Tensor]:
     """Return the parameters that change from day to day over a block, from an empty LSTM state.
 
@@ -122,6 +123,8 @@ def torch_dynamics(
     forcing : Tensor, shape (days, forcings, catchments)
     dropout : float
         Share of the LSTM's outputs that is left out, in training.
+    constant : int
+        First days through which no gradient flows.
 
     Returns
     -------
@@ -131,11 +134,16 @@ def torch_dynamics(
     if not layout.dynamic:
         return {}
     weather = (forcing.transpose(1, 2) - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
-    hidden = _hidden_states(weights, weather, inputs)
+    hidden = _hidden_states(weights, weather, inputs, constant)
     if dropout:
         hidden = _left_out(hidden, dropout)
     centres = _dynamic_centres(layout, weights, inputs)
-    values = _dynamic_parameters(layout, weights, centres, hidden)
+    later = _dynamic_parameters(layout, weights, centres, hidden[constant:])
+    if not constant:
+        return dict(zip(layout.dynamic, later, strict=True))
+    with torch.no_grad():
+        first = _dynamic_parameters(layout, weights, centres, hidden[:constant])
+    values = [torch.cat(both) for both in zip(first, later, strict=True)]
     return dict(zip(layout.dynamic, values, strict=True))
 
 
@@ -154,13 +162,17 @@ def _left_out(values: Tensor, share: float) -> Tensor:
     return values * kept * (256.0 / (256 - limit))
 
 
-def _hidden_states(weights: Mapping[str, Tensor], weather: Tensor, inputs: Tensor) -> Tensor:
+def _hidden_states(
+    weights: Mapping[str, Tensor], weather: Tensor, inputs: Tensor, constant: int
+) -> Tensor:
     """Return the hidden states after each day, from an empty state; on a GPU by torch's own."""
     forcings = weather.shape[2]
     if not weather.is_cuda:
         static = inputs @ weights["lstm.input"][forcings:] + weights["lstm.bias"]
         of_weather = weights["lstm.input"][:forcings]
-        return lstm_block.hidden_states(weather, static, of_weather, weights["lstm.hidden"])
+        return lstm_block.hidden_states(
+            weather, static, of_weather, weights["lstm.hidden"], constant
+        )
     seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
     zeros = seen.new_zeros((1, seen.shape[1], weights["lstm.hidden"].shape[0]))
     matrices = [
@@ -169,7 +181,13 @@ def _hidden_states(weights: Mapping[str, Tensor], weather: Tensor, inputs: Tenso
         weights["lstm.bias"],
         torch.zeros_like(weights["lstm.bias"]),
     ]
-    return torch.lstm(seen, (zeros, zeros), matrices, True, 1, 0.0, True, False, False)[0]
+    state = (zeros, zeros)
+    with torch.no_grad():
+        before, *state = torch.lstm(
+            seen[:constant], state, matrices, True, 1, 0.0, True, False, False
+        )
+    later = torch.lstm(seen[constant:], state, matrices, True, 1, 0.0, True, False, False)[0]
+    return torch.cat([before, later])
 
 
 def remembered_dynamics(

@@ -82,7 +82,12 @@ def _compiled(units: int, dtype: str) -> tuple[CompiledLoop, CompiledLoop]:
 class _LstmBlock(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, weather: Tensor, static: Tensor, of_weather: Tensor, of_hidden: Tensor
+        ctx: Any,
+        weather: Tensor,
+        static: Tensor,
+        of_weather: Tensor,
+        of_hidden: Tensor,
+        constant: int,
     ) -> Tensor:
         days, catchments, _ = weather.shape
         units = of_hidden.shape[0]
@@ -95,19 +100,22 @@ class _LstmBlock(torch.autograd.Function):
         for t in range(days):
             gates[t].addmm_(hidden[t], of_hidden)
             day(0, catchments, t, *arrays)
+        ctx.constant = constant
         ctx.save_for_backward(weather, of_weather, of_hidden, gates, hidden, cell)
         return hidden[1:]
 
     @staticmethod
     def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor | None, ...]:
         weather, of_weather, of_hidden, gates, hidden, cell = ctx.saved_tensors
+        skipped = ctx.constant
+        weather, gates, hidden, cell = (v[skipped:] for v in (weather, gates, hidden, cell))
         days, catchments, _ = gates.shape
         units = of_hidden.shape[0]
         slopes = torch.empty_like(gates)
         to_hidden = gates.new_zeros((1, catchments, units))
         to_cell = torch.zeros_like(to_hidden)
         day = _compiled(units, str(gates.dtype).removeprefix("torch."))[1].serial
-        seeds = gradient[0].contiguous()
+        seeds = gradient[0][skipped:].contiguous()
         arrays = [v.numpy() for v in (gates, cell, seeds, to_hidden, to_cell, slopes)]
         back = of_hidden.t().contiguous()
         for t in range(days - 1, -1, -1):
@@ -115,15 +123,22 @@ class _LstmBlock(torch.autograd.Function):
             torch.mm(slopes[t], back, out=to_hidden[0])
         needed = ctx.needs_input_grad
         flat = slopes.flatten(0, 1)
+        to_weather = None
+        if needed[0]:
+            to_weather = weather.new_zeros((skipped + days, *weather.shape[1:]))
+            torch.matmul(slopes, of_weather.t(), out=to_weather[skipped:])
         return (
-            torch.matmul(slopes, of_weather.t()) if needed[0] else None,
+            to_weather,
             slopes.sum(dim=0) if needed[1] else None,
             weather.flatten(0, 1).t() @ flat if needed[2] else None,
             hidden[:-1].flatten(0, 1).t() @ flat if needed[3] else None,
+            None,
         )
 
 
-def hidden_states(weather: Tensor, static: Tensor, of_weather: Tensor, of_hidden: Tensor) -> Tensor:
+def hidden_states(
+    weather: Tensor, static: Tensor, of_weather: Tensor, of_hidden: Tensor, constant: int = 0
+) -> Tensor:
     """Return the hidden states after each of some days, from an empty state; differentiable.
 
     Parameters
@@ -134,9 +149,11 @@ def hidden_states(weather: Tensor, static: Tensor, of_weather: Tensor, of_hidden
         What attributes and bias add to the gates.
     of_weather : Tensor, shape (forcings, 4 units)
     of_hidden : Tensor, shape (units, 4 units)
+    constant : int
+        First days through which no gradient flows: the state after them is taken as given.
 
     Returns
     -------
     Tensor, shape (days, catchments, units)
     """
-    return _LstmBlock.apply(weather, static, of_weather, of_hidden)
+    return _LstmBlock.apply(weather, static, of_weather, of_hidden, constant)

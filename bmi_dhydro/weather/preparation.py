@@ -13,7 +13,6 @@ from ..physics.calendar import day_of_year
 from ..units import SECONDS_PER_DAY
 from .quantities import FROM_FORCING, PET_METHODS, quantities_for
 
-
 # Steps and catchments whose evapotranspiration is computed at once, so that memory stays bounded.
 _POINTS_TOGETHER = 65536
 

@@ -24,16 +24,24 @@ def setup(dtype=torch.float64):
     }
 
 
-def by_torch(weather, inputs, input, hidden, bias):
+def by_torch(weather, inputs, input, hidden, bias, constant=0):
     seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
     zeros = seen.new_zeros((1, seen.shape[1], hidden.shape[0]))
     matrices = [input.T, hidden.T, bias, torch.zeros_like(bias)]
-    return torch.lstm(seen, (zeros, zeros), matrices, True, 1, 0.0, True, False, False)[0]
+
+    def run(days, state):
+        return torch.lstm(days, state, matrices, True, 1, 0.0, True, False, False)
+
+    if not constant:
+        return run(seen, (zeros, zeros))[0]
+    first, *state = run(seen[:constant], (zeros, zeros))
+    later = run(seen[constant:], [values.detach() for values in state])[0]
+    return torch.cat([first.detach(), later])
 
 
-def by_block(weather, inputs, input, hidden, bias):
+def by_block(weather, inputs, input, hidden, bias, constant=0):
     static = inputs @ input[FORCINGS:] + bias
-    return hidden_states(weather, static, input[:FORCINGS], hidden)
+    return hidden_states(weather, static, input[:FORCINGS], hidden, constant)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
@@ -42,11 +50,12 @@ def test_a_block_is_that_of_torch(dtype, tolerance):
     torch.testing.assert_close(by_block(**arrays), by_torch(**arrays), rtol=0, atol=tolerance)
 
 
-def test_gradients_are_those_of_torch():
+@pytest.mark.parametrize("constant", [0, 15])
+def test_gradients_are_those_of_torch(constant):
     found = []
     for function in (by_torch, by_block):
         arrays = {name: values.requires_grad_() for name, values in setup().items()}
-        hidden = function(**arrays)
+        hidden = function(**arrays, constant=constant)
         seeds = torch.linspace(-1.0, 1.0, hidden.numel(), dtype=hidden.dtype).reshape(hidden.shape)
         (hidden * seeds).sum().backward()
         found.append([values.grad for values in arrays.values()])

@@ -9,7 +9,7 @@ import torch
 
 from bmi_dhydro.evaluation.metrics import nse
 from bmi_dhydro.model.model import Model
-from bmi_dhydro.networks.parameter_network import NetworkLayout, initial_weights
+from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
 from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import EXP_HYDRO, HBV
 from bmi_dhydro.training.config import TrainingSettings
@@ -83,6 +83,26 @@ def test_training_learns_and_repeats_itself():
         ).numpy()
     assert np.linalg.norm(ours - theirs) < 1e-4 * np.linalg.norm(theirs)
     assert np.nanmedian(nse(ours[150:], observed.streamflow[150:])) > 0.7
+
+
+@pytest.mark.parametrize("dynamic", [(), ("BETA", "K0")])
+def test_days_that_fill_the_stores_have_no_gradient_and_the_same_flow(dynamic):
+    layout = NetworkLayout(HBV, 4, ("aridity", "forest_fraction"), dynamic)
+    data = made_up(5, 60)
+    weights = {name: torch.as_tensor(v) for name, v in initial_weights(layout, (8,), 1, 6).items()}
+    generator = torch.Generator().manual_seed(0)
+    if dynamic:
+        weights[DYNAMIC_HEAD] = torch.randn(weights[DYNAMIC_HEAD].shape, generator=generator)
+        weights["forcing_mean"], weights["forcing_deviation"] = torch.zeros(3), torch.ones(3)
+    inputs = torch.randn((5, 2), generator=generator)
+    area = torch.as_tensor(data.attributes["area"]).float()
+    forcing = torch.as_tensor(data.forcing).clone().requires_grad_()
+    flow = simulate(layout, weights, inputs, area, forcing, warm_up=20)
+    whole = simulate(layout, weights, inputs, area, forcing)
+    torch.testing.assert_close(flow, whole[20:], rtol=1e-5, atol=1e-7)
+    flow.sum().backward()
+    assert not forcing.grad[:20].any()
+    assert forcing.grad[20:].any()
 
 
 def test_data_sets_of_different_years_are_trained_on_together():
