@@ -22,6 +22,10 @@ class CatchmentError(DhydroError, ValueError):
     """A catchment is unknown, or lacks an attribute."""
 
 
+class NetworkError(DhydroError, ValueError):
+    """A river network does not hold together, or lacks what a model of reaches needs."""
+
+
 class ForcingError(DhydroError, ValueError):
     """Weather is missing, malformed or impossible."""
 

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("config", "variables"),
     ("weather",),
     ("io",),
-    ("model",),
+    ("model", "river"),
     ("networks",),
     ("kernels", "catchments"),
     ("physics",),

@@ -181,10 +181,9 @@ def _hidden_states(
         weights["lstm.bias"],
         torch.zeros_like(weights["lstm.bias"]),
     ]
-    state = (zeros, zeros)
     with torch.no_grad():
         before, *state = torch.lstm(
-            seen[:constant], state, matrices, True, 1, 0.0, True, False, False
+            seen[:constant], (zeros, zeros), matrices, True, 1, 0.0, True, False, False
         )
     later = torch.lstm(seen[constant:], state, matrices, True, 1, 0.0, True, False, False)[0]
     return torch.cat([before, later])

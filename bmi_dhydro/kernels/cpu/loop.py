@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,18 @@ CELLS_WORTH_THREADS = 4096
 
 # The default threading layer of Numba must not be entered by two threads at a time.
 _parallel_region = threading.Lock()
+
+
+@contextmanager
+def parallel_region(threads: int) -> Iterator[None]:
+    """Let Numba have so many threads (or as many as there are), and no other caller meanwhile."""
+    import numba
+
+    with _parallel_region:
+        available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        numba.set_num_threads(min(threads, available))
+        yield
+
 
 # Lanes advanced together: two registers of the usual 32 bytes, to hide the latency of each other.
 BYTES_TOGETHER = 64
@@ -78,9 +91,5 @@ class CompiledLoop:
         if threads == 1 or catchments == 1 or cells < CELLS_WORTH_THREADS:
             self.serial(0, catchments, *arguments)
             return
-        import numba
-
-        with _parallel_region:
-            available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-            numba.set_num_threads(min(threads, available))
+        with parallel_region(threads):
             self._parallel(min(threads, catchments), catchments, *arguments)

@@ -367,6 +367,21 @@ def totals(typingctx: Any, lanes: Any, *values: Any) -> Any:
 
 
 @intrinsic
+def some_below(typingctx: Any, values: Any, limit: Any) -> Any:
+    """Return whether a lane of a vector (or a number) is below a limit."""
+    lanes = _lanes(values)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        below = builder.fcmp_ordered("<", arguments[0], _splat(builder, arguments[1], lanes))
+        if not lanes:
+            return below
+        bits = builder.bitcast(below, ir.IntType(lanes))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(lanes), 0))
+
+    return types.boolean(values, limit), codegen
+
+
+@intrinsic
 def lane(typingctx: Any, value: Any, index: Any) -> Any:
     """Return one lane of a vector."""
 

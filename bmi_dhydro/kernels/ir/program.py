@@ -62,6 +62,15 @@ class Program:
             self._known[key] = target
         return Symbol(self, self._known[key])
 
+    def renamed(self, prefix: str) -> Program:
+        """Return the same program with other names for what it computes."""
+        names: dict[str | float, str] = {op.target: prefix + op.target for op in self.operations}
+        operations = [
+            Operation(prefix + op.target, op.name, tuple(names.get(a, a) for a in op.arguments))
+            for op in self.operations
+        ]
+        return Program(self.inputs, operations, tuple(names.get(v, v) for v in self.outputs))
+
     def restricted(self, outputs: Sequence[int]) -> Program:
         """Return the program that computes only the outputs at these positions."""
         kept = tuple(self.outputs[index] for index in outputs)

@@ -1,0 +1,1 @@
+"""The river: from the catchments' runoff to the flow at gauges."""

@@ -1,0 +1,364 @@
+"""A river network that runs: states, blocks of steps, water balance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from ..errors import NetworkError, listed
+from ..kernels.cpu.loop import parallel_region
+from ..kernels.cpu.reaches import compiled, lanes_of
+from ..machine import threads_of
+from ..physics import MUSKINGUM_CUNGE, REACH_PROCESSES
+from ..physics.reach import ReachProcess
+from .network import Network, Schedule, schedule
+
+STATES = ("flow", "depth", "storage", "remainder")
+
+# Usual length of a routing step, in s.
+ROUTING_SECONDS = 300
+
+# Routing steps that are computed together, so that memory stays bounded.
+_STEPS_TOGETHER = 96
+
+# Waking threads costs about as much time as this many routing steps of a reach.
+_WORTH_THREADS = 4096
+
+
+@dataclass
+class Series:
+    """Reaches over the routing steps of a block, as kernels take them.
+
+    Attributes
+    ----------
+    flow, depth, storage, inflow : array, shape (groups, routing steps + 1, lanes)
+        From before the block on.
+    lateral, mean, taken : array, shape (steps, groups, lanes)
+        Lateral inflow that is offered, mean flow, and lateral inflow that was taken.
+    remainder : array, shape (1, groups, lanes)
+        What rounding took from storage.
+    """
+
+    flow: NDArray
+    depth: NDArray
+    storage: NDArray
+    inflow: NDArray
+    lateral: NDArray
+    mean: NDArray
+    taken: NDArray
+    remainder: NDArray
+
+    @classmethod
+    def empty(cls, plan: Schedule, steps: int, substeps: int, dtype: DTypeLike) -> Series:
+        """Return series of zeros."""
+        series = (plan.groups, steps * substeps + 1, plan.lanes)
+        step = (steps, plan.groups, plan.lanes)
+        shapes = (series,) * 4 + (step,) * 3 + ((1, plan.groups, plan.lanes),)
+        return cls(*(np.zeros(shape, dtype) for shape in shapes))
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What a block of steps gives: arrays of shape (steps, reaches).
+
+    Attributes
+    ----------
+    flow : array
+        At the end of each step, in m3 s-1.
+    mean_flow : array
+        Mean of each step, in m3 s-1.
+    depth : array
+        At the end of each step, in m; 0 without geometry.
+    velocity : array
+        At the end of each step, in m s-1; 0 without geometry.
+    storage : array
+        Water in the reach at the end of each step, in m3.
+    """
+
+    flow: NDArray
+    mean_flow: NDArray
+    depth: NDArray
+    velocity: NDArray
+    storage: NDArray
+
+
+OUTPUTS = tuple(item.name for item in fields(Flows))
+
+
+class River:
+    """Reaches of a network, from lateral inflow to flow.
+
+    Parameters
+    ----------
+    network : Network
+    process : ReachProcess or str
+        The model of a reach, or its name in `physics.REACH_PROCESSES`.
+    step_seconds : int
+        Length of a step.
+    routing_seconds : int, optional
+        Longest routing step; a step is done in equal ones. 300 s, unless given.
+    dtype : float32 or float64
+    threads : int, optional
+        All processors of this process, unless given.
+
+    Attributes
+    ----------
+    states : dict of array, shape (reaches,)
+        `flow` (m3 s-1) and `depth` (m) at the end of the last routing step, `storage` (m3), and its
+        `remainder` (what rounding took from it, in m3). May be changed in place; `set_flow` makes
+        them agree.
+    balance : dict of float
+        m3 since the start: `in` (lateral inflow that was taken), `out` (at outlets), `stored`
+        (change of storage) and `lost` (losses that were asked for where there was no water).
+
+    Raises
+    ------
+    NetworkError
+        If parameters are missing or impossible.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        process: ReachProcess | str = MUSKINGUM_CUNGE,
+        step_seconds: int = 3600,
+        routing_seconds: int = ROUTING_SECONDS,
+        dtype: DTypeLike = np.float32,
+        threads: int | None = None,
+    ) -> None:
+        self.network = network
+        self.process = REACH_PROCESSES[process] if isinstance(process, str) else process
+        self.step_seconds = step_seconds
+        self.substeps = max(1, math.ceil(step_seconds / routing_seconds))
+        self.seconds = step_seconds / self.substeps
+        self.dtype = np.dtype(dtype)
+        self.threads = threads_of(threads)
+        self.plan = schedule(network, lanes_of(dtype), self.threads)
+        self.place_parameters(network.parameters_of(self.process))
+        self._kernel = compiled(self.process, self.dtype.name)
+        self._series: dict[int, Series] = {}
+        self.states = {name: np.zeros(len(network), dtype) for name in STATES}
+        self._began = 0.0
+        self.balance = dict.fromkeys(("in", "out", "stored", "lost"), 0.0)
+
+    @property
+    def steps_together(self) -> int:
+        """Steps that are computed at once, so that memory stays bounded."""
+        return max(1, _STEPS_TOGETHER // self.substeps)
+
+    def place_parameters(self, values: NDArray) -> None:
+        """Take on parameters (parameters, reaches)."""
+        shape = (len(values), self.plan.groups, self.plan.lanes)
+        flat = np.empty((len(values), shape[1] * shape[2]), self.dtype)
+        # A slot without a reach has those of the first.
+        flat[:] = values[:, :1]
+        flat[:, self.plan.slots] = values
+        self.placed_parameters = flat.reshape(shape)
+
+    def parameter(self, name: str) -> NDArray:
+        """Return a parameter of all reaches: shape (reaches,)."""
+        k = self.process.parameter_names.index(name)
+        return self.placed_parameters[k].reshape(-1)[self.plan.slots]
+
+    def set_parameter(self, name: str, values: ArrayLike, places: NDArray | slice) -> None:
+        """Set a parameter of some reaches.
+
+        Raises
+        ------
+        NetworkError
+            If the equations do not hold for a value; nothing is changed then.
+        """
+        k = self.process.parameter_names.index(name)
+        rows = self.parameters.astype(float)
+        rows[k, places] = values
+        checked = Network(
+            self.network.ids,
+            self.network.to,
+            dict(zip(self.process.parameter_names, rows, strict=True)),
+        ).parameters_of(self.process)
+        self.place_parameters(checked)
+
+    @property
+    def parameters(self) -> NDArray:
+        """Parameters of all reaches: a copy of shape (parameters, reaches)."""
+        return self.placed_parameters.reshape(len(self.placed_parameters), -1)[:, self.plan.slots]
+
+    def set_flow(self, flow: ArrayLike) -> None:
+        """Let reaches start with a flow, and the depth and storage that go with it.
+
+        Parameters
+        ----------
+        flow : array, shape (reaches,)
+            In m3 s-1, as if it had been steady.
+
+        Raises
+        ------
+        NetworkError
+            If a value is negative or no number; names reaches.
+        """
+        values = np.asarray(flow, dtype=float)
+        wrong = ~(np.isfinite(values) & (values >= 0.0))
+        if wrong.any():
+            raise NetworkError(
+                f"initial flow of reach {listed(self.network.ids[wrong])} is negative or no number"
+            )
+        parameters = self.parameters.astype(float)
+        depth = normal_depth(self.process, values, parameters)
+        above = np.zeros(len(self.network))
+        drained = self.network.to >= 0
+        np.add.at(above, self.network.to[drained], values[drained])
+        storage = self.process.storage(depth, above, values, self.seconds, *parameters)
+        for name, found in zip(STATES, (values, depth, storage, 0.0), strict=True):
+            self.states[name][:] = found
+
+    def run(self, lateral_inflow: ArrayLike) -> Flows:
+        """Route some steps.
+
+        Parameters
+        ----------
+        lateral_inflow : array, shape (steps, reaches)
+            In m3 s-1, mean of each step; what is negative is a loss.
+
+        Raises
+        ------
+        NetworkError
+            If a value is no number; names reach and step. Nothing is changed then.
+        """
+        lateral = np.asarray(lateral_inflow, dtype=self.dtype)
+        if lateral.ndim != 2 or lateral.shape[1] != len(self.network):
+            raise NetworkError(
+                f"lateral inflow has the shape {lateral.shape}: should be (steps, "
+                f"{len(self.network)} reaches)"
+            )
+        if not np.isfinite(lateral).all():
+            step, place = np.argwhere(~np.isfinite(lateral))[0]
+            raise NetworkError(
+                f"lateral inflow of reach {self.network.ids[place]} in step {step} is no number"
+            )
+        together = self.steps_together
+        parts = [self.block(lateral[k : k + together]) for k in range(0, len(lateral), together)]
+        return Flows(*(np.concatenate([part[k] for part in parts]) for k in range(len(OUTPUTS))))
+
+    def block(self, lateral: NDArray) -> tuple[NDArray, ...]:
+        """Route some steps at once; return the arrays of `Flows`, in order."""
+        series, slots, steps = self.series_of(lateral), self.plan.slots, len(lateral)
+        self.route(series)
+        every = slice(self.substeps, None, self.substeps)
+
+        def at_ends(values: NDArray) -> NDArray:
+            return values[:, every].transpose(1, 0, 2).reshape(steps, -1).take(slots, axis=1)
+
+        flow, depth, storage = (at_ends(getattr(series, name)) for name in STATES[:3])
+        mean = series.mean.reshape(steps, -1).take(slots, axis=1)
+        taken = series.taken.reshape(steps, -1).take(slots, axis=1)
+        ends = (flow[-1], depth[-1], storage[-1], series.remainder.reshape(-1)[slots])
+        for name, values in zip(STATES, ends, strict=True):
+            self.states[name][:] = values
+        self._count(lateral, mean, taken, storage)
+        return flow, mean, depth, self._velocity(flow, depth), storage
+
+    def _count(self, lateral: NDArray, mean: NDArray, taken: NDArray, storage: NDArray) -> None:
+        before = self._before
+        outlets = self.network.to < 0
+        gained = taken.sum(dtype=float) * self.step_seconds
+        self.balance["in"] += gained
+        self.balance["lost"] += gained - lateral.sum(dtype=float) * self.step_seconds
+        self.balance["out"] += mean[:, outlets].sum(dtype=float) * self.step_seconds
+        self.balance["stored"] += storage[-1].sum(dtype=float) - before
+        self.balance["stored"] += self.states["remainder"].sum(dtype=float)
+
+    def series_of(self, lateral: NDArray) -> Series:
+        """Return the series of a block (steps, reaches) that starts from the present states."""
+        steps = len(lateral)
+        if steps not in self._series:
+            self._series = {steps: Series.empty(self.plan, steps, self.substeps, self.dtype)}
+        series, slots = self._series[steps], self.plan.slots
+        for name in STATES[:3]:
+            start = np.zeros(self.plan.groups * self.plan.lanes, self.dtype)
+            start[slots] = self.states[name]
+            getattr(series, name)[:, 0] = start.reshape(-1, self.plan.lanes)
+        series.remainder.reshape(-1)[slots] = self.states["remainder"]
+        series.lateral.reshape(steps, -1)[:, slots] = lateral
+        self._before = sum(self.states[name].sum(dtype=float) for name in STATES[2:])
+        return series
+
+    def route(self, series: Series) -> None:
+        """Fill the series of a block."""
+        plan = self.plan
+        arguments = (
+            self.placed_parameters,
+            series.lateral,
+            self.substeps,
+            self.seconds,
+            plan.origins,
+            plan.origin_groups,
+            plan.origin_lanes,
+            series.flow,
+            series.depth,
+            series.storage,
+            series.inflow,
+            series.mean,
+            series.taken,
+            series.remainder,
+        )
+        self.in_parts(self._kernel, series.flow.size, arguments)
+        self._kernel["run_serial"](int(plan.parts[-1]), plan.groups, *arguments)
+
+    def in_parts(self, kernel: Mapping[str, Any], work: int, arguments: tuple[Any, ...]) -> None:
+        """Run a kernel for all parts of the schedule: at once, where that is worth the threads."""
+        parts = self.plan.parts
+        if len(parts) == 2 or work < _WORTH_THREADS:
+            kernel["run_serial"](int(parts[0]), int(parts[-1]), *arguments)
+            return
+        with parallel_region(len(parts) - 1):
+            kernel["run_parallel"](parts, *arguments)
+
+    def _velocity(self, flow: NDArray, depth: NDArray) -> NDArray:
+        if self.process.section is None:
+            return np.zeros_like(flow)
+        area = self.process.section(depth, *self.parameters)[0]
+        return np.where(area > 0.0, flow / np.maximum(area, 1e-9), 0.0).astype(self.dtype)
+
+    def snapshot(self) -> dict[str, NDArray]:
+        """Return copies of what the next steps depend on: arrays of shape (reaches,)."""
+        return {name: values.copy() for name, values in self.states.items()}
+
+    def restore(self, snapshot: Mapping[str, NDArray]) -> None:
+        """Take on what `snapshot` returned."""
+        for name in STATES:
+            self.states[name][:] = snapshot[name]
+
+
+def normal_depth(process: ReachProcess, flow: NDArray, parameters: NDArray) -> NDArray:
+    """Return the depth (m) at which uniform flow is this flow; 0 for a model without geometry.
+
+    Parameters
+    ----------
+    process : ReachProcess
+    flow : array, shape (reaches,)
+        In m3 s-1.
+    parameters : array, shape (parameters, reaches)
+
+    Returns
+    -------
+    array, shape (reaches,)
+        The lower one, where a depth in the banks and one above fit.
+    """
+    if process.section is None:
+        return np.zeros_like(flow)
+    low, high = np.zeros_like(flow), np.full_like(flow, 1e-3)
+    for _ in range(60):
+        short = process.section(high, *parameters)[1] < flow
+        if not short.any():
+            break
+        high = np.where(short, 2.0 * high, high)
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        short = process.section(middle, *parameters)[1] < flow
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return np.where(flow > 0.0, 0.5 * (low + high), 0.0)
