@@ -32,6 +32,8 @@ class Network:
         Place of the reach at whose lower end each gauge is, by the gauge's id.
     longitude, latitude : array, shape (reaches,), optional
         For maps.
+    catchments : dict of int
+        Place of the reach that the runoff of each catchment enters, by the catchment's id.
     """
 
     ids: NDArray
@@ -40,6 +42,7 @@ class Network:
     gauges: Mapping[str, int] = field(default_factory=dict)
     longitude: NDArray | None = None
     latitude: NDArray | None = None
+    catchments: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -50,6 +53,7 @@ class Network:
         gauges: ArrayLike | None = None,
         longitude: ArrayLike | None = None,
         latitude: ArrayLike | None = None,
+        catchments: ArrayLike | None = None,
         source: str = "the network",
     ) -> Network:
         """Check reaches and put them together.
@@ -63,14 +67,16 @@ class Network:
         gauges : array of str, shape (reaches,), optional
             Id of the gauge at the end of each reach, empty for none.
         longitude, latitude : array, shape (reaches,), optional
+        catchments : array of str, shape (reaches,), optional
+            Id of the catchment whose runoff enters each reach, empty for none.
         source : str
             What to call it in errors.
 
         Raises
         ------
         NetworkError
-            If there is no reach, an id stands twice, a reach drains to one that is not there, or
-            in a circle. Names the ids.
+            If there is no reach, an id, gauge or catchment stands twice, or a reach drains to one
+            that is not there, or in a circle. Names the ids.
         """
         names = _texts(ids)
         below = _texts(to)
@@ -93,23 +99,14 @@ class Network:
         circle = _in_circles(down)
         if circle.size:
             raise NetworkError(f"{source}: water runs in a circle through {listed(names[circle])}")
-        at: dict[str, int] = {}
-        if gauges is not None:
-            for k, gauge in enumerate(_texts(gauges).tolist()):
-                if gauge and gauge.lower() not in _OUTLETS:
-                    if gauge in at:
-                        raise NetworkError(
-                            f"{source}: gauge {gauge} is at reaches {names[at[gauge]]} and "
-                            f"{names[k]}"
-                        )
-                    at[gauge] = k
         return cls(
             names,
             down,
             {name: np.asarray(values, dtype=float) for name, values in parameters.items()},
-            at,
+            _named_places(source, "gauge", gauges, names),
             None if longitude is None else np.asarray(longitude, dtype=float),
             None if latitude is None else np.asarray(latitude, dtype=float),
+            _named_places(source, "catchment", catchments, names),
         )
 
     def __len__(self) -> int:
@@ -175,14 +172,18 @@ class Network:
         """Return a network of some reaches; those that drain out of it become outlets."""
         new = np.full(len(self) + 1, -1)
         new[places] = np.arange(places.size)
-        kept = {k: v for k, v in self.gauges.items() if new[v] >= 0}
+        gauges, catchments = (
+            {name: int(new[place]) for name, place in table.items() if new[place] >= 0}
+            for table in (self.gauges, self.catchments)
+        )
         return Network(
             self.ids[places],
             new[self.to[places]],
             {name: values[places] for name, values in self.parameters.items()},
-            {gauge: int(new[place]) for gauge, place in kept.items()},
+            gauges,
             None if self.longitude is None else self.longitude[places],
             None if self.latitude is None else self.latitude[places],
+            catchments,
         )
 
 
@@ -315,6 +316,22 @@ def _grouped(
                     heapq.heappush(ready, (-int(way[below]), below))
         group += 1
     return group
+
+
+def _named_places(
+    source: str, what: str, ids: ArrayLike | None, reaches: NDArray
+) -> dict[str, int]:
+    """Return the place of each gauge or catchment, by its id."""
+    found: dict[str, int] = {}
+    for k, name in enumerate([] if ids is None else _texts(ids).tolist()):
+        if name.lower() in _OUTLETS:
+            continue
+        if name in found:
+            raise NetworkError(
+                f"{source}: {what} {name} is at reaches {reaches[found[name]]} and {reaches[k]}"
+            )
+        found[name] = k
+    return found
 
 
 def _downstream_order(down: NDArray) -> NDArray:
