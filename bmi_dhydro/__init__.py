@@ -5,6 +5,6 @@ Importing the package is cheap: torch, Numba and netCDF4 load when something nee
 
 __version__ = "0.1.0"
 
-from .bmi import BmiDhydro
+from .bmi import BmiDhydro, BmiRiver
 
-__all__ = ["BmiDhydro", "__version__"]
+__all__ = ["BmiDhydro", "BmiRiver", "__version__"]

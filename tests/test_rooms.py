@@ -53,6 +53,7 @@ def test_classes_have_few_methods():
 # Modules that are tested where they are used, since they have nothing to be tested alone.
 TESTED_ELSEWHERE = {
     "cli.forecast": "forecast.test_chain",
+    "config.river": "bmi.test_river",
     "evaluation.plots": "evaluation.test_report",
     "forecast.config": "forecast.test_chain",
     "forecast.cycle": "forecast.test_variational",
@@ -68,6 +69,7 @@ TESTED_ELSEWHERE = {
     "kernels.reference": "kernels.cpu.test_kernel",
     "model.device_side": "kernels.gpu.test_resident",
     "networks.compiled_lstm": "networks.test_dynamics",
+    "river.state_file": "bmi.test_river",
     "networks.resident_dynamics": "run.test_device",
     "run.drivers.coupled": "kernels.cpu.test_coupled",
     "run.exchange.gpu_ahead": "run.test_device",

@@ -83,6 +83,41 @@ def read_network(path: str | Path) -> Network:
     )
 
 
+def read_values(path: Path, name: str, network: Network) -> NDArray:
+    """Read a value for each reach of a network.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file with the columns `id` and `name`.
+    name : str
+    network : Network
+
+    Returns
+    -------
+    array, shape (reaches,)
+
+    Raises
+    ------
+    NetworkError
+        If the file or a column is missing, or a reach has no value; names reaches.
+    """
+    if not path.exists():
+        raise NetworkError(f"{path}: no such file")
+    columns = _csv(path)
+    ids = _column(columns, "id")
+    if ids is None or name not in columns:
+        raise NetworkError(f"{path}: needs the columns id and {name}; it has {listed(columns)}")
+    values = dict(zip(map(str, columns[ids]), columns[name], strict=True))
+    missing = [reach for reach in network.ids.tolist() if reach not in values]
+    if missing:
+        raise NetworkError(f"{path}: has no {name} of reach {listed(missing)}")
+    try:
+        return np.array([values[reach] for reach in network.ids.tolist()], dtype=float)
+    except ValueError as error:
+        raise NetworkError(f"{path}: {name}: {error}") from None
+
+
 def _csv(path: Path) -> dict[str, NDArray]:
     import pandas
 
