@@ -53,6 +53,7 @@ def test_classes_have_few_methods():
 # Modules that are tested where they are used, since they have nothing to be tested alone.
 TESTED_ELSEWHERE = {
     "cli.forecast": "forecast.test_chain",
+    "bmi.reaches": "bmi.test_river",
     "config.river": "bmi.test_river",
     "evaluation.plots": "evaluation.test_report",
     "forecast.config": "forecast.test_chain",

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,98 +11,22 @@ from numpy.typing import NDArray
 from ..config.river import RiverConfig, read_river_config
 from ..config.settings import parse_date, parse_duration, parse_step
 from ..config.time_units import TimeUnits
-from ..errors import ConfigError, ForcingError, NetworkError, OrderError, VariableError, nearest
-from ..river.network import Network
-from ..river.river import STATES, River
+from ..errors import ConfigError, ForcingError, NetworkError, OrderError, VariableError
+from ..river.river import River
 from ..river.state_file import load_river_state, save_river_state
 from ..river.tables import read_network, read_values
-from .grids import GridMethods
-
-REACHES = 0
+from .reaches import INPUTS, OUTPUTS, STATE_UNITS, VELOCITY, ReachMethods
 
 # A time that misses a step by this share of it is forgiven.
 _TOLERANCE = 1e-6
 
 
-class Item(NamedTuple):
-    """A variable that is exchanged: its name, what the river calls it, and its units."""
-
-    name: str
-    source: str
-    units: str
-
-
-INPUTS = (Item("land_surface_water_source__volume_flow_rate", "lateral", "m3 s-1"),)
-OUTPUTS = (
-    Item("channel_exit_water_x-section__volume_flow_rate", "flow", "m3 s-1"),
-    Item("channel_exit_water_x-section__time_mean_of_volume_flow_rate", "mean_flow", "m3 s-1"),
-    Item("channel_water__mean_depth", "depth", "m"),
-    Item("channel_water_flow__speed", "velocity", "m s-1"),
-    Item("channel_water__volume", "storage", "m3"),
-)
-_STATE_UNITS = dict(zip(STATES, ("m3 s-1", "m", "m3", "m3"), strict=True))
-
-
-@dataclass(frozen=True)
-class ReachGrid:
-    """The grid of the reaches: a node for each, an edge from each to the one that it drains to."""
-
-    network: Network
-
-    def shape(self, grid: int) -> tuple[int, ...]:
-        """Return the lengths of the dimensions."""
-        if grid != REACHES:
-            raise VariableError(f"there is no grid {grid}; reaches are grid {REACHES}")
-        return (len(self.network),)
-
-    def rank(self, grid: int) -> int:
-        """Return the number of dimensions of the nodes' coordinates."""
-        self.shape(grid)
-        return 2
-
-    def size(self, grid: int) -> int:
-        """Return the number of reaches."""
-        return self.shape(grid)[0]
-
-    def type(self, grid: int) -> str:
-        """Return the type of the grid, as BMI names it."""
-        self.shape(grid)
-        return "unstructured"
-
-    def x(self, grid: int) -> NDArray:
-        """Return longitudes; NaN where the network has none."""
-        return self._coordinates(grid, self.network.longitude)
-
-    def y(self, grid: int) -> NDArray:
-        """Return latitudes; NaN where the network has none."""
-        return self._coordinates(grid, self.network.latitude)
-
-    def z(self, grid: int) -> NDArray:
-        """Return elevations, which a network has not: NaN."""
-        return self._coordinates(grid, None)
-
-    def edges(self, grid: int) -> NDArray:
-        """Return the upper and the lower reach of each edge: shape (edges, 2)."""
-        self.shape(grid)
-        upper = np.flatnonzero(self.network.to >= 0)
-        return np.stack([upper, self.network.to[upper]], axis=1)
-
-    def _coordinates(self, grid: int, values: NDArray | None) -> NDArray:
-        size = self.size(grid)
-        return np.full(size, np.nan) if values is None else values
-
-
-class BmiRiver(GridMethods):
+class BmiRiver(ReachMethods):
     """A river: lateral inflow of its reaches in, flow, depth, velocity and storage out.
 
     By name, but unpublished, a host also reaches the parameters of the reaches and their states
     (`flow`, `depth`, `storage`, `remainder`).
     """
-
-    def __init__(self) -> None:
-        self._river: River | None = None
-        self._values: dict[str, NDArray] = {}
-        self._units: dict[str, str] = {}
 
     # ---- life cycle -----------------------------------------------------------------------
 
@@ -140,13 +62,15 @@ class BmiRiver(GridMethods):
         for name in ("flow", "depth", "storage"):
             values[name][:] = river.states[name]
         values["mean_flow"][:] = river.states["flow"]
+        values["velocity"][:] = river.velocity(values["flow"], values["depth"])
         self._values = {item.name: values[item.source] for item in OUTPUTS}
-        self._shown = list(values.values())
+        self._shown = [values[name] for name in ("flow", "mean_flow", "depth", "storage")]
+        self._velocity_is_current, self._velocity_is_watched = True, False
         self._values[INPUTS[0].name] = self._lateral[0]
         self._values |= river.states
         parameters = {item.name: item.units for item in river.process.parameters}
         self._units = {item.name: item.units for item in (*INPUTS, *OUTPUTS)}
-        self._units |= _STATE_UNITS | parameters
+        self._units |= STATE_UNITS | parameters
 
     def update(self) -> None:
         """Advance by one step.
@@ -163,6 +87,9 @@ class BmiRiver(GridMethods):
         for values, row in zip(self._shown, found, strict=True):
             values[:] = row[0]
         self._done += 1
+        self._velocity_is_current = False
+        if self._velocity_is_watched:
+            self._find_velocity()
 
     def update_until(self, time: float) -> None:
         """Advance to a time, in the units of `get_time_units`; a time in the past does nothing.
@@ -199,29 +126,6 @@ class BmiRiver(GridMethods):
             path = Path(self._config.save_state)
             save_river_state(path, river, f"{moment:g} {self._time_units}")
 
-    def _ready(self) -> River:
-        if self._river is None:
-            raise OrderError("the river is not initialized; call initialize(config_file) first")
-        return self._river
-
-    @property
-    def river(self) -> River:
-        """The river behind the interface, for hosts that know Python."""
-        return self._ready()
-
-    @property
-    def _grids(self) -> ReachGrid:  # type: ignore[override]
-        return ReachGrid(self._ready().network)
-
-    def get_grid_edge_count(self, grid: int) -> int:
-        """Return the number of edges: reaches that drain to another."""
-        return len(self._grids.edges(grid))
-
-    def get_grid_edge_nodes(self, grid: int, edge_nodes: NDArray) -> NDArray:
-        """Write the upper and the lower reach of each edge into an array, and return it."""
-        edge_nodes[:] = self._grids.edges(grid).ravel()
-        return edge_nodes
-
     # ---- time -----------------------------------------------------------------------------
 
     def get_current_time(self) -> float:
@@ -251,71 +155,6 @@ class BmiRiver(GridMethods):
         self._ready()
         return self._time_step
 
-    # ---- variables ------------------------------------------------------------------------
-
-    def get_component_name(self) -> str:
-        """Return the name of the component."""
-        return "bmi_dhydro river"
-
-    def get_input_item_count(self) -> int:
-        """Return the number of inputs."""
-        return len(INPUTS)
-
-    def get_output_item_count(self) -> int:
-        """Return the number of outputs."""
-        return len(OUTPUTS)
-
-    def get_input_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Names that a host sets each step."""
-        return tuple(item.name for item in INPUTS)
-
-    def get_output_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Names of the outputs."""
-        return tuple(item.name for item in OUTPUTS)
-
-    def _current(self, name: str) -> NDArray:
-        """Return the values of a variable, as they are in memory; of a parameter a copy.
-
-        Raises
-        ------
-        VariableError
-            If the name is unknown.
-        """
-        river = self._ready()
-        values = self._values.get(name)
-        if values is not None:
-            return values
-        if name in river.process.parameter_names:
-            return river.parameter(name).astype(float)
-        raise VariableError(f"variable {name!r} is unknown; {nearest(name, self._units)}")
-
-    def get_var_grid(self, name: str) -> int:
-        """Return the grid that a variable is on: the reaches."""
-        self._current(name)
-        return REACHES
-
-    def get_var_type(self, name: str) -> str:
-        """Return the type of a variable's values, as NumPy names it."""
-        return self._current(name).dtype.name
-
-    def get_var_units(self, name: str) -> str:
-        """Return the units of a variable, as UDUNITS writes them."""
-        self._current(name)
-        return self._units[name]
-
-    def get_var_itemsize(self, name: str) -> int:
-        """Return the size of one value of a variable, in bytes."""
-        return self._current(name).itemsize
-
-    def get_var_nbytes(self, name: str) -> int:
-        """Return the size of all values of a variable, in bytes."""
-        return self._current(name).nbytes
-
-    def get_var_location(self, name: str) -> str:
-        """Return where on its grid a variable is: at the nodes."""
-        self._current(name)
-        return "node"
-
     # ---- values ---------------------------------------------------------------------------
 
     def get_value(self, name: str, dest: NDArray) -> NDArray:
@@ -335,6 +174,7 @@ class BmiRiver(GridMethods):
             If it is a parameter: those have no such place, and are set by `set_value`.
         """
         values = self._current(name)
+        self._velocity_is_watched |= name == VELOCITY
         if name not in self._values:
             raise VariableError(f"{name} has no fixed place in memory; use get_value and set_value")
         return values

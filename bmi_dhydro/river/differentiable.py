@@ -114,7 +114,7 @@ class _Block(torch.autograd.Function):
             found.append(engine.block(values[first : first + engine.steps_together]))
         ctx.engine = engine
         ctx.save_for_backward(lateral)
-        flows, means, depths, _, storages = (
+        flows, means, depths, storages = (
             torch.from_numpy(np.concatenate(parts)) for parts in zip(*found, strict=True)
         )
         rest = torch.from_numpy(engine.states["remainder"].copy())
@@ -217,6 +217,6 @@ def run_adjoint(engine: River, series: Series, *gradients: NDArray) -> None:
         series.inflow,
         *gradients,
     )
-    trunk = int(plan.parts[-1])
-    kernel["run_serial"](trunk, plan.groups, *arguments)
+    if plan.trunk < plan.groups:
+        kernel["run_serial"](plan.trunk, plan.groups, *arguments)
     engine.in_parts(kernel, series.flow.size, arguments)

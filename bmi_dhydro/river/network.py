@@ -218,6 +218,11 @@ class Schedule:
     origin_lanes: NDArray
     outlets: NDArray
 
+    @cached_property
+    def trunk(self) -> int:
+        """First group of those that gather what parts drain to them."""
+        return int(self.parts[-1])
+
 
 def schedule(network: Network, lanes: int, parts: int = 1) -> Schedule:
     """Put reaches into groups.

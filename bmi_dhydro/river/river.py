@@ -42,6 +42,12 @@ class Series:
         Lateral inflow that is offered, mean flow, and lateral inflow that was taken.
     remainder : array, shape (1, groups, lanes)
         What rounding took from storage.
+    start : array of int, shape (reaches,)
+        Where in the series, flattened, each reach is before the block.
+    ends : array of int, shape (steps, reaches)
+        Where it is at the end of each step.
+    steps : array of int, shape (steps, reaches)
+        Where it is in `lateral`, `mean` and `taken`, flattened.
     """
 
     flow: NDArray
@@ -52,6 +58,9 @@ class Series:
     mean: NDArray
     taken: NDArray
     remainder: NDArray
+    start: NDArray
+    ends: NDArray
+    steps: NDArray
 
     @classmethod
     def empty(cls, plan: Schedule, steps: int, substeps: int, dtype: DTypeLike) -> Series:
@@ -59,7 +68,57 @@ class Series:
         series = (plan.groups, steps * substeps + 1, plan.lanes)
         step = (steps, plan.groups, plan.lanes)
         shapes = (series,) * 4 + (step,) * 3 + ((1, plan.groups, plan.lanes),)
-        return cls(*(np.zeros(shape, dtype) for shape in shapes))
+        group, lane = np.divmod(plan.slots, plan.lanes)
+        start = group * series[1] * plan.lanes + lane
+        each = np.arange(steps)[:, None]
+        arrays = [np.zeros(shape, dtype) for shape in shapes]
+        return cls(
+            *arrays,
+            start,
+            start + (each + 1) * substeps * plan.lanes,
+            plan.slots + each * plan.groups * plan.lanes,
+        )
+
+
+class Account:
+    """Counts the water of each reach, in float64, and adds up when it is asked.
+
+    Parameters
+    ----------
+    reaches : int
+    """
+
+    def __init__(self, reaches: int) -> None:
+        # Lateral inflow that was taken and that was offered, flow, m3 s-1; change of storage, m3.
+        self._taken, self._offered, self._left, self._stored = np.zeros((4, reaches))
+
+    def add(
+        self,
+        offered: NDArray,
+        left: NDArray,
+        taken: NDArray,
+        storage: NDArray,
+        before: Mapping[str, NDArray],
+    ) -> None:
+        """Count a block: series (steps, reaches), storage after it, and the states before."""
+        for total, values in zip(
+            (self._offered, self._left, self._taken), (offered, left, taken), strict=True
+        ):
+            total += values[0] if len(values) == 1 else values.sum(axis=0, dtype=float)
+        self._stored += storage
+        self._stored -= before["storage"]
+
+    def sums(
+        self, outlets: NDArray, seconds: int, states: Mapping[str, NDArray]
+    ) -> dict[str, float]:
+        """Return the sums of all reaches, in m3; see `River.balance`."""
+        taken = self._taken.sum() * seconds
+        return {
+            "in": taken,
+            "out": self._left[outlets].sum() * seconds,
+            "stored": self._stored.sum() + states["remainder"].sum(dtype=float),
+            "lost": taken - self._offered.sum() * seconds,
+        }
 
 
 @dataclass(frozen=True)
@@ -112,9 +171,6 @@ class River:
         `flow` (m3 s-1) and `depth` (m) at the end of the last routing step, `storage` (m3), and its
         `remainder` (what rounding took from it, in m3). May be changed in place; `set_flow` makes
         them agree.
-    balance : dict of float
-        m3 since the start: `in` (lateral inflow that was taken), `out` (at outlets), `stored`
-        (change of storage) and `lost` (losses that were asked for where there was no water).
 
     Raises
     ------
@@ -143,8 +199,7 @@ class River:
         self._kernel = compiled(self.process, self.dtype.name)
         self._series: dict[int, Series] = {}
         self.states = {name: np.zeros(len(network), dtype) for name in STATES}
-        self._began = 0.0
-        self.balance = dict.fromkeys(("in", "out", "stored", "lost"), 0.0)
+        self._account = Account(len(network))
 
     @property
     def steps_together(self) -> int:
@@ -242,49 +297,56 @@ class River:
             )
         together = self.steps_together
         parts = [self.block(lateral[k : k + together]) for k in range(0, len(lateral), together)]
-        return Flows(*(np.concatenate([part[k] for part in parts]) for k in range(len(OUTPUTS))))
+        flow, mean, depth, storage = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return Flows(flow, mean, depth, self.velocity(flow, depth), storage)
 
     def block(self, lateral: NDArray) -> tuple[NDArray, ...]:
-        """Route some steps at once; return the arrays of `Flows`, in order."""
-        series, slots, steps = self.series_of(lateral), self.plan.slots, len(lateral)
+        """Route some steps at once; return flow, mean flow, depth and storage, as `Flows` has them.
+
+        Parameters
+        ----------
+        lateral : array, shape (steps, reaches)
+            As for `run`, of the type `dtype`, and not checked.
+        """
+        series = self.series_of(lateral)
         self.route(series)
-        every = slice(self.substeps, None, self.substeps)
+        flow, depth, storage = (
+            values.reshape(-1).take(series.ends)
+            for values in (series.flow, series.depth, series.storage)
+        )
+        mean = series.mean.reshape(-1).take(series.steps)
+        self._account.add(
+            lateral, mean, series.taken.reshape(-1).take(series.steps), storage[-1], self.states
+        )
+        self.states["flow"][:] = flow[-1]
+        self.states["depth"][:] = depth[-1]
+        self.states["storage"][:] = storage[-1]
+        self.states["remainder"][:] = series.remainder.reshape(-1).take(self.plan.slots)
+        return flow, mean, depth, storage
 
-        def at_ends(values: NDArray) -> NDArray:
-            return values[:, every].transpose(1, 0, 2).reshape(steps, -1).take(slots, axis=1)
+    @property
+    def balance(self) -> dict[str, float]:
+        """What came and went since the start, in m3.
 
-        flow, depth, storage = (at_ends(getattr(series, name)) for name in STATES[:3])
-        mean = series.mean.reshape(steps, -1).take(slots, axis=1)
-        taken = series.taken.reshape(steps, -1).take(slots, axis=1)
-        ends = (flow[-1], depth[-1], storage[-1], series.remainder.reshape(-1)[slots])
-        for name, values in zip(STATES, ends, strict=True):
-            self.states[name][:] = values
-        self._count(lateral, mean, taken, storage)
-        return flow, mean, depth, self._velocity(flow, depth), storage
-
-    def _count(self, lateral: NDArray, mean: NDArray, taken: NDArray, storage: NDArray) -> None:
-        before = self._before
-        outlets = self.network.to < 0
-        gained = taken.sum(dtype=float) * self.step_seconds
-        self.balance["in"] += gained
-        self.balance["lost"] += gained - lateral.sum(dtype=float) * self.step_seconds
-        self.balance["out"] += mean[:, outlets].sum(dtype=float) * self.step_seconds
-        self.balance["stored"] += storage[-1].sum(dtype=float) - before
-        self.balance["stored"] += self.states["remainder"].sum(dtype=float)
+        `in` (lateral inflow that was taken), `out` (at outlets), `stored` (change of storage) and
+        `lost` (losses that were asked for where there was no water).
+        """
+        return self._account.sums(self.network.to < 0, self.step_seconds, self.states)
 
     def series_of(self, lateral: NDArray) -> Series:
         """Return the series of a block (steps, reaches) that starts from the present states."""
         steps = len(lateral)
         if steps not in self._series:
             self._series = {steps: Series.empty(self.plan, steps, self.substeps, self.dtype)}
-        series, slots = self._series[steps], self.plan.slots
-        for name in STATES[:3]:
-            start = np.zeros(self.plan.groups * self.plan.lanes, self.dtype)
-            start[slots] = self.states[name]
-            getattr(series, name)[:, 0] = start.reshape(-1, self.plan.lanes)
-        series.remainder.reshape(-1)[slots] = self.states["remainder"]
-        series.lateral.reshape(steps, -1)[:, slots] = lateral
-        self._before = sum(self.states[name].sum(dtype=float) for name in STATES[2:])
+        series = self._series[steps]
+        for name, values in (
+            ("flow", series.flow),
+            ("depth", series.depth),
+            ("storage", series.storage),
+        ):
+            values.reshape(-1)[series.start] = self.states[name]
+        series.remainder.reshape(-1)[self.plan.slots] = self.states["remainder"]
+        series.lateral.reshape(-1)[series.steps] = lateral
         return series
 
     def route(self, series: Series) -> None:
@@ -307,18 +369,20 @@ class River:
             series.remainder,
         )
         self.in_parts(self._kernel, series.flow.size, arguments)
-        self._kernel["run_serial"](int(plan.parts[-1]), plan.groups, *arguments)
+        if plan.trunk < plan.groups:
+            self._kernel["run_serial"](plan.trunk, plan.groups, *arguments)
 
     def in_parts(self, kernel: Mapping[str, Any], work: int, arguments: tuple[Any, ...]) -> None:
         """Run a kernel for all parts of the schedule: at once, where that is worth the threads."""
         parts = self.plan.parts
         if len(parts) == 2 or work < _WORTH_THREADS:
-            kernel["run_serial"](int(parts[0]), int(parts[-1]), *arguments)
+            kernel["run_serial"](0, self.plan.trunk, *arguments)
             return
         with parallel_region(len(parts) - 1):
             kernel["run_parallel"](parts, *arguments)
 
-    def _velocity(self, flow: NDArray, depth: NDArray) -> NDArray:
+    def velocity(self, flow: NDArray, depth: NDArray) -> NDArray:
+        """Return the mean velocity (m s-1) of a flow (m3 s-1) at a depth (m)."""
         if self.process.section is None:
             return np.zeros_like(flow)
         area = self.process.section(depth, *self.parameters)[0]

@@ -9,7 +9,7 @@ import yaml
 from bmipy import Bmi
 
 from bmi_dhydro import BmiDhydro, BmiRiver
-from bmi_dhydro.bmi.river import INPUTS, OUTPUTS
+from bmi_dhydro.bmi.reaches import INPUTS, OUTPUTS
 from bmi_dhydro.errors import ConfigError, DhydroError, ForcingError, OrderError, VariableError
 from bmi_dhydro.river.river import River
 from tests.river.conftest import made_up, storm
