@@ -85,8 +85,8 @@ RECIPES = {
     "static": Recipe(),
     "static_nextgen": Recipe(all_attributes=False),
     "dynamic": Recipe(
-        ("BETA", "K0", "BETAET"),
-        TrainingSettings(days=730, memory=128, batches=1500),
+        ("BETA", "K0", "BETAET", "K1", "PERC"),
+        TrainingSettings(days=730, memory=128, batches=3600, dropout=0.2),
     ),
     "lstm": Recipe(
         settings=TrainingSettings(days=730, memory=256, batches=1500, learning_rate=2e-3),

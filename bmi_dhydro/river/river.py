@@ -71,9 +71,18 @@ class Series:
         group, lane = np.divmod(plan.slots, plan.lanes)
         start = group * series[1] * plan.lanes + lane
         each = np.arange(steps)[:, None]
-        arrays = [np.zeros(shape, dtype) for shape in shapes]
+        flow, depth, storage, inflow, lateral, mean, taken, remainder = (
+            np.zeros(shape, dtype) for shape in shapes
+        )
         return cls(
-            *arrays,
+            flow,
+            depth,
+            storage,
+            inflow,
+            lateral,
+            mean,
+            taken,
+            remainder,
             start,
             start + (each + 1) * substeps * plan.lanes,
             plan.slots + each * plan.groups * plan.lanes,
@@ -101,8 +110,10 @@ class Account:
         before: Mapping[str, NDArray],
     ) -> None:
         """Count a block: series (steps, reaches), storage after it, and the states before."""
-        for total, values in zip(
-            (self._offered, self._left, self._taken), (offered, left, taken), strict=True
+        for total, values in (
+            (self._offered, offered),
+            (self._left, left),
+            (self._taken, taken),
         ):
             total += values[0] if len(values) == 1 else values.sum(axis=0, dtype=float)
         self._stored += storage
@@ -310,18 +321,19 @@ class River:
         """
         series = self.series_of(lateral)
         self.route(series)
-        flow, depth, storage = (
-            values.reshape(-1).take(series.ends)
-            for values in (series.flow, series.depth, series.storage)
-        )
-        mean = series.mean.reshape(-1).take(series.steps)
-        self._account.add(
-            lateral, mean, series.taken.reshape(-1).take(series.steps), storage[-1], self.states
-        )
+        flow, storage = series.flow.take(series.ends), series.storage.take(series.ends)
+        if self.process.section is None:
+            depth = np.zeros_like(flow)
+        else:
+            depth = series.depth.take(series.ends)
+        mean = series.mean.take(series.steps)
+        # Only losses may not be taken as they are offered.
+        taken = lateral if lateral.min() >= 0.0 else series.taken.take(series.steps)
+        self._account.add(lateral, mean, taken, storage[-1], self.states)
         self.states["flow"][:] = flow[-1]
         self.states["depth"][:] = depth[-1]
         self.states["storage"][:] = storage[-1]
-        self.states["remainder"][:] = series.remainder.reshape(-1).take(self.plan.slots)
+        self.states["remainder"][:] = series.remainder.take(self.plan.slots)
         return flow, mean, depth, storage
 
     @property
