@@ -12,6 +12,7 @@ from .. import __version__
 from ..training.config import LossName
 from .data_sets import import_data
 from .forecast import forecast, hindcast
+from .river import route
 from .tools import explained, options_of_workers
 
 
@@ -520,6 +521,7 @@ def info(model_or_config: str) -> None:
 
 
 main.add_command(import_data)
+main.add_command(route)
 main.add_command(forecast)
 main.add_command(hindcast)
 

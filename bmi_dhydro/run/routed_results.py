@@ -1,0 +1,327 @@
+"""Results of catchments, of this package or any other, routed through a river to its gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..catchments.catchments import Catchments
+from ..errors import NetworkError, ResultsError, UnitsError, listed
+from ..io.netcdf import READ_ERRORS, identifier
+from ..io.results import ResultsWriter
+from ..progress_bar import Bar, no_progress
+from ..river.network import Network
+from ..river.river import ROUTING_SECONDS, Flows, River
+from ..units import SECONDS_PER_DAY, conversion, dimension
+
+if TYPE_CHECKING:
+    import xarray
+
+# What runoff of catchments is called in results.
+_RUNOFF = (
+    "channel_exit_water_x-section__volume_flow_rate",
+    "land_surface_water__runoff_volume_flux",
+    "land_surface_water__runoff_depth",
+    "runoff",
+    "discharge",
+    "streamflow",
+)
+
+# Name, what `Flows` calls it, units and description of what is written; flow by the name by which
+# catchments have it, so that it is evaluated alike.
+VARIABLES = (
+    (_RUNOFF[0], "mean_flow", "m3 s-1", "flow at the end of the reach, mean of the step"),
+    ("channel_water__mean_depth", "depth", "m", "depth of water at the end of the step"),
+    ("channel_water_flow__speed", "velocity", "m s-1", "velocity at the end of the step"),
+    ("channel_water__volume", "storage", "m3", "water in the reach at the end of the step"),
+)
+
+# Values that are read at a time, so that memory stays bounded.
+_VALUES_TOGETHER = 4_000_000
+
+
+@dataclass(frozen=True)
+class Routing:
+    """How results are routed.
+
+    Attributes
+    ----------
+    process : str
+        Model of a reach, in `physics.REACH_PROCESSES`.
+    at : "gauges", "outlets", "all" or sequence of str
+        Where results are wanted; ids of gauges or reaches.
+    variable : str or None
+        Runoff of the catchments; recognised, unless given.
+    start : {"steady", "dry"}
+        Whether the river starts with the flow that runoff of the first step would keep up, or dry.
+    routing_seconds : int
+        Longest routing step.
+    dtype : {"float32", "float64"}
+    threads : int or None
+    """
+
+    process: str = "muskingum_cunge"
+    at: str | Sequence[str] = "gauges"
+    variable: str | None = None
+    start: Literal["steady", "dry"] = "steady"
+    routing_seconds: int = ROUTING_SECONDS
+    dtype: Literal["float32", "float64"] = "float32"
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What was routed.
+
+    Attributes
+    ----------
+    stations : array of str
+        Where flow was written.
+    steps : int
+    catchments : int
+        That drain to the network.
+    without_runoff : int
+        Reaches whose catchment is not among the results.
+    balance : dict of float
+        Of the river, in m3; of an ensemble that of all members.
+    """
+
+    stations: NDArray
+    steps: int
+    catchments: int
+    without_runoff: int
+    balance: dict[str, float]
+
+
+def route_results(
+    results: Path, network: Network, out: Path, routing: Routing = Routing(), bar: Bar = no_progress
+) -> Routed:
+    """Route the runoff of catchments through a river, and write flow where it is wanted.
+
+    Parameters
+    ----------
+    results : Path
+        NetCDF file of time series of catchments, with flow as a volume per time, or as a depth or
+        rate and a variable `area` (km2); of an ensemble each member is routed.
+    network : Network
+        Whose `catchments` say what drains where; else a catchment drains to the reach of its id.
+    out : Path
+        File of results, of the same kind as those of catchments.
+    routing : Routing
+    bar : callable
+        Shows progress.
+
+    Raises
+    ------
+    NetworkError
+        If a catchment drains to no reach, or a place is none; names ids.
+    ResultsError
+        If the file is not readable, has no runoff or a gap, or results cannot be written.
+    """
+    import xarray
+
+    try:
+        data = xarray.open_dataset(results)
+    except READ_ERRORS as error:
+        raise ResultsError(f"{results}: not a readable NetCDF file ({error})") from None
+    with data:
+        runoff = _Runoff(results, data, routing.variable)
+        reaches = _reaches_of(network, runoff.ids)
+        places, stations = _places(network, routing.at)
+        river = River(
+            network,
+            routing.process,
+            runoff.step_seconds,
+            routing.routing_seconds,
+            routing.dtype,
+            routing.threads,
+        )
+        area = np.zeros(len(network))
+        np.add.at(area, reaches, runoff.area)
+        for k in network.order:
+            if network.to[k] >= 0:
+                area[network.to[k]] += area[k]
+        writer = ResultsWriter(
+            out,
+            _as_stations(network, places, stations, area),
+            [(name, units, text) for name, _, units, text in VARIABLES],
+            runoff.start,
+            runoff.step_seconds,
+            {**_kept(data.attrs), "routing": river.process.long_name},
+            runoff.members,
+        )
+        try:
+            with bar("routing", runoff.steps) as advance:
+                for rows in _routed(river, runoff, reaches, places, routing.start):
+                    writer.write(rows)
+                    advance()
+            writer.close()
+        except BaseException:
+            writer.abandon()
+            raise
+        covered = np.unique(reaches).size
+        return Routed(
+            stations, runoff.steps, runoff.ids.size, len(network) - covered, river.balance
+        )
+
+
+def _routed(
+    river: River, runoff: _Runoff, reaches: NDArray, places: NDArray, start: str
+) -> Iterator[NDArray]:
+    """Yield a row of results for each step: shape (variables, members x stations)."""
+    states: list[dict[str, NDArray]] = []
+    for first in range(0, runoff.steps, runoff.together):
+        block = runoff.read(first)
+        found: list[Flows] = []
+        for member in range(runoff.members):
+            lateral = np.zeros((block.shape[0], len(river.network)))
+            for reach, values in zip(reaches, block[:, member].T, strict=True):
+                lateral[:, reach] += values
+            if first == 0:
+                river.set_flow(_steady(river.network, lateral[0], start))
+            else:
+                river.restore(states[member])
+            found.append(river.run(lateral))
+            if first == 0:
+                states.append(river.snapshot())
+            else:
+                states[member] = river.snapshot()
+        rows = np.array(
+            [[getattr(flows, key)[:, places] for flows in found] for _, key, _, _ in VARIABLES]
+        )
+        # (variables, members, steps, stations)
+        yield from rows.transpose(2, 0, 1, 3).reshape(block.shape[0], len(VARIABLES), -1)
+
+
+def _steady(network: Network, lateral: NDArray, start: str) -> NDArray:
+    """Return the flow that lateral inflow would keep up, or none."""
+    flow = np.maximum(lateral, 0.0) if start == "steady" else np.zeros_like(lateral)
+    for k in network.order:
+        if network.to[k] >= 0:
+            flow[network.to[k]] += flow[k]
+    return flow
+
+
+class _Runoff:
+    """Runoff of catchments in a file, in m3 s-1."""
+
+    def __init__(self, path: Path, data: xarray.Dataset, variable: str | None) -> None:
+        self._path, self._data = path, data
+        names = _RUNOFF if variable is None else (variable,)
+        name = next((n for n in names if n in data), None)
+        if name is None:
+            raise ResultsError(
+                f"{path}: has no runoff {variable or ''} (it has {listed(data.variables, 20)}); "
+                "name it"
+            )
+        key = identifier(data.variables)
+        if key is None or data[key].ndim != 1:
+            raise ResultsError(f"{path}: no variable names the catchments")
+        station = str(data[key].dims[0])
+        values = data[name]
+        axes = ("time", "member", station) if "member" in values.dims else ("time", station)
+        if set(values.dims) != set(axes):
+            raise ResultsError(
+                f"{path}: {name} has dimensions {', '.join(map(str, values.dims))}; expected "
+                f"{', '.join(axes)}"
+            )
+        self._values = values.transpose(*axes)
+        self.ids = np.char.strip(data[key].values.astype(str))
+        self.members = data.sizes["member"] if "member" in axes else 1
+        self.steps = data.sizes["time"]
+        times = data["time"].values.astype("datetime64[s]")
+        lengths = np.unique(np.diff(times)).astype(int)
+        if self.steps < 2 or lengths.size != 1:
+            raise ResultsError(f"{path}: routing needs two steps or more, of equal length")
+        self.start, self.step_seconds = times[0], int(lengths[0])
+        unknown = np.full(self.ids.size, np.nan)
+        self.area = data["area"].values.astype(float) if "area" in data else unknown
+        self._scale = self._scale_of(str(values.attrs.get("units", "")))
+        row = self.ids.size * self.members
+        self.together = max(1, _VALUES_TOGETHER // row)
+
+    def _scale_of(self, units: str) -> NDArray:
+        """Return what values of each catchment are multiplied with to become m3 s-1."""
+        ones = np.ones(self.ids.size)
+        try:
+            kind = dimension(units)
+            if kind not in ("depth", "rate"):
+                return ones * conversion(units, "m3 s-1")[0]
+            if not np.isfinite(self.area).all():
+                raise ResultsError(
+                    f"{self._path}: runoff is in {units}; a variable 'area' (km2) is needed"
+                )
+            if kind == "depth":
+                per_day = conversion(units, "mm")[0] * SECONDS_PER_DAY / self.step_seconds
+            else:
+                per_day = conversion(units, "mm d-1")[0]
+        except UnitsError as error:
+            raise ResultsError(f"{self._path}: {self._values.name}: {error}") from None
+        return per_day * self.area * 1e3 / SECONDS_PER_DAY
+
+    def read(self, first: int) -> NDArray:
+        """Return some steps from `first` on: shape (steps, members, catchments)."""
+        block = self._values.isel(time=slice(first, first + self.together)).values
+        block = block.reshape(len(block), self.members, -1) * self._scale
+        if not np.isfinite(block).all():
+            step, _, place = np.argwhere(~np.isfinite(block))[0]
+            time = self.start + np.timedelta64(int(first + step) * self.step_seconds, "s")
+            raise ResultsError(
+                f"{self._path}: runoff of catchment {self.ids[place]} at {time} is missing; a "
+                "river needs all of it"
+            )
+        return block
+
+
+def _reaches_of(network: Network, ids: NDArray) -> NDArray:
+    """Return the place of the reach that each catchment drains to."""
+    places = dict(zip(network.ids.tolist(), range(len(network)), strict=True))
+    places.update(network.catchments)
+    missing = [name for name in ids.tolist() if name not in places]
+    if missing:
+        known = list(network.catchments) or network.ids.tolist()
+        raise NetworkError(
+            f"catchment {listed(missing)} drains to no reach; the network has {listed(known)}. "
+            "Give its table a column 'catchment'"
+        )
+    return np.array([places[name] for name in ids.tolist()])
+
+
+def _places(network: Network, at: str | Sequence[str]) -> tuple[NDArray, NDArray]:
+    """Return the places where results are wanted, and what they are called."""
+    if at == "all":
+        return np.arange(len(network)), network.ids
+    if at == "outlets":
+        outlets = np.flatnonzero(network.to < 0)
+        return outlets, network.ids[outlets]
+    if at == "gauges":
+        if not network.gauges:
+            raise NetworkError(
+                "the network has no gauges; give it a column 'gauge', or ask for reaches by their "
+                "ids, for 'outlets' or for 'all'"
+            )
+        return np.array(list(network.gauges.values())), np.array(list(network.gauges))
+    wanted = [at] if isinstance(at, str) else list(at)
+    return np.array([network.place(name) for name in wanted]), np.array(wanted)
+
+
+def _as_stations(network: Network, places: NDArray, names: NDArray, area: NDArray) -> Catchments:
+    """Return places of a river as stations of results, with the area that drains to them."""
+    unknown = np.full(len(network), np.nan)
+    latitude, longitude = (
+        (unknown if values is None else values)[places]
+        for values in (network.latitude, network.longitude)
+    )
+    nowhere = np.full(places.size, np.nan)
+    return Catchments(names, area[places], latitude, longitude, nowhere, nowhere, {})
+
+
+def _kept(attributes: dict[str, Any]) -> dict[str, str]:
+    """Return what results say of the model that runoff comes from."""
+    own = ("Conventions", "featureType", "source")
+    return {k: v for k, v in attributes.items() if k not in own and isinstance(v, str)}
