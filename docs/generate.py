@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
 from bmi_dhydro import config
+from bmi_dhydro.bmi import reaches
 from bmi_dhydro.catchments.attributes import ATTRIBUTES
+from bmi_dhydro.config import river
 from bmi_dhydro.forecast import config as forecast
 from bmi_dhydro.kernels.cpu.kernel import DISCHARGE, ROUTING_STORE
-from bmi_dhydro.physics import HBV, unit_hydrograph
+from bmi_dhydro.physics import HBV, LINEAR, MUSKINGUM_CUNGE, unit_hydrograph
 from bmi_dhydro.training import config as training
 from bmi_dhydro.variables import INPUTS, OUTPUTS, ROUTING_PENDING
 
@@ -206,6 +208,29 @@ def forecast_page() -> str:
     return _MADE + "\n".join([introduction, *_reference(forecast.ForecastConfig, sections)])
 
 
+def river_page() -> str:
+    """Return the page on rivers, with parameters of reaches and the reference of its component."""
+    tables = []
+    for process in (MUSKINGUM_CUNGE, LINEAR):
+        rows = [
+            (
+                f"`{p.name}`",
+                p.units,
+                f"{p.lower:g} to {p.upper:g}",
+                f"{p.possible[0]:g} to {p.possible[1]:g}",
+                p.long_name,
+            )
+            for p in process.parameters
+        ]
+        heading = ("name", "units", "usual", "possible", "meaning")
+        tables.append(f"### Parameters of `{process.name}`\n\n{_rows(heading, rows)}")
+    introduction = (FOLDER / "river_introduction.md").read_text().rstrip()
+    variables = [(f"`{item.name}`", item.units) for item in (*reaches.INPUTS, *reaches.OUTPUTS)]
+    names = f"### Variables of the interface\n\n{_rows(('name', 'units'), variables)}"
+    sections = _reference(river.RiverConfig, {"time": config.TimeConfig})
+    return _MADE + "\n".join([introduction, "", *tables, names, "## Configuration\n", *sections])
+
+
 def architecture_page() -> str:
     """Return the page on the architecture, with the table of its rooms."""
     introduction = (FOLDER / "architecture_introduction.md").read_text()
@@ -218,6 +243,7 @@ PAGES = {
     "config.md": config_page,
     "training.md": training_page,
     "forecast.md": forecast_page,
+    "river.md": river_page,
 }
 
 
