@@ -54,6 +54,7 @@ def test_classes_have_few_methods():
 TESTED_ELSEWHERE = {
     "cli.forecast": "forecast.test_chain",
     "bmi.reaches": "bmi.test_river",
+    "cli.river": "run.test_routed_results",
     "config.river": "bmi.test_river",
     "evaluation.plots": "evaluation.test_report",
     "forecast.config": "forecast.test_chain",

@@ -190,6 +190,22 @@ def train(config: Path, stop_after: int | None) -> None:
 @click.option("--until", help="Last day that counts; what comes later judges the result.")
 @click.option("--only", help="Parameters to calibrate, separated by commas; all, unless given.")
 @click.option("--variable", help="Name of observed flow, where it is not recognised.")
+@click.option(
+    "--network",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="River between the catchments and gauges where flow was observed: a table, a RouteLink.nc "
+    "or a hydrofabric.",
+)
+@click.option(
+    "--process",
+    type=click.Choice(["muskingum_cunge", "linear"]),
+    default="muskingum_cunge",
+    show_default=True,
+    help="Model of a reach, with --network.",
+)
+@click.option(
+    "--routing-step", default="1h", show_default=True, help="Longest routing step, with --network."
+)
 @explained
 def calibrate(
     config: Path,
@@ -201,11 +217,15 @@ def calibrate(
     until: str | None,
     only: str | None,
     variable: str | None,
+    network: Path | None,
+    process: str,
+    routing_step: str,
 ) -> None:
     """Calibrate the catchments of CONFIG on OBSERVED flow, from the network's parameters on.
 
-    Each catchment follows the gradient of its own error downhill. Name the file that comes out as
-    parameter_file in a configuration, and runs use it.
+    Each catchment follows the gradient of its own error downhill. With --network all catchments
+    upstream of a gauge follow that of the flow at the gauge, through the river. Name the file that
+    comes out as parameter_file in a configuration, and runs use it.
     """
     from ..config import read_config
     from ..progress_bar import progress
@@ -215,8 +235,20 @@ def calibrate(
     names = tuple(name.strip() for name in only.split(",")) if only else ()
     settings = CalibrationSettings(iterations, loss, warm_up=warm_up, until=until, parameters=names)
     with progress("calibrating", iterations) as advance:
-        scores = descend(read_config(config), observed, settings, out, variable, advance)
-    click.echo(f"medians over {len(scores)} catchments")
+        if network is None:
+            scores = descend(read_config(config), observed, settings, out, variable, advance)
+        else:
+            from ..config.settings import parse_duration
+            from ..river.tables import read_network
+            from ..training.gauge_calibration import GaugedRiver, calibrate_to_gauges
+
+            seconds = parse_duration(routing_step, "--routing-step")
+            river = GaugedRiver(read_network(network), process, seconds)
+            scores = calibrate_to_gauges(
+                read_config(config), observed, settings, out, river, variable, advance
+            )
+    places = "catchments" if network is None else "gauges"
+    click.echo(f"medians over {len(scores)} {places}")
     for name, value in scores.median().items():
         click.echo(f"{str(name).replace('_', ' '):18s} {value:.3f}")
     click.echo(f"wrote {out}")

@@ -159,6 +159,33 @@ class Network:
         """Places of all reaches, each after those that drain to it."""
         return _downstream_order(self.to)
 
+    def accumulated(self, values: ArrayLike) -> NDArray:
+        """Return the sum of values (reaches,) over each reach and all that drain through it."""
+        total = np.array(values, dtype=float)
+        for k in self.order:
+            if self.to[k] >= 0:
+                total[self.to[k]] += total[k]
+        return total
+
+    def reaches_of(self, catchments: NDArray) -> NDArray:
+        """Return the place of the reach that each catchment drains to, by their ids.
+
+        Raises
+        ------
+        NetworkError
+            If one drains to none; names them.
+        """
+        places = dict(zip(self.ids.tolist(), range(len(self)), strict=True))
+        places.update(self.catchments)
+        missing = [name for name in catchments.tolist() if name not in places]
+        if missing:
+            known = list(self.catchments) or self.ids.tolist()
+            raise NetworkError(
+                f"catchment {listed(missing)} drains to no reach; the network has "
+                f"{listed(known)}. Give its table a column 'catchment'"
+            )
+        return np.array([places[name] for name in catchments.tolist()])
+
     def upstream(self, place: int) -> NDArray:
         """Return the places of a reach and of all that drain through it, in increasing order."""
         inside = np.zeros(len(self), dtype=bool)

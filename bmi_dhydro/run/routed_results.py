@@ -131,7 +131,7 @@ def route_results(
         raise ResultsError(f"{results}: not a readable NetCDF file ({error})") from None
     with data:
         runoff = _Runoff(results, data, routing.variable)
-        reaches = _reaches_of(network, runoff.ids)
+        reaches = network.reaches_of(runoff.ids)
         places, stations = _places(network, routing.at)
         river = River(
             network,
@@ -143,9 +143,7 @@ def route_results(
         )
         area = np.zeros(len(network))
         np.add.at(area, reaches, runoff.area)
-        for k in network.order:
-            if network.to[k] >= 0:
-                area[network.to[k]] += area[k]
+        area = network.accumulated(area)
         writer = ResultsWriter(
             out,
             _as_stations(network, places, stations, area),
@@ -183,7 +181,8 @@ def _routed(
             for reach, values in zip(reaches, block[:, member].T, strict=True):
                 lateral[:, reach] += values
             if first == 0:
-                river.set_flow(_steady(river.network, lateral[0], start))
+                flow = np.maximum(lateral[0], 0.0) if start == "steady" else 0.0 * lateral[0]
+                river.set_flow(river.network.accumulated(flow))
             else:
                 river.restore(states[member])
             found.append(river.run(lateral))
@@ -196,15 +195,6 @@ def _routed(
         )
         # (variables, members, steps, stations)
         yield from rows.transpose(2, 0, 1, 3).reshape(block.shape[0], len(VARIABLES), -1)
-
-
-def _steady(network: Network, lateral: NDArray, start: str) -> NDArray:
-    """Return the flow that lateral inflow would keep up, or none."""
-    flow = np.maximum(lateral, 0.0) if start == "steady" else np.zeros_like(lateral)
-    for k in network.order:
-        if network.to[k] >= 0:
-            flow[network.to[k]] += flow[k]
-    return flow
 
 
 class _Runoff:
@@ -276,20 +266,6 @@ class _Runoff:
                 "river needs all of it"
             )
         return block
-
-
-def _reaches_of(network: Network, ids: NDArray) -> NDArray:
-    """Return the place of the reach that each catchment drains to."""
-    places = dict(zip(network.ids.tolist(), range(len(network)), strict=True))
-    places.update(network.catchments)
-    missing = [name for name in ids.tolist() if name not in places]
-    if missing:
-        known = list(network.catchments) or network.ids.tolist()
-        raise NetworkError(
-            f"catchment {listed(missing)} drains to no reach; the network has {listed(known)}. "
-            "Give its table a column 'catchment'"
-        )
-    return np.array([places[name] for name in ids.tolist()])
 
 
 def _places(network: Network, at: str | Sequence[str]) -> tuple[NDArray, NDArray]:

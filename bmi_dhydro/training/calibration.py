@@ -104,23 +104,10 @@ def calibrate(
     TrainingError
         If there is no observed flow, or a loss is not a number.
     """
-    if config.forcing.file is None:
-        raise ConfigError("forcing.file: calibration needs weather in a file")
-    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
-    if config.members > 1:
-        raise ConfigError("ensemble: members share parameters; calibrate without it")
-    component = Component(idle)
-    try:
-        model = component.model
-        forcing, dates = component.source.whole_days()
-        flow = read_daily_flow(observed, variable, component.catchments.ids, dates)
-    finally:
-        component.abandon()
-    counted = np.arange(len(dates)) >= settings.warm_up
-    later = np.zeros(len(dates), bool)
-    if settings.until is not None:
-        later = dates > parse_date(settings.until, "until").astype("datetime64[D]")
-    counted &= ~later
+    component, forcing, dates = with_weather(config)
+    model = component.model
+    flow = read_daily_flow(observed, variable, component.catchments.ids, dates)
+    counted, later = days_that_count(dates, settings)
     chosen = np.flatnonzero(np.isfinite(flow[counted]).sum(axis=0) > 0)
     if not chosen.size:
         raise TrainingError(
@@ -129,20 +116,74 @@ def calibrate(
         )
     flow = flow[:, chosen]
     ids = component.catchments.ids[chosen]
-    with _torch_threads(threads_of(config.threads)):
-        problem = _Problem(model, forcing[:, :, chosen], chosen, settings.parameters)
+    with torch_threads(threads_of(config.threads)):
+        problem = Problem(model, forcing[:, :, chosen], chosen, settings.parameters)
         before = problem.flow()
-        _descend(problem, flow, counted, settings, advance)
+        descend(problem, flow, counted, settings, advance)
         after = problem.flow()
+    problem.write(out, ids, described(component, observed, settings))
+    return scores_of(ids, before, after, flow, counted, later)
+
+
+def with_weather(config: Config) -> tuple[Component, NDArray, NDArray]:
+    """Return the component of a configuration, closed, and its forcing.
+
+    Returns
+    -------
+    component : Component
+    forcing : array, shape (steps, 3, catchments)
+    dates : array of datetime64[D], shape (days,)
+
+    Raises
+    ------
+    ConfigError
+        If there is no weather file, or an ensemble.
+    """
+    if config.forcing.file is None:
+        raise ConfigError("forcing.file: calibration needs weather in a file")
+    if config.members > 1:
+        raise ConfigError("ensemble: members share parameters; calibrate without it")
+    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
+    component = Component(idle)
+    try:
+        return component, *component.source.whole_days()
+    finally:
+        component.abandon()
+
+
+def days_that_count(dates: NDArray, settings: CalibrationSettings) -> tuple[NDArray, NDArray]:
+    """Return which days are calibrated on, and which come after `until`: arrays of bool.
+
+    Raises
+    ------
+    TrainingError
+        If no day counts.
+    """
+    counted = np.arange(len(dates)) >= settings.warm_up
+    later = np.zeros(len(dates), bool)
+    if settings.until is not None:
+        later = dates > parse_date(settings.until, "until").astype("datetime64[D]")
+    counted &= ~later
+    if not counted.any():
+        raise TrainingError(
+            f"no day from {dates[0]} to {dates[-1]} counts: the first {settings.warm_up} fill the "
+            f"stores, and none is wanted after {settings.until or dates[-1]}"
+        )
+    return counted, later
+
+
+def described(
+    component: Component, observed: Path, settings: CalibrationSettings
+) -> dict[str, str]:
+    """Return what a parameter file says of how it was made."""
     about = {"observed": observed.name, "loss": settings.loss}
     if component.source.evapotranspiration is not None:
         about["potential_evapotranspiration"] = component.source.evapotranspiration
-    problem.write(out, ids, about)
-    return _scores(ids, before, after, flow, counted, later)
+    return about
 
 
 @contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
+def torch_threads(count: int) -> Iterator[None]:
     """Let torch have a number of threads, and then as many as before."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -152,8 +193,8 @@ def _torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _descend(
-    problem: _Problem,
+def descend(
+    problem: Problem,
     flow: NDArray,
     counted: NDArray,
     settings: CalibrationSettings,
@@ -163,7 +204,7 @@ def _descend(
 
     Parameters
     ----------
-    problem : _Problem
+    problem : Problem
     flow : array, shape (days, catchments)
         Observed.
     counted : array of bool, shape (days,)
@@ -183,8 +224,15 @@ def _descend(
     days = torch.as_tensor(np.flatnonzero(counted))
     for iteration in range(settings.iterations):
         optimiser.zero_grad()
-        # A sum over catchments: each has parameters of its own, and its own descent.
-        loss = loss_function(problem.simulate()[days], target, spread) * flow.shape[1]
+        simulated = problem.simulate()[days]
+        if problem.weights is None:
+            # A sum over catchments: each has parameters of its own, and its own descent.
+            loss = loss_function(simulated, target, spread) * flow.shape[1]
+        else:
+            places = zip(simulated.T, target.T, spread, problem.weights, strict=True)
+            loss = torch.stack(
+                [w * loss_function(s[:, None], o[:, None], u[None]) for s, o, u, w in places]
+            ).sum()
         if not torch.isfinite(loss):
             raise TrainingError(f"loss of iteration {iteration} is {loss.item()}")
         loss.backward()
@@ -192,8 +240,29 @@ def _descend(
         advance()
 
 
-class _Problem:
-    """Flow as a function of what is calibrated: logits of shares of the range of a parameter."""
+class Problem:
+    """Flow as a function of what is calibrated: logits of shares of the range of a parameter.
+
+    Parameters
+    ----------
+    model : Model
+    forcing : array, shape (steps, forcings, catchments)
+        Of the catchments that are calibrated.
+    chosen : array of int
+        Their places in the model.
+    wanted : tuple of str
+        Parameters that are calibrated; all, if it is empty.
+
+    Attributes
+    ----------
+    leaves : list of Tensor
+        What is changed.
+    weights : sequence of float or None
+        How much each place with observations counts; all alike, each with parameters of its own,
+        where it is None.
+    """
+
+    weights: list[float] | None = None
 
     def __init__(
         self, model: Model, forcing: NDArray, chosen: NDArray, wanted: tuple[str, ...]
@@ -237,6 +306,7 @@ class _Problem:
         )
 
     def parameters(self) -> dict[str, Tensor]:
+        """Return the parameters of the catchments, by name."""
         values = dict(self.fixed)
         for name, logit in self.logits.items():
             values[name] = _between(torch.sigmoid(logit), self.items[name])
@@ -244,6 +314,15 @@ class _Problem:
 
     def simulate(self) -> Tensor:
         """Return daily flow: shape (days, catchments)."""
+        return self.by_day(self.steps())
+
+    def by_day(self, flow: Tensor) -> Tensor:
+        """Add up the steps of each day."""
+        per_day = round(SECONDS_PER_DAY / self.model.step_seconds)
+        return flow.reshape(-1, per_day, flow.shape[1]).sum(dim=1)
+
+    def steps(self) -> Tensor:
+        """Return the flow of each step, in mm: shape (steps, catchments)."""
         values = self.parameters()
         process = self.model.process
         block = Block(
@@ -260,10 +339,10 @@ class _Problem:
         days = self.model.step_seconds / SECONDS_PER_DAY
         kernel = partial(run_process, threads=self.model.threads)
         result = run(process, (DISCHARGE,), block, days, self.model.routed, kernel)
-        flow = result.outputs[DISCHARGE]
-        return flow.reshape(-1, round(1.0 / days), flow.shape[1]).sum(dim=1)
+        return result.outputs[DISCHARGE]
 
     def flow(self) -> NDArray:
+        """Return what `simulate` does, as an array."""
         with torch.no_grad():
             return self.simulate().numpy()
 
@@ -281,9 +360,10 @@ class _Problem:
         parameter_file.save(out, calibrated, ids, about)
 
 
-def _scores(
+def scores_of(
     ids: NDArray, before: NDArray, after: NDArray, flow: NDArray, counted: NDArray, later: NDArray
 ) -> pandas.DataFrame:
+    """Return NSE and KGE before and after, a row for each place; see `calibrate`."""
     frame = pandas.DataFrame(index=pandas.Index(ids, name="catchment"))
     for when, days in (("", counted), ("later_", later)):
         if not np.isfinite(flow[days]).any():

@@ -167,10 +167,10 @@ def test_calibration_keeps_to_its_threads(case, tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop.CompiledLoop, "__call__", counted)
     torch_threads = []
-    descend = calibration._descend
+    descend = calibration.descend
     monkeypatch.setattr(
         calibration,
-        "_descend",
+        "descend",
         lambda *given: (torch_threads.append(torch.get_num_threads()), descend(*given)),
     )
     before = torch.get_num_threads()
