@@ -73,7 +73,7 @@ def test_flow_at_gauges_gets_better_and_a_run_repeats_it(case, tmp_path):
 
     saved = parameter_file.read(out)
     network = read_network(tmp_path / "rivers.csv")
-    assert sorted(saved.ids) == sorted(list(network.catchments)[:5])
+    assert sorted(saved.places) == sorted(list(network.catchments)[:5])
     config.write_text(config.read_text() + f"parameter_file: {out}\n")
     observe(config, network, tmp_path / "again.nc")
     repeated = compare(read_flow(tmp_path / "again.nc"), read_flow(observed), 100).scores["nse"]
@@ -195,7 +195,7 @@ def test_bad_input(case, tmp_path):
     gone.to_netcdf(tmp_path / "gone.nc")
     with pytest.raises(TrainingError, match=r"no gauge of the network \(0001, 0002\) has flow"):
         calibrate_to_gauges(read, tmp_path / "gone.nc", late, tmp_path / "p", GaugedRiver(network))
+    early = CalibrationSettings(warm_up=100, until="2000-12-01")
     with pytest.raises(TrainingError, match="no day from 2000-10-01 to .* counts: the first 100"):
-        early = CalibrationSettings(warm_up=100, until="2000-12-01")
         calibrate_to_gauges(read, observed, early, tmp_path / "p", GaugedRiver(network))
     assert not (tmp_path / "p").exists()
