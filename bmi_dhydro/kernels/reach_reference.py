@@ -30,7 +30,7 @@ class State(NamedTuple):
 def route_reference(
     process: ReachProcess,
     to: NDArray,
-    order: NDArray,
+    level: NDArray,
     lateral: Tensor,
     parameters: Tensor,
     state: State,
@@ -44,8 +44,8 @@ def route_reference(
     process : ReachProcess
     to : array of int, shape (reaches,)
         Place of the reach that each drains to, or -1.
-    order : array of int, shape (reaches,)
-        Places, each after those that drain to it.
+    level : array of int, shape (reaches,)
+        Reaches between each and its farthest spring.
     lateral : Tensor, shape (steps, reaches)
     parameters : Tensor, shape (parameters, reaches)
     state : State
@@ -61,7 +61,8 @@ def route_reference(
     state : State
         At the end.
     """
-    levels = _levels(to, order)
+    # Those of a level do not drain to each other.
+    levels = [np.flatnonzero(level == n).tolist() for n in range(level.max() + 1)]
     above = [np.flatnonzero(to == k) for k in range(to.size)]
     flow, depth, storage, remainder = state
     rows: list[tuple[Tensor, ...]] = []
@@ -96,15 +97,6 @@ def _summed(values: Any, places: NDArray) -> Tensor:
     for k in places:
         total = total + values[k]
     return total
-
-
-def _levels(to: NDArray, order: NDArray) -> list[list[int]]:
-    """Return places that do not drain to each other, those upstream first."""
-    level = np.zeros(to.size, dtype=int)
-    for k in order:
-        if to[k] >= 0:
-            level[to[k]] = max(level[to[k]], level[k] + 1)
-    return [np.flatnonzero(level == n).tolist() for n in range(level.max() + 1)]
 
 
 def _depth(process: ReachProcess, before: Tensor, arguments: tuple[Any, ...]) -> Tensor:

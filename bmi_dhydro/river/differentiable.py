@@ -59,7 +59,7 @@ def route(
     river : River
         Its network, model and length of steps; it stays as it is.
     lateral_inflow : Tensor, shape (steps, reaches)
-        In m3 s-1, of the river's `dtype`.
+        In m3 s-1, of the river's `dtype`. On a GPU it is routed there.
     parameters : Tensor, shape (parameters, reaches), optional
         Those of the river, unless given.
     state : State, optional
@@ -70,12 +70,28 @@ def route(
     if parameters is None:
         parameters = torch.from_numpy(river.parameters)
     state = state_of(river) if state is None else state
+    network = river.network
+    if lateral_inflow.is_cuda:
+        from ..kernels.gpu import reaches
+
+        front = reaches.Front.of(network.to, network.levels, lateral_inflow.device)
+        placed = State(*(values.to(lateral_inflow) for values in state))
+        found, after = reaches.route(
+            river.process,
+            front,
+            lateral_inflow,
+            parameters.to(lateral_inflow),
+            placed,
+            river.substeps,
+            river.seconds,
+        )
+        flow, mean, depth, storage = found
+        return Routed(flow, mean, depth, storage, after)
     if reference:
-        network = river.network
         found, after = route_reference(
             river.process,
             network.to,
-            network.order,
+            network.levels,
             lateral_inflow,
             parameters,
             state,

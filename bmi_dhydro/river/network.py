@@ -159,6 +159,15 @@ class Network:
         """Places of all reaches, each after those that drain to it."""
         return _downstream_order(self.to)
 
+    @cached_property
+    def levels(self) -> NDArray:
+        """Reaches between each reach and its farthest spring: array of int."""
+        level = np.zeros(len(self), dtype=int)
+        for k in self.order:
+            if self.to[k] >= 0:
+                level[self.to[k]] = max(level[self.to[k]], level[k] + 1)
+        return level
+
     def accumulated(self, values: ArrayLike) -> NDArray:
         """Return the sum of values (reaches,) over each reach and all that drain through it."""
         total = np.array(values, dtype=float)

@@ -16,7 +16,7 @@ from ..ir.adjoint import PREFIX, differentiate
 from ..ir.printing import indented
 from ..ir.program import Program, trace
 
-_HEADER = '''"""{title}; generated, do not edit."""
+HEADER = '''"""{title}; generated, do not edit."""
 import triton
 import triton.language as tl
 '''
@@ -44,13 +44,15 @@ _OPERATIONS = {
 }
 
 
-def _operand(value: str | float) -> str:
+def operand(value: str | float) -> str:
+    """Return a name as it is, a constant as a number."""
     return value if isinstance(value, str) else repr(float(value))
 
 
-def _printed(program: Program) -> list[str]:
+def printed(program: Program) -> list[str]:
+    """Return the operations of a program as lines of code for Triton."""
     return [
-        f"{op.target} = {_OPERATIONS[op.name].format(*map(_operand, op.arguments))}"
+        f"{op.target} = {_OPERATIONS[op.name].format(*map(operand, op.arguments))}"
         for op in program.operations
     ]
 
@@ -139,11 +141,11 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
     states = process.state_names
     positions = [*range(len(states)), *(process.output_names.index(name) for name in outputs)]
     program = trace(process.step, process.argument_names).restricted(positions)
-    results = [_operand(value) for value in program.outputs]
+    results = [operand(value) for value in program.outputs]
     means = results[len(states) :]
     step = [
         *_step_loads(process, dynamic),
-        *_printed(program),
+        *printed(program),
         *(
             f"tl.store(results + {k} * columns + c, {_sum(value)} / PARAMETER_SETS, mask=inside)"
             for k, value in enumerate(means)
@@ -172,7 +174,7 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
         "forcing, parameters, state, outputs, moving, starts, steps, segment, columns, "
         f"KEEP: tl.constexpr, {_CONSTANTS}"
     )
-    return _function("forward", arguments, body)
+    return function("forward", arguments, body)
 
 
 # Routing of a substep of a step: `runoff` is added to the ring of flows on their way, and the first
@@ -225,13 +227,13 @@ def simulate_source(
     program = trace(process.step, process.argument_names).restricted(
         [*range(len(states)), *positions]
     )
-    values = [_operand(value) for value in program.outputs]
+    values = [operand(value) for value in program.outputs]
     passed = [name for name in averaged if name not in process.stored_names and name in outputs]
     stored = [name for name in averaged if name in process.stores]
     value_of = dict(zip(averaged, values[len(states) :], strict=True))
     under_way = ROUTING_STORE in outputs
     substep = [
-        *_printed(program),
+        *printed(program),
         f"runoff = {_sum(value_of[process.runoff])} / PARAMETER_SETS",
         *(f"{name} = {values[k]} + nothing" for k, name in enumerate(states)),
         *(f"total_{name} += {value_of[name]}" for name in passed),
@@ -291,7 +293,7 @@ def simulate_source(
         "forcing, parameters, state, results, moving, weights, pending, reach, position, rejected, "
         f"steps, columns, catchments, length, {_CONSTANTS}, LAGS: tl.constexpr"
     )
-    return _function("simulate", arguments, body)
+    return function("simulate", arguments, body)
 
 
 def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[str]) -> str:
@@ -306,7 +308,7 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
     forward = trace(process.step, process.argument_names)
     advance = forward.restricted(range(count))
     adjoint = differentiate(forward, [*range(count), *positions])
-    gradients = [_operand(value) for value in adjoint.outputs]
+    gradients = [operand(value) for value in adjoint.outputs]
     sensitivities = [f"{PREFIX}{k}" for k in range(count)]
     static = [name for name in process.parameter_names if name not in dynamic]
     slopes = dict(zip(process.parameter_names, gradients[count + len(forcings) :], strict=True))
@@ -314,9 +316,9 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
         *_stores(states, "kept"),
         f"kept += {count} * plane",
         *_step_loads(process, dynamic),
-        *_printed(advance),
+        *printed(advance),
         *(
-            f"{name} = {_operand(value)}"
+            f"{name} = {operand(value)}"
             for name, value in zip(states, advance.outputs, strict=True)
         ),
         f"weather += {len(forcings)} * columns",
@@ -336,7 +338,7 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
             "other=0.0)[:, None] / PARAMETER_SETS"
             for k in range(len(outputs))
         ),
-        *_printed(adjoint),
+        *printed(adjoint),
         *(
             f"tl.store(weather_slope + {k} * columns + c, "
             f"{_sum(gradients[count + k])}, mask=inside)"
@@ -385,14 +387,31 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
         "parameter_gradient, state_gradient, dynamic_gradient, steps, columns, "
         f"{_CONSTANTS}"
     )
-    return _function("backward", arguments, body)
+    return function("backward", arguments, body)
 
 
-def _function(name: str, arguments: str, body: Sequence[str]) -> str:
+def function(name: str, arguments: str, body: Sequence[str]) -> str:
+    """Print a kernel of Triton.
+
+    Parameters
+    ----------
+    name, arguments : str
+    body : sequence of str
+    """
     # Lengths are not specialised: the same code serves blocks of one step and of many.
     lengths = [
         name
-        for name in ("steps", "columns", "catchments", "segment", "length")
+        for name in (
+            "steps",
+            "columns",
+            "catchments",
+            "segment",
+            "length",
+            "wave",
+            "substeps",
+            "reaches",
+            "most",
+        )
         if f" {name}," in arguments
     ]
     decorator = f"@triton.jit(do_not_specialize={lengths})"
@@ -402,7 +421,7 @@ def _function(name: str, arguments: str, body: Sequence[str]) -> str:
 def block_module(process: Process, outputs: Sequence[str], dynamic: Sequence[str] = ()) -> str:
     """Print a module with `forward` and `backward`; arguments as `forward_source`."""
     return (
-        _HEADER.format(title=f"{process.long_name}, for a GPU")
+        HEADER.format(title=f"{process.long_name}, for a GPU")
         + forward_source(process, outputs, dynamic)
         + backward_source(process, outputs, dynamic)
     )
@@ -413,4 +432,4 @@ def model_module(
 ) -> str:
     """Print a module with `simulate`; arguments as `simulate_source`."""
     title = f"{process.long_name} and its routing, for a GPU"
-    return _HEADER.format(title=title) + simulate_source(process, outputs, dynamic, substeps)
+    return HEADER.format(title=title) + simulate_source(process, outputs, dynamic, substeps)
