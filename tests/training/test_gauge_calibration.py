@@ -28,7 +28,7 @@ UPPER, LOWER = "0001", "0002"
 QUICK = CalibrationSettings(iterations=12, warm_up=100)
 
 
-def write_case(folder, days=500, step="1d", model="default"):
+def write_case(folder, days=330, step="1d", model="default"):
     """Write six catchments: three drain to the upper gauge, two more to the lower, one to none."""
     config = write_example(folder / "case", 6, days, step, "file")
     config.write_text(config.read_text().replace("model: default", f"model: {model}"))
@@ -62,7 +62,7 @@ def test_flow_at_gauges_gets_better_and_a_run_repeats_it(case, tmp_path):
     config, _, observed = case
     out = tmp_path / "p.safetensors"
     arguments = [config, observed, "--network", tmp_path / "rivers.csv", "--out", out]
-    arguments += ["--iterations", 40, "--warm-up", 100, "--until", "2001-12-31"]
+    arguments += ["--iterations", 30, "--warm-up", 100, "--until", "2001-06-30"]
     result = CliRunner().invoke(main, ["calibrate", *map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "medians over 2 gauges" in result.output
@@ -148,13 +148,13 @@ def test_gradients_reach_the_parameters_of_all_catchments(case, tmp_path):
     problem, _ = seen[0]
     for leaf in problem.leaves:
         leaf.grad = None
-    problem.simulate()[200:].square().sum().backward()
+    problem.simulate()[150:].square().sum().backward()
     k = list(problem.logits).index("FC")
     leaf = problem.leaves[k]
     values = []
     for sign in (1.0, -1.0):
         leaf.data[:, 0] += sign * 1e-5
-        values.append(float(problem.simulate()[200:].detach().square().sum()))
+        values.append(float(problem.simulate()[150:].detach().square().sum()))
         leaf.data[:, 0] -= sign * 1e-5
     assert (values[0] - values[1]) / 2e-5 == pytest.approx(float(leaf.grad[:, 0].sum()), rel=1e-4)
 
@@ -183,7 +183,7 @@ def test_bad_input(case, tmp_path):
         calibrate_to_gauges(
             read,
             observed,
-            CalibrationSettings(parameters=("K9",)),
+            CalibrationSettings(warm_up=100, parameters=("K9",)),
             tmp_path / "p",
             GaugedRiver(network),
         )
@@ -191,7 +191,7 @@ def test_bad_input(case, tmp_path):
     with xarray.open_dataset(observed) as data:
         gone = data.load()
     flow = gone["channel_exit_water_x-section__volume_flow_rate"]
-    flow[:200] = np.nan
+    flow[:150] = np.nan
     gone.to_netcdf(tmp_path / "gone.nc")
     with pytest.raises(TrainingError, match=r"no gauge of the network \(0001, 0002\) has flow"):
         calibrate_to_gauges(read, tmp_path / "gone.nc", late, tmp_path / "p", GaugedRiver(network))
