@@ -191,7 +191,7 @@ def test_bad_input(case, tmp_path):
     with xarray.open_dataset(observed) as data:
         gone = data.load()
     flow = gone["channel_exit_water_x-section__volume_flow_rate"]
-    flow[:150] = np.nan
+    flow[:200] = np.nan
     gone.to_netcdf(tmp_path / "gone.nc")
     with pytest.raises(TrainingError, match=r"no gauge of the network \(0001, 0002\) has flow"):
         calibrate_to_gauges(read, tmp_path / "gone.nc", late, tmp_path / "p", GaugedRiver(network))
