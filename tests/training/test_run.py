@@ -76,7 +76,7 @@ def test_going_on_after_a_break_gives_the_same_model(case):
 
 
 def test_a_run_that_is_killed_goes_on_with_the_same_result(case):
-    changed(case, "batches: 12", "batches: 80")
+    changed(case, "batches: 12", "batches: 120")
     changed(case, "validate_every: 4", "validate_every: 20")
     expected = weights(TrainingRun(case).run(progress).parent)
     changed(case, "output: run", "output: killed")
