@@ -306,6 +306,8 @@ class River:
             raise NetworkError(
                 f"lateral inflow of reach {self.network.ids[place]} in step {step} is no number"
             )
+        if not len(lateral):
+            return Flows(*np.zeros((len(OUTPUTS), 0, len(self.network)), self.dtype))
         together = self.steps_together
         parts = [self.block(lateral[k : k + together]) for k in range(0, len(lateral), together)]
         flow, mean, depth, storage = (np.concatenate(values) for values in zip(*parts, strict=True))

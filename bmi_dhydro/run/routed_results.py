@@ -144,6 +144,8 @@ def route_results(
         area = np.zeros(len(network))
         np.add.at(area, reaches, runoff.area)
         area = network.accumulated(area)
+        # Where nothing drains to, a depth of flow means nothing.
+        area[area <= 0.0] = np.nan
         writer = ResultsWriter(
             out,
             _as_stations(network, places, stations, area),

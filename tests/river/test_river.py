@@ -210,6 +210,15 @@ def test_parameters_are_set_and_checked():
     np.testing.assert_allclose(river.parameter("celerity"), changed, rtol=1e-6)
 
 
+def test_no_steps_change_nothing():
+    river = River(made_up(20), "linear", 3600)
+    river.set_flow(np.ones(20))
+    before = river.snapshot()
+    assert river.run(np.empty((0, 20))).flow.shape == (0, 20)
+    for name, values in river.snapshot().items():
+        np.testing.assert_array_equal(values, before[name])
+
+
 def test_bad_input():
     network = made_up(20)
     river = River(network, "linear", 3600)
