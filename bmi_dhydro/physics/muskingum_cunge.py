@@ -89,28 +89,9 @@ def hydraulics(
     return maximum(celerity, 0.0), uniform, surface, area
 
 
-def section(
-    depth,
-    length,
-    bottom_width,
-    top_width,
-    floodplain_width,
-    manning_n,
-    floodplain_manning_n,
-    side_slope,
-    slope,
-):
+def section(depth, length, *geometry):
     """Return the area of the cross section (m2) and uniform flow (m3 s-1)."""
-    _, uniform, _, area = hydraulics(
-        depth,
-        bottom_width,
-        top_width,
-        floodplain_width,
-        manning_n,
-        floodplain_manning_n,
-        side_slope,
-        slope,
-    )
+    _, uniform, _, area = hydraulics(depth, *geometry)
     return area, uniform
 
 

@@ -161,3 +161,15 @@ def unlimited_balance(flow, storage, remainder, inflow, lateral_inflow, seconds)
     change = seconds * (inflow + lateral_inflow - flow) + remainder
     new = storage + change
     return flow, new, change - (new - storage), lateral_inflow
+
+
+def step_with_depth(process: ReachProcess) -> Callable:
+    """Return a routing step whose depth is known: `step(depth, ...)` gives flow and storage."""
+    leaving, count = process.flow, process.balance
+
+    def step(depth, *arguments):
+        _, inflow, _, storage, lateral_inflow, seconds = arguments[: len(ARGUMENTS)]
+        flow = leaving(depth, *arguments)
+        return count(flow, storage, 0.0, inflow, lateral_inflow, seconds)[:2]
+
+    return step

@@ -6,7 +6,6 @@ starts of segments are kept, and a segment is computed again when its turn comes
 
 from __future__ import annotations
 
-import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,7 +116,7 @@ class _Block(torch.autograd.Function):
         storage: Tensor,
         remainder: Tensor,
     ) -> tuple[Tensor, ...]:
-        engine = copy.copy(river)
+        engine = river.twin()
         engine.place_parameters(parameters.detach().numpy())
         engine.states = {
             name: values.detach().numpy().astype(river.dtype)

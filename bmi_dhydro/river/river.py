@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -401,6 +402,13 @@ class River:
             return np.zeros_like(flow)
         area = self.process.section(depth, *self.parameters)[0]
         return np.where(area > 0.0, flow / np.maximum(area, 1e-9), 0.0).astype(self.dtype)
+
+    def twin(self) -> River:
+        """Return a river of the same network and kernels, with states and an account of its own."""
+        other = copy.copy(self)
+        other.states = self.snapshot()
+        other._account = Account(len(self.network))
+        return other
 
     def snapshot(self) -> dict[str, NDArray]:
         """Return copies of what the next steps depend on: arrays of shape (reaches,)."""

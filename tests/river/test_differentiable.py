@@ -111,7 +111,7 @@ def test_threads_and_single_precision(monkeypatch):
 def test_a_river_stays_as_it_is_and_a_block_goes_on_where_another_ended():
     for process in (LINEAR, MUSKINGUM_CUNGE_NWM):
         river, lateral = made(process)
-        before = river.snapshot()
+        before, account = river.snapshot(), river.balance
         lateral = torch.tensor(lateral)
         whole = route(river, lateral)
         first = route(river, lateral[:5])
@@ -119,6 +119,7 @@ def test_a_river_stays_as_it_is_and_a_block_goes_on_where_another_ended():
         assert torch.equal(torch.cat([first.flow, second.flow]), whole.flow)
         for name, values in river.states.items():
             np.testing.assert_array_equal(values, before[name])
+        assert river.balance == account
         np.testing.assert_array_equal(river.run(lateral.numpy()).flow, whole.flow.numpy())
 
 

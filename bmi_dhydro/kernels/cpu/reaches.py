@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ...physics.reach import MOST_ITERATIONS, ReachProcess
+from ...physics.reach import MOST_ITERATIONS, ReachProcess, step_with_depth
 from .. import cache
 from ..ir.adjoint import differentiate
 from ..ir.printing import header, indented, operand, printed
@@ -42,19 +42,6 @@ def _assigned(names: Sequence[str], program: Program, lanes: int = 0) -> list[st
         values = [f"spread({value}, {lanes})" for value in values]
     # All are read before one is written: an output may be an input of another name.
     return [*printed(program), f"{', '.join(names)}, = {', '.join(values)},"]
-
-
-def _step(process: ReachProcess, prefix: str = "step_") -> Program:
-    """Return a routing step with a given depth, as a program: flow and storage."""
-    leaving, balance = process.flow, process.balance
-
-    def step(depth: Any, *arguments: Any) -> tuple[Any, ...]:
-        _, inflow, _, storage, lateral_inflow, seconds = arguments[:6]
-        flow = leaving(depth, *arguments)
-        return balance(flow, storage, 0.0, inflow, lateral_inflow, seconds)[:2]
-
-    names = ("depth", *process.argument_names)
-    return trace(step, names).renamed(prefix)
 
 
 def _loads(process: ReachProcess, lanes: int) -> list[str]:
@@ -155,8 +142,9 @@ def backward_source(process: ReachProcess, dtype: DTypeLike) -> str:
     - to_lateral (steps, groups, lanes), to_parameters (parameters, groups, lanes): added to
     """
     lanes = lanes_of(dtype)
-    step = differentiate(_step(process), (0, 1)).renamed("back_")
     arguments = process.argument_names
+    program = trace(step_with_depth(process), ("depth", *arguments))
+    step = differentiate(program, (0, 1)).renamed("back_")
     names = [f"to_{name}" for name in step.inputs[: 1 + len(arguments)]]
     given = step.inputs[-2:]
     implicit: list[str] = []

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...physics.reach import MOST_ITERATIONS, ReachProcess
+from ...physics.reach import MOST_ITERATIONS, ReachProcess, step_with_depth
 from .. import cache
 from ..ir.adjoint import differentiate
 from ..ir.printing import indented
@@ -198,15 +198,8 @@ def forward_source(process: ReachProcess) -> str:
 
 def backward_source(process: ReachProcess) -> str:
     """Print `backward`, the adjoint of a wave front."""
-    leaving, balance = process.flow, process.balance
-
-    def step(depth: Any, *arguments: Any) -> tuple[Any, ...]:
-        _, inflow, _, storage, lateral_inflow, seconds = arguments[:6]
-        flow = leaving(depth, *arguments)
-        return balance(flow, storage, 0.0, inflow, lateral_inflow, seconds)[:2]
-
     arguments = process.argument_names
-    adjoint = differentiate(trace(step, ("depth", *arguments)), (0, 1))
+    adjoint = differentiate(trace(step_with_depth(process), ("depth", *arguments)), (0, 1))
     names = [f"to_{name}" for name in ("depth", *arguments)]
     implicit: list[str] = []
     if process.residual is not None:
