@@ -1,18 +1,22 @@
 """Train the model that comes with the package, and measure it on years and regions it never saw.
 
-    python examples/train_default_model.py mopex_daily.nc hbv_mopex.safetensors
+    python examples/train_default_model.py mopex_daily.nc hbv.safetensors --camels camels_us.nc
 
 The data are the MOPEX catchments of the NOAA National Weather Service (Duan et al. 2006,
-10.1016/j.jhydrol.2005.07.031), in one NetCDF file as `training.data.read_gauged` wants it.
+10.1016/j.jhydrol.2005.07.031) and those of CAMELS-US (Newman et al. 2015,
+10.5194/hess-19-209-2015; Addor et al. 2017, 10.5194/hess-21-5293-2017), each in one NetCDF file as
+`training.data.read_gauged` wants it. A gauge that is in both counts once.
 
-Training uses water years up to 1975; the water years 1976 to 1989 are for testing. For skill in
-space each spatial group of catchments is left out of training once, and tested on the same years.
+Of MOPEX, training uses water years up to 1975, and 1976 to 1989 are for testing; of CAMELS, water
+years 2000 to 2008 are for training and 1990 to 1999 for testing, as usual. For skill in space each
+spatial group of MOPEX catchments is left out of training once, and tested on the same years: then
+without CAMELS, whose catchments are their neighbours.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -43,28 +47,62 @@ TESTING = "1975-10-01", "1989-09-30"
 ALL_YEARS = "1948-10-01", "1989-09-30"
 
 
+@dataclass(frozen=True)
+class Split:
+    """Which years of a data set are for what; first and last day.
+
+    Attributes
+    ----------
+    training, testing : tuple of str
+    warm_up : str
+        First day of a simulation of the years of testing.
+    whole : tuple of str
+        All years.
+    """
+
+    training: tuple[str, str]
+    testing: tuple[str, str]
+    warm_up: str
+    whole: tuple[str, str]
+
+
+MOPEX = Split(TRAINING, TESTING, WARM_UP_START, ALL_YEARS)
+CAMELS = Split(
+    ("1998-10-01", "2008-09-30"),
+    ("1989-10-01", "1999-09-30"),
+    "1984-10-01",
+    ("1980-01-01", "2008-12-31"),
+)
+
+
 def fit(
     data: TrainingData,
     settings: TrainingSettings,
     layout: NetworkLayout,
     seeds: range,
     title: str,
-    period: tuple[str, str] = TRAINING,
 ) -> TrainedModel:
-    """Train on some years of `data`; the networks of several seeds make one model."""
+    """Train on `data`; the networks of several seeds make one model."""
     members = []
     with Progress() as bar:
         task = bar.add_task(title, total=settings.batches * len(seeds))
         for seed in seeds:
             weights, normalisation = train(
-                layout, data.period(*period), settings, seed, lambda *_: bar.advance(task)
+                layout, data, settings, seed, lambda *_: bar.advance(task)
             )
             members.append(weights)
     joined, weights = merge(layout, members)
     return TrainedModel(joined, weights, normalisation)
 
 
-def test(model: TrainedModel, data: TrainingData) -> tuple[np.ndarray, np.ndarray]:
+def learned_years(path: Path, split: Split, whole: bool) -> TrainingData:
+    """Return the years to learn from, and their climate, of catchments without a flag."""
+    data = read_gauged(path)
+    period = split.whole if whole else split.training
+    return data.catchments(~data.flagged).climate_of(*period).observed_in(*period).period(*period)
+
+
+def test(model: TrainedModel, data: TrainingData, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Return NSE and KGE of each catchment on the testing years."""
     with torch.no_grad():
         simulated = simulate(
@@ -72,9 +110,9 @@ def test(model: TrainedModel, data: TrainingData) -> tuple[np.ndarray, np.ndarra
             {name: torch.as_tensor(value) for name, value in model.weights.items()},
             torch.as_tensor(model.normalisation(data.attributes), dtype=torch.float32),
             torch.as_tensor(data.attributes["area"], dtype=torch.float32),
-            torch.as_tensor(data.forcing[data.between(WARM_UP_START, TESTING[1])]),
+            torch.as_tensor(data.forcing[data.between(split.warm_up, split.testing[1])]),
         ).numpy()
-    observed = data.streamflow[data.between(*TESTING)]
+    observed = data.streamflow[data.between(*split.testing)]
     simulated = simulated[-observed.shape[0] :]
     return nse(simulated, observed), kge(simulated, observed)
 
@@ -109,15 +147,30 @@ def drawn(data: TrainingData, count: int) -> np.ndarray:
     return chosen
 
 
+def _names(camels: Path | None) -> dict[str, str]:
+    """Return the data sets that are learned from: where each comes from, by its name."""
+    names = {"MOPEX": "MOPEX daily, US Government work (10.1016/j.jhydrol.2005.07.031)"}
+    if camels is not None:
+        names["CAMELS"] = (
+            "CAMELS-US with Maurer weather, CC-BY-4.0 (Newman et al. 2015, "
+            "10.5194/hess-19-209-2015; Addor et al. 2017, 10.5194/hess-21-5293-2017)"
+        )
+    return names
+
+
 @click.command()
 @click.argument("data_file", type=click.Path(exists=True, path_type=Path))
 @click.argument("model_file", type=click.Path(path_type=Path))
 @click.option("--batches", default=TrainingSettings().batches, show_default=True)
+@click.option(
+    "--camels", type=click.Path(exists=True, path_type=Path), help="Learn from these too."
+)
 @click.option("--components", "parameter_sets", default=16, show_default=True)
 @click.option("--days", default=TrainingSettings().days, show_default=True, help="Of a batch.")
 @click.option("--learning-rate", default=TrainingSettings().learning_rate, show_default=True)
 @click.option("--dynamic", default="", help="Parameters that change daily: BETA,K0,BETAET.")
 @click.option("--memory", default=TrainingSettings().memory, show_default=True)
+@click.option("--dropout", default=TrainingSettings().dropout, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--members", default=1, show_default=True, help="Networks, of seeds that follow.")
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
@@ -134,12 +187,14 @@ def drawn(data: TrainingData, count: int) -> np.ndarray:
 def main(
     data_file: Path,
     model_file: Path,
+    camels: Path | None,
     batches: int,
     parameter_sets: int,
     days: int,
     learning_rate: float,
     dynamic: str,
     memory: int,
+    dropout: float,
     seed: int,
     members: int,
     folds: bool,
@@ -149,48 +204,55 @@ def main(
 ) -> None:
     """Train on DATA_FILE and write MODEL_FILE."""
     begin = time.perf_counter()
-    everything = read_gauged(data_file)
-    data = everything.catchments(~everything.flagged).climate_of(*TRAINING)
-    data = data.observed_in(*TRAINING)
     settings = TrainingSettings(
-        batches=batches, days=days, learning_rate=learning_rate, memory=memory
+        batches=batches, days=days, learning_rate=learning_rate, memory=memory, dropout=dropout
     )
     moving = tuple(dynamic.split(",")) if dynamic else ()
     layout = NetworkLayout(HBV, parameter_sets, NETWORK_INPUTS, moving)
     seeds = range(seed, seed + members)
-    model = fit(data, settings, layout, seeds, "all catchments")
-    skill = {"in_time": summary(test(model, data))}
-    print("in time", skill["in_time"])
+    everything = read_gauged(data_file)
+    data = everything.catchments(~everything.flagged).climate_of(*TRAINING)
+    data = data.observed_in(*TRAINING)
+    trained_on = learned_years(data_file, MOPEX, all_years)
+    periods = [MOPEX.whole if all_years else MOPEX.training]
+    if camels is not None:
+        trained_on = trained_on.joined(learned_years(camels, CAMELS, all_years))
+        periods.append(CAMELS.whole if all_years else CAMELS.training)
+    model = fit(trained_on, settings, layout, seeds, "all catchments")
+    skill = {}
+    if not all_years:
+        skill["in_time"] = summary(test(model, data, MOPEX))
+        print("in time", skill["in_time"])
+        if camels is not None:
+            later = read_gauged(camels).climate_of(*CAMELS.training)
+            skill["in_time_camels"] = summary(test(model, later, CAMELS))
+            print("in time, CAMELS", skill["in_time_camels"])
     if folds:
         parts = []
         for groups in held_out or map(str, np.unique(data.fold)):
             apart = np.isin(data.fold, [int(group) for group in groups.split(",")])
             title = f"without group {groups}"
-            regional = fit(data.catchments(~apart), settings, layout, seeds, title)
-            parts.append(test(regional, data.catchments(apart)))
+            others = data.catchments(~apart).period(*TRAINING)
+            regional = fit(others, settings, layout, seeds, title)
+            parts.append(test(regional, data.catchments(apart), MOPEX))
             print(f"group {groups}", summary(parts[-1]))
         nse_all, kge_all = (np.concatenate(values) for values in zip(*parts, strict=True))
         skill["in_space"] = summary((nse_all, kge_all))
         print("in space", skill["in_space"])
     for count in map(int, filter(None, fewer.split(","))):
         chosen = drawn(data, count)
-        few = fit(data.catchments(chosen), settings, layout, seeds, f"{count} catchments")
-        skill[f"of_{count}"] = summary(test(few, data.catchments(~chosen)))
+        few_catchments = data.catchments(chosen).period(*TRAINING)
+        few = fit(few_catchments, settings, layout, seeds, f"{count} catchments")
+        skill[f"of_{count}"] = summary(test(few, data.catchments(~chosen), MOPEX))
         print(f"learned from {count}, tested on the others", skill[f"of_{count}"])
-    period = TRAINING
-    if all_years:
-        period = ALL_YEARS
-        whole = everything.catchments(~everything.flagged).climate_of(*period).observed_in(*period)
-        model = fit(whole, settings, layout, seeds, "all years", period)
-        skill["of"] = "a model of the same settings, trained on " + " to ".join(TRAINING)
     about = {
-        "name": f"HBV{', dynamic' if moving else ''}, trained on MOPEX catchments",
-        "version": "2",
+        "name": f"HBV{', dynamic' if moving else ''}, trained on {' and '.join(_names(camels))}",
+        "version": "3",
         "licence": "Apache-2.0",
         "training": {
-            "data": "MOPEX daily, US Government work (10.1016/j.jhydrol.2005.07.031)",
-            "period": list(period),
-            "catchments": len(whole.ids if all_years else data.ids),
+            "data": "; ".join(_names(camels).values()),
+            "period": [min(first for first, _ in periods), max(last for _, last in periods)],
+            "catchments": len(trained_on.ids),
             "potential_evapotranspiration": "hargreaves",
             "seeds": list(seeds),
             "settings": msgspec.to_builtins(settings),
@@ -198,15 +260,14 @@ def main(
         },
         "skill": {"period": list(TESTING), **skill},
     }
-    trained_on = whole if all_years else data
     if moving:
-        years = trained_on.period(*ALL_YEARS)
+        years = data.period(*ALL_YEARS)
         about["memory"] = described(dependence_on_start(model, years), len(years.dates))
     inputs = model.normalisation({name: trained_on.attributes[name] for name in NETWORK_INPUTS})
     replace(
         model,
         about=about,
-        evapotranspiration=learned(data_file, trained_on),
+        evapotranspiration=learned(data_file, data),
         catchments=TrainingCatchments.of(inputs),
     ).save(model_file)
     print(f"wrote {model_file}")

@@ -311,7 +311,11 @@ class Trainer:
             yield
 
     def _window(self, batch: int) -> tuple[NDArray, int]:
-        """Draw a batch: indices of catchments and the first day of their common window."""
+        """Draw a batch: indices of catchments and the first day of their common window.
+
+        A window is as likely as the number of catchments that have flow in it, so that each of
+        their years counts alike in data sets of different years.
+        """
         settings = self.settings
         random = np.random.default_rng([self.seed, batch])
         days, catchments = self.data.streamflow.shape
@@ -322,7 +326,7 @@ class Trainer:
             known = np.isfinite(counted).any(axis=0)
             known &= (begin <= first) & (first + settings.days <= end)
             usable = np.flatnonzero(known)
-            if usable.size:
+            if random.random() * catchments < usable.size:
                 size = min(settings.catchments, catchments, usable.size)
                 return random.choice(usable, size, replace=False), first
 
