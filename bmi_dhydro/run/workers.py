@@ -31,6 +31,9 @@ _SMALLEST = 16
 # How often a share is computed again after its worker was lost.
 _RETRIES = 5
 
+# How long a scheduler is waited for, in seconds.
+_PATIENCE = 10
+
 
 def divided(count: int, workers: int) -> list[NDArray]:
     """Divide catchments into shares.
@@ -139,7 +142,7 @@ def _client(distributed: Any, count: int, scheduler: str | None) -> Iterator[Any
                 silence_logs=40,
                 env=_environment(count),
             )
-        client = distributed.Client(cluster or scheduler, timeout=10)
+        client = distributed.Client(cluster or scheduler, timeout=_PATIENCE)
     except (OSError, ValueError, TimeoutError) as error:
         if cluster is not None:
             cluster.close()

@@ -179,19 +179,19 @@ def test_on_a_cpu_dlpack_is_the_host_s_memory(many_host_example):
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:0,1"])
 def test_weather_of_a_file(file_example, device):
-    file_example.write_text(shortened(file_example, 0, 36))
+    file_example.write_text(shortened(file_example, 0, 16))
     models = pair(file_example, device)
     cpu, gpu = models
     pointer = gpu.get_value_ptr(RUNOFF)
-    for step in range(36):
+    for step in range(16):
         for model in models:
             model.update()
-            if step == 21:
+            if step == 9:
                 model.set_value("upper_zone", value(model, "upper_zone") + 2.0)
-            if step == 30:
+            if step == 12:
                 model.set_value("K2", np.full(size_of(model, "K2"), 0.05))
         close(pointer, value(cpu, RUNOFF))
-        if step in (7, 25):
+        if step in (4, 11):
             close(value(gpu, "melt"), value(cpu, "melt"))
             close(gpu.component.water_balance()["stored"], cpu.component.water_balance()["stored"])
     for name in cpu.get_output_var_names():
@@ -234,10 +234,10 @@ def run(config, device, name, first, last, more=""):
 @pytest.mark.parametrize("device", ["cuda", "cuda:0,1"])
 def test_results_and_states_of_runs(file_example, device):
     """A run that is cut in two, on another device each."""
-    whole = run(file_example, "cpu", "whole.nc", 0, 40)
+    whole = run(file_example, "cpu", "whole.nc", 0, 18)
     for one, other in ((device, "cpu"), ("cpu", device)):
-        run(file_example, one, "first.nc", 0, 25, "save_state: s.nc\n")
-        second = run(file_example, other, "second.nc", 25, 40, "initial_state: s.nc\n")
+        run(file_example, one, "first.nc", 0, 11, "save_state: s.nc\n")
+        second = run(file_example, other, "second.nc", 11, 18, "initial_state: s.nc\n")
         for name in whole.data_vars:
             if "time" in whole[name].dims and whole[name].dtype.kind == "f":
                 later = whole[name].sel(time=second.time)
@@ -292,7 +292,7 @@ def test_parameters_that_change_from_day_to_day(many_host_example, dynamic_model
 def test_a_file_and_parameters_that_change(file_example, dynamic_model):
     text = file_example.read_text().replace("model: default", f"model: {dynamic_model} #")
     file_example.write_text(text)
-    ours, theirs = (run(file_example, device, f"{device}.nc", 0, 20) for device in ("cuda", "cpu"))
+    ours, theirs = (run(file_example, device, f"{device}.nc", 0, 9) for device in ("cuda", "cpu"))
     close(ours[RUNOFF], theirs[RUNOFF])
 
 

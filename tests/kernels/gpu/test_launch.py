@@ -39,7 +39,7 @@ def close(ours, theirs, tolerance):
 @pytest.mark.parametrize("process", VARIANTS.values(), ids=VARIANTS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
 def test_a_block_is_that_of_the_reference(process, dtype, tolerance):
-    setup = arrays(process, 5, 6, 50, dtype)
+    setup = arrays(process, 5, 6, 24, dtype)
     rows, final = gpu.run_process(process, process.output_names, *setup)
     expected, after = reference.run_process(process, process.output_names, *setup)
     for k in range(rows.shape[1]):
@@ -61,9 +61,9 @@ def test_years_stay_with_the_reference():
 
 @pytest.mark.parametrize("catchments", [1, 40])
 def test_one_step_at_a_time_equals_the_block(catchments):
-    forcing, parameters, state = arrays(HBV, catchments, 16, 20)
+    forcing, parameters, state = arrays(HBV, catchments, 16, 12)
     rows, final = gpu.run_process(HBV, (HBV.runoff,), forcing, parameters, state)
-    for t in range(20):
+    for t in range(12):
         row, state = gpu.run_process(HBV, (HBV.runoff,), forcing[t : t + 1], parameters, state)
         assert torch.equal(row[0], rows[t])
     assert torch.equal(state, final)
@@ -82,7 +82,7 @@ def pulled(module, process, setup, names=(), moving=()):
 
 
 @pytest.mark.parametrize(
-    ("process", "steps"), [*((process, 30) for process in VARIANTS.values()), (HBV, 150)]
+    ("process", "steps"), [*((process, 20) for process in VARIANTS.values()), (HBV, 70)]
 )
 def test_gradients_are_those_of_autograd_through_the_reference(process, steps):
     """Of a block that is kept whole, and of one in segments."""
@@ -94,11 +94,11 @@ def test_gradients_are_those_of_autograd_through_the_reference(process, steps):
 
 def test_parameters_that_change_with_time():
     names = ("BETA", "K0", "BETAET")
-    setup = arrays(HBV, 3, 5, 90)
+    setup = arrays(HBV, 3, 5, 70)
     random = np.random.default_rng(0)
     items = [item for item in HBV.parameters if item.name in names]
     moving = [
-        torch.from_numpy(random.uniform(p.lower, p.upper, (90, 3, 5))).to(DEVICE) for p in items
+        torch.from_numpy(random.uniform(p.lower, p.upper, (70, 3, 5))).to(DEVICE) for p in items
     ]
     ours = pulled(gpu, HBV, setup, names, moving)
     theirs = pulled(reference, HBV, setup, names, moving)
