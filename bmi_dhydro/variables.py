@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +141,7 @@ INPUTS: tuple[Input, ...] = (
 
 # Runoff as a rate, which people plot and compare.
 RUNOFF_FLUX = "land_surface_water__runoff_volume_flux"
+FLOW = "channel_exit_water_x-section__volume_flow_rate"
 
 OUTPUTS: tuple[Output, ...] = (
     Output(
@@ -158,7 +159,7 @@ OUTPUTS: tuple[Output, ...] = (
         "depth_to_mm_per_hour",
     ),
     Output(
-        "channel_exit_water_x-section__volume_flow_rate",
+        FLOW,
         "discharge",
         "m3 s-1",
         "discharge at the outlet",
@@ -270,3 +271,29 @@ def factor(conversion: Conversion, step_seconds: int, area: NDArray) -> NDArray:
         "depth_to_mm_per_hour": np.full_like(area, 3600.0 / step_seconds),
         "depth_to_m3_per_second": area * (1e3 / step_seconds),
     }[conversion]
+
+
+class ReachItem(NamedTuple):
+    """A variable of the reaches of a river: its name, what the river calls it, and its units."""
+
+    name: str
+    source: str
+    units: str
+
+
+# What a river alone takes and gives, by the names of t-route.
+RIVER_INPUTS = (ReachItem("land_surface_water_source__volume_flow_rate", "lateral", "m3 s-1"),)
+RIVER_OUTPUTS = (
+    ReachItem(FLOW, "flow", "m3 s-1"),
+    ReachItem("channel_exit_water_x-section__time_mean_of_volume_flow_rate", "mean_flow", "m3 s-1"),
+    ReachItem("channel_water__mean_depth", "depth", "m"),
+    ReachItem("channel_water_flow__speed", "velocity", "m s-1"),
+    ReachItem("channel_water__volume", "storage", "m3"),
+)
+# The same of a river that is joined to catchments, whose runoff has the first of these names.
+REACH_OUTPUTS = tuple(
+    item._replace(name=item.name.replace("channel_exit_water", "channel_water"))
+    for item in RIVER_OUTPUTS
+)
+REACH_SPEED = REACH_OUTPUTS[3].name
+REACH_STATES = {"flow": "m3 s-1", "depth": "m", "storage": "m3", "remainder": "m3"}

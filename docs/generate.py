@@ -15,14 +15,19 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
 from bmi_dhydro import config
-from bmi_dhydro.bmi import reaches
 from bmi_dhydro.catchments.attributes import ATTRIBUTES
 from bmi_dhydro.config import river
 from bmi_dhydro.forecast import config as forecast
 from bmi_dhydro.kernels.cpu.kernel import DISCHARGE, ROUTING_STORE
 from bmi_dhydro.physics import HBV, LINEAR, MUSKINGUM_CUNGE, unit_hydrograph
 from bmi_dhydro.training import config as training
-from bmi_dhydro.variables import INPUTS, OUTPUTS, ROUTING_PENDING
+from bmi_dhydro.variables import (
+    INPUTS,
+    OUTPUTS,
+    RIVER_INPUTS,
+    RIVER_OUTPUTS,
+    ROUTING_PENDING,
+)
 
 FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER))
@@ -171,6 +176,7 @@ def config_page() -> str:
         "save_state": config.SaveStateConfig,
         "ensemble": config.EnsembleConfig,
         "noise": config.NoiseConfig,
+        "network": config.NetworkConfig,
     }
     introduction = (
         "# Configuration\n\nA YAML file. An unknown key is an error; relative paths are relative "
@@ -225,7 +231,7 @@ def river_page() -> str:
         heading = ("name", "units", "usual", "possible", "meaning")
         tables.append(f"### Parameters of `{process.name}`\n\n{_rows(heading, rows)}")
     introduction = (FOLDER / "river_introduction.md").read_text().rstrip()
-    variables = [(f"`{item.name}`", item.units) for item in (*reaches.INPUTS, *reaches.OUTPUTS)]
+    variables = [(f"`{item.name}`", item.units) for item in (*RIVER_INPUTS, *RIVER_OUTPUTS)]
     names = f"### Variables of the interface\n\n{_rows(('name', 'units'), variables)}"
     sections = _reference(river.RiverConfig, {"time": config.TimeConfig})
     return _MADE + "\n".join([introduction, "", *tables, names, "## Configuration\n", *sections])

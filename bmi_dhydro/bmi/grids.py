@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from ..hosts.fleet import FleetInstance
+    from ..river.network import Network
     from ..run.component import Component
 
 # One node for each catchment; catchments x parameter sets; catchments x lags of routing; and one
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 # x parameter sets, and x lags.
 CATCHMENTS, CELLS, LAGS, ONE_VALUE = 0, 1, 2, 3
 _OF_MEMBERS = {CATCHMENTS: 4, CELLS: 5, LAGS: 6}
+# The reaches of a river that is joined: nodes, and edges to those that they drain to. Where all
+# members are shown, one river after the other.
+REACHES = 7
 
 
 def all_members(component: Component | FleetInstance) -> bool:
@@ -59,10 +63,19 @@ class Grids:
             return count, component.model.pending.shape[1]
         if grid == ONE_VALUE:
             return ()
+        if grid == REACHES and component.joined is not None:
+            return (len(self._river),)
         if grid in _OF_MEMBERS.values() and all_members(component):
             of_one = next(one for one, several in _OF_MEMBERS.items() if several == grid)
             return component.model.members, *(self.shape(of_one) or (1,))
         raise ValueError(f"grid {grid} is unknown; known: 0, 1, 2, 3")
+
+    @property
+    def _river(self) -> Network:
+        """The reaches that are shown."""
+        joined = self._component.joined
+        assert joined is not None
+        return joined.river.network if joined.shown is joined.outputs.values else joined.network
 
     @property
     def _catchments_are(self) -> str:
@@ -76,7 +89,7 @@ class Grids:
         """Return the number of dimensions of a grid, of its nodes' coordinates for catchments."""
         if grid == CATCHMENTS:
             return {"scalar": 0, "points": 1, "unstructured": 2}[self._catchments_are]
-        return len(self.shape(grid))
+        return 2 if grid == REACHES and self.shape(grid) else len(self.shape(grid))
 
     def size(self, grid: int) -> int:
         """Return the number of values on a grid."""
@@ -89,25 +102,42 @@ class Grids:
         """Return the type of a grid, as BMI names it."""
         if grid == CATCHMENTS:
             return self._catchments_are
+        if grid == REACHES and self.shape(grid):
+            return "unstructured"
         return "uniform_rectilinear" if self.shape(grid) else "scalar"
 
     def x(self, grid: int) -> NDArray:
-        """Return longitudes of the catchments; indices on the other grids."""
+        """Return longitudes of catchments and reaches; indices on the other grids."""
+        if grid == REACHES and self.shape(grid):
+            return _known(self._river.longitude, self.size(grid))
         return self._coordinates(grid, -1, self._component.catchments.longitude)
 
     def y(self, grid: int) -> NDArray:
-        """Return latitudes of the catchments; indices on the other grids."""
+        """Return latitudes of catchments and reaches; indices on the other grids."""
+        if grid == REACHES and self.shape(grid):
+            return _known(self._river.latitude, self.size(grid))
         return self._coordinates(grid, -2, self._component.catchments.latitude)
 
     def z(self, grid: int) -> NDArray | float:
         """Return elevations of the catchments, in m; the other grids have none."""
         return self._component.catchments.elevation if grid == CATCHMENTS else 0.0
 
+    def edges(self, grid: int) -> NDArray:
+        """Return the upper and the lower node of each edge: (edges, 2); only rivers have some."""
+        if grid != REACHES or not self.shape(grid):
+            return np.empty((0, 2), int)
+        return self._river.edges
+
     def _coordinates(self, grid: int, axis: int, of_catchments: NDArray) -> NDArray:
         shape = self.shape(grid)
         if grid == CATCHMENTS:
             return of_catchments
         return np.arange(float(shape[axis])) if shape else np.zeros(1)
+
+
+def _known(values: NDArray | None, size: int) -> NDArray:
+    """Return coordinates of reaches; NaN where the network has none."""
+    return np.full(size, np.nan) if values is None else values
 
 
 class GridMethods(Bmi):
@@ -213,14 +243,14 @@ class GridMethods(Bmi):
         return self._grids.size(grid)
 
     def get_grid_edge_count(self, grid: int) -> int:
-        """Return the number of edges, 0: the catchments are nodes without edges.
+        """Return the number of edges: reaches that drain to another; catchments have none.
 
         Parameters
         ----------
         grid : int
         """
         self._grids.shape(grid)
-        return 0
+        return len(self._grids.edges(grid))
 
     def get_grid_face_count(self, grid: int) -> int:
         """Return the number of faces, 0: the catchments are nodes without faces.
@@ -233,8 +263,9 @@ class GridMethods(Bmi):
         return 0
 
     def get_grid_edge_nodes(self, grid: int, edge_nodes: NDArray) -> NDArray:
-        """Return the array as it is: the catchments are nodes without edges."""
+        """Write the upper and the lower node of each edge into an array, and return it."""
         self._grids.shape(grid)
+        edge_nodes[:] = self._grids.edges(grid).ravel()
         return edge_nodes
 
     def get_grid_face_edges(self, grid: int, face_edges: NDArray) -> NDArray:

@@ -10,7 +10,7 @@ from ..config.time_units import TimeUnits
 from ..errors import ConfigError, ForcingError, OrderError
 from ..hosts.ngen import Protocols
 from ..run.aggregation import Aggregation
-from ..variables import DEFAULT_INPUTS, OUTPUTS, inputs_for
+from ..variables import DEFAULT_INPUTS, OUTPUTS, REACH_OUTPUTS, inputs_for
 from .grids import GridMethods, Grids
 from .names import NOTHING_PUBLISHED, Names
 
@@ -84,6 +84,8 @@ class LifeCycleMethods(GridMethods):
         self._update = component.stepper
         self._input_names = tuple(item.name for item in component.input_items)
         self._output_names = tuple(item.name for item in component.output_items)
+        if component.joined is not None:
+            self._output_names += tuple(item.name for item in REACH_OUTPUTS)
         self._never_set = set(self._input_names)
         self._find_arrays(component)
 

@@ -10,15 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..catchments.attributes import ATTRIBUTES
-from ..variables import MEMBER, OF_PARAMETER_SETS, ROUTING_PENDING, Input, Output
-from .grids import CATCHMENTS, CELLS, LAGS, ONE_VALUE, shown_of
+from ..variables import (
+    MEMBER,
+    OF_PARAMETER_SETS,
+    REACH_OUTPUTS,
+    REACH_STATES,
+    ROUTING_PENDING,
+    Input,
+    Output,
+)
+from .grids import CATCHMENTS, CELLS, LAGS, ONE_VALUE, REACHES, shown_of
 
 if TYPE_CHECKING:
     from ..hosts.fleet import FleetInstance
     from ..run.component import Component
 
-# Kind of the variables of `hosts.ngen`.
+# Kind of the variables of `hosts.ngen`, and of those of a river that is joined.
 PROTOCOL = "protocol"
+REACH, REACH_STATE, REACH_PARAMETER = "reach", "reach_state", "reach_parameter"
 
 _ITEMSIZES = {
     name: np.dtype(name).itemsize for name in ("float64", "float32", "int64", "int32", "uint8")
@@ -197,7 +206,8 @@ def moves_with_member(component: Component | FleetInstance, variable: Variable) 
     if component.shown is component.outputs:
         return False
     own_inputs = component.inputs.shape[1] == component.model.columns
-    return variable.kind == "state" or (variable.kind == "input" and own_inputs)
+    moves = variable.kind in ("state", REACH_STATE)
+    return moves or (variable.kind == "input" and own_inputs)
 
 
 def _inputs_shown(component: Component | FleetInstance, row: int) -> NDArray:
@@ -226,6 +236,10 @@ def _published_variables(component: Component | FleetInstance) -> dict[str, Vari
             values = component.shown_rows[row]
             place = len(component.output_items) + row
             table[name] = Variable("output", "mm", of_columns, values, model.dtype.name, place)
+    if component.joined is not None:
+        for reach in REACH_OUTPUTS:
+            values = component.joined.shown[reach.source]
+            table[reach.name] = Variable(REACH, reach.units, REACHES, values, "float64")
     return table
 
 
@@ -234,6 +248,13 @@ def _own(component: Component) -> dict[str, Variable]:
     model = component.model
     own = model.dtype.name
     table: dict[str, Variable] = {}
+    joined = component.joined
+    if joined is not None:
+        for name, unit in REACH_STATES.items():
+            values = joined.river.states[name][joined.own]
+            table[name] = Variable(REACH_STATE, unit, REACHES, values, own)
+        for item in joined.river.process.parameters:
+            table[item.name] = Variable(REACH_PARAMETER, item.units, REACHES, None, "float64")
     grid = shown_of(component, CELLS)
     for k, quantity in enumerate(model.process.states):
         values = model.state[k][component.own_columns]

@@ -3,37 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OrderError, VariableError, nearest
 from ..river.network import Network
-from ..river.river import STATES, River
+from ..river.outputs import RiverOutputs
+from ..river.river import River
+from ..variables import RIVER_INPUTS, RIVER_OUTPUTS
 from .grids import GridMethods
 
 REACHES = 0
 
-
-class Item(NamedTuple):
-    """A variable that is exchanged: its name, what the river calls it, and its units."""
-
-    name: str
-    source: str
-    units: str
-
-
-INPUTS = (Item("land_surface_water_source__volume_flow_rate", "lateral", "m3 s-1"),)
-OUTPUTS = (
-    Item("channel_exit_water_x-section__volume_flow_rate", "flow", "m3 s-1"),
-    Item("channel_exit_water_x-section__time_mean_of_volume_flow_rate", "mean_flow", "m3 s-1"),
-    Item("channel_water__mean_depth", "depth", "m"),
-    Item("channel_water_flow__speed", "velocity", "m s-1"),
-    Item("channel_water__volume", "storage", "m3"),
-)
-VELOCITY = OUTPUTS[3].name
-STATE_UNITS = dict(zip(STATES, ("m3 s-1", "m", "m3", "m3"), strict=True))
+REACHES = 0
+VELOCITY = RIVER_OUTPUTS[3].name
 
 
 @dataclass(frozen=True)
@@ -77,8 +61,7 @@ class ReachGrid:
     def edges(self, grid: int) -> NDArray:
         """Return the upper and the lower reach of each edge: shape (edges, 2)."""
         self.shape(grid)
-        upper = np.flatnonzero(self.network.to >= 0)
-        return np.stack([upper, self.network.to[upper]], axis=1)
+        return self.network.edges
 
     def _coordinates(self, grid: int, values: NDArray | None) -> NDArray:
         size = self.size(grid)
@@ -92,7 +75,7 @@ class ReachMethods(GridMethods):
         self._river: River | None = None
         self._values: dict[str, NDArray] = {}
         self._units: dict[str, str] = {}
-        self._velocity_is_current = True
+        self._routed: RiverOutputs | None = None
 
     def _ready(self) -> River:
         if self._river is None:
@@ -105,17 +88,14 @@ class ReachMethods(GridMethods):
         return self._ready()
 
     @property
+    def _flows(self) -> RiverOutputs:
+        """Outputs of the river, once there is one."""
+        assert self._routed is not None
+        return self._routed
+
+    @property
     def _grids(self) -> ReachGrid:  # type: ignore[override]
         return ReachGrid(self._ready().network)
-
-    def get_grid_edge_count(self, grid: int) -> int:
-        """Return the number of edges: reaches that drain to another."""
-        return len(self._grids.edges(grid))
-
-    def get_grid_edge_nodes(self, grid: int, edge_nodes: NDArray) -> NDArray:
-        """Write the upper and the lower reach of each edge into an array, and return it."""
-        edge_nodes[:] = self._grids.edges(grid).ravel()
-        return edge_nodes
 
     # ---- variables ------------------------------------------------------------------------
 
@@ -125,19 +105,19 @@ class ReachMethods(GridMethods):
 
     def get_input_item_count(self) -> int:
         """Return the number of inputs."""
-        return len(INPUTS)
+        return len(RIVER_INPUTS)
 
     def get_output_item_count(self) -> int:
         """Return the number of outputs."""
-        return len(OUTPUTS)
+        return len(RIVER_OUTPUTS)
 
     def get_input_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Names that a host sets each step."""
-        return tuple(item.name for item in INPUTS)
+        return tuple(item.name for item in RIVER_INPUTS)
 
     def get_output_var_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """Names of the outputs."""
-        return tuple(item.name for item in OUTPUTS)
+        return tuple(item.name for item in RIVER_OUTPUTS)
 
     def _current(self, name: str) -> NDArray:
         """Return the values of a variable, as they are in memory; of a parameter a copy.
@@ -148,21 +128,14 @@ class ReachMethods(GridMethods):
             If the name is unknown.
         """
         river = self._ready()
-        if name == VELOCITY and not self._velocity_is_current:
-            self._find_velocity()
+        if name == VELOCITY:
+            self._flows.find_velocity()
         values = self._values.get(name)
         if values is not None:
             return values
         if name in river.process.parameter_names:
             return river.parameter(name).astype(float)
         raise VariableError(f"variable {name!r} is unknown; {nearest(name, self._units)}")
-
-    def _find_velocity(self) -> None:
-        """Compute the velocity, which takes longer than the step: only where it is asked for."""
-        river = self._ready()
-        flow, depth = (self._values[OUTPUTS[k].name].astype(river.dtype) for k in (0, 2))
-        self._values[VELOCITY][:] = river.velocity(flow, depth)
-        self._velocity_is_current = True
 
     def get_var_grid(self, name: str) -> int:
         """Return the grid that a variable is on: the reaches."""

@@ -13,10 +13,12 @@ from ..config.river import RiverConfig, read_river_config
 from ..config.settings import parse_date, parse_duration, parse_step
 from ..config.time_units import TimeUnits
 from ..errors import ConfigError, ForcingError, NetworkError, OrderError, VariableError
+from ..river.outputs import RiverOutputs
 from ..river.river import River
 from ..river.state_file import load_river_state, save_river_state
 from ..river.tables import read_network, read_values
-from .reaches import INPUTS, OUTPUTS, STATE_UNITS, VELOCITY, ReachMethods
+from ..variables import REACH_STATES, RIVER_INPUTS, RIVER_OUTPUTS
+from .reaches import VELOCITY, ReachMethods
 
 # A time that misses a step by this share of it is forgiven.
 _TOLERANCE = 1e-6
@@ -59,19 +61,13 @@ class BmiRiver(ReachMethods):
 
     def _show(self, river: River) -> None:
         """Find the values of all names."""
-        values = {item.source: np.zeros(len(river.network)) for item in OUTPUTS}
-        for name in ("flow", "depth", "storage"):
-            values[name][:] = river.states[name]
-        values["mean_flow"][:] = river.states["flow"]
-        values["velocity"][:] = river.velocity(values["flow"], values["depth"])
-        self._values = {item.name: values[item.source] for item in OUTPUTS}
-        self._shown = [values[name] for name in ("flow", "mean_flow", "depth", "storage")]
-        self._velocity_is_current, self._velocity_is_watched = True, False
-        self._values[INPUTS[0].name] = self._lateral[0]
+        self._routed = RiverOutputs(river)
+        self._values = {item.name: self._flows.values[item.source] for item in RIVER_OUTPUTS}
+        self._values[RIVER_INPUTS[0].name] = self._lateral[0]
         self._values |= river.states
         parameters = {item.name: item.units for item in river.process.parameters}
-        self._units = {item.name: item.units for item in (*INPUTS, *OUTPUTS)}
-        self._units |= STATE_UNITS | parameters
+        self._units = {item.name: item.units for item in (*RIVER_INPUTS, *RIVER_OUTPUTS)}
+        self._units |= REACH_STATES | parameters
 
     def update(self) -> None:
         """Advance by one step.
@@ -81,16 +77,11 @@ class BmiRiver(ReachMethods):
         ForcingError
             If the end of the run has been reached.
         """
-        river = self._ready()
+        self._ready()
         if self._steps is not None and self._done >= self._steps:
             raise ForcingError(f"the run ends at {self.get_end_time():g} {self._time_units}")
-        found = river.block(self._lateral.astype(river.dtype, copy=False))
-        for values, row in zip(self._shown, found, strict=True):
-            values[:] = row[0]
+        self._flows.step(self._lateral)
         self._done += 1
-        self._velocity_is_current = False
-        if self._velocity_is_watched:
-            self._find_velocity()
 
     def update_until(self, time: float) -> None:
         """Advance to a time, in the units of `get_time_units`; a time in the past does nothing.
@@ -112,7 +103,7 @@ class BmiRiver(ReachMethods):
                 f"time {time:g} is {steps:.6g} steps of {self._time_step:g} {self._time_units} "
                 "ahead; only whole steps can be done: ask for a multiple, or set time.step"
             )
-        mean = self._values[OUTPUTS[1].name]
+        mean = self._values[RIVER_OUTPUTS[1].name]
         total = np.zeros_like(mean)
         for _ in range(whole):
             self.update()
@@ -175,7 +166,7 @@ class BmiRiver(ReachMethods):
             If it is a parameter: those have no such place, and are set by `set_value`.
         """
         values = self._current(name)
-        self._velocity_is_watched |= name == VELOCITY
+        self._flows.velocity_is_kept |= name == VELOCITY
         if name not in self._values:
             raise VariableError(f"{name} has no fixed place in memory; use get_value and set_value")
         return values
@@ -199,7 +190,7 @@ class BmiRiver(ReachMethods):
             If there are more or fewer values than reaches, they are no numbers, or they are
             impossible; names reaches. Nothing is set then.
         """
-        is_input = name == INPUTS[0].name
+        is_input = name == RIVER_INPUTS[0].name
         values = self._values[name] if is_input and self._river else self._current(name)
         given = np.asarray(src, dtype=float).reshape(-1)
         if given.size != values.size:
@@ -208,7 +199,7 @@ class BmiRiver(ReachMethods):
         if is_input and math.isfinite(given.sum()):
             values[:] = given
             return
-        if any(item.name == name for item in OUTPUTS):
+        if any(item.name == name for item in RIVER_OUTPUTS):
             raise VariableError(f"{name} is an output and cannot be set")
         river = self._ready()
         if not np.isfinite(given).all():

@@ -9,9 +9,16 @@ from numpy.typing import NDArray
 
 from ..errors import ForcingError, VariableError
 from ..hosts.ngen import PREFIX
-from ..variables import MEMBER, OF_PARAMETER_SETS, ROUTING_PENDING
+from ..variables import MEMBER, OF_PARAMETER_SETS, REACH_SPEED, ROUTING_PENDING
 from .grids import CATCHMENTS
-from .names import PROTOCOL, Variable, moves_with_member
+from .names import (
+    PROTOCOL,
+    REACH,
+    REACH_PARAMETER,
+    REACH_STATE,
+    Variable,
+    moves_with_member,
+)
 from .variables import VariableMethods
 
 
@@ -59,7 +66,7 @@ class ValueMethods(VariableMethods):
         if component.config.fleet and variable.kind != "output":
             component = self._leave_fleet()
             variable = self._variable(name)
-        if variable.kind == ROUTING_PENDING:
+        if variable.kind in (ROUTING_PENDING, REACH_PARAMETER):
             raise VariableError(f"{name} has no fixed place in memory; use get_value")
         if moves_with_member(component, variable):
             raise VariableError(
@@ -73,6 +80,8 @@ class ValueMethods(VariableMethods):
             self._back_to_host(variable.index)
         if variable.kind == "output" and component.exchange.selective:
             component.table.keep([variable.index])
+        if name == REACH_SPEED:
+            component.joined.outputs.velocity_is_kept = True
         view = self._current(name).reshape(-1)
         if variable.kind in ("parameter", "attribute"):
             view = view.view()
@@ -154,6 +163,11 @@ class ValueMethods(VariableMethods):
             variable = self._variable(name)
         if variable.kind == ROUTING_PENDING:
             return component.model.pending[component.own_columns]
+        if name == REACH_SPEED:
+            self._ready().joined.find_velocity()
+        if variable.kind == REACH_PARAMETER:
+            joined = self._ready().joined
+            return joined.river.parameter(name)[joined.own].astype(float)
         if variable.kind == "output":
             self._bring(variable)
         if variable.kind == "input":
@@ -297,8 +311,12 @@ class ValueMethods(VariableMethods):
         if variable.kind == PROTOCOL:
             self._protocols.write(name, src)
             return
-        if variable.kind == "output":
+        if variable.kind in ("output", REACH):
             raise VariableError(f"{name} is an output and cannot be set")
+        if variable.kind in (REACH_STATE, REACH_PARAMETER):
+            values = self._numbers(name, src, self.get_grid_size(variable.grid))
+            self._ready().joined.set_values(name, values)
+            return
         if variable.kind == "parameter":
             self._set_parameter(name, src)
             return

@@ -136,7 +136,9 @@ def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str
         f"{len(catchments)} catchments, {steps} steps in {seconds:.2f} s "
         f"({cells / seconds / 1e6:.0f} million cell-steps per second, files included)"
     )
-    click.echo(f"wrote {out or read_config(config).output.file}")
+    click.echo(f"wrote {out or settings.output.file}")
+    if settings.network is not None and settings.network.output is not None:
+        click.echo(f"wrote {settings.network.output}")
 
 
 @main.command()

@@ -73,7 +73,7 @@ def route(
 
     rivers = read_network(network)
     words = ("gauges", "outlets", "all")
-    at: str | tuple[str, ...] = places or ("gauges" if rivers.gauges else "outlets")
+    at: str | tuple[str, ...] = places or "auto"
     if len(places) == 1 and places[0] in words:
         at = places[0]
     seconds = parse_duration(routing_step, "--routing-step")

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from ..errors import ConfigError
-from .run import TimeConfig
+from .run import ReachProcessName, TimeConfig
 from .settings import Count, Section, parse_date, parse_duration, parse_step, read_checked, resolved
 from .time_units import TimeUnits
 
@@ -18,7 +18,7 @@ class RiverConfig(Section, frozen=True):
 
     network: str
     """Reaches: a table (.csv, .parquet, .nc), a RouteLink.nc, or a hydrofabric (.gpkg)."""
-    process: Literal["muskingum_cunge", "muskingum_cunge_nwm", "linear"] = "muskingum_cunge"
+    process: ReachProcessName = "muskingum_cunge"
     """Model of a reach."""
     time: TimeConfig = TimeConfig()
     """The period and the step."""

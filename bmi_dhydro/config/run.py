@@ -28,6 +28,8 @@ from .settings import (
 )
 from .time_units import TimeUnits
 
+ReachProcessName = Literal["muskingum_cunge", "muskingum_cunge_nwm", "linear"]
+
 
 class CatchmentsConfig(Section, frozen=True):
     """Which catchments: a table, or one catchment in place."""
@@ -138,6 +140,26 @@ class SaveStateConfig(Section, frozen=True):
         return 0 if self.every is None else parse_duration(self.every, "save_state.every")
 
 
+class NetworkConfig(Section, frozen=True):
+    """The river that the catchments drain to."""
+
+    file: str
+    """Reaches: a table (.csv, .parquet, .nc), a RouteLink.nc, or a hydrofabric (.gpkg). Rivers that
+    no catchment of the run drains to are left out."""
+    process: ReachProcessName = "muskingum_cunge"
+    """Model of a reach."""
+    routing_step: str = "5min"
+    """Longest step of routing; a step of the run is done in several."""
+    start: Literal["steady", "dry"] = "steady"
+    """Whether the river starts with the flow that runoff of the first step would keep up, or dry;
+    an `initial_state` that has one of its own goes before."""
+    at: str | list[str] = "auto"
+    """Where results are written: `gauges`, `outlets`, `all`, or ids of gauges or reaches; auto
+    takes gauges, and outlets where the network has none."""
+    output: str | None = None
+    """NetCDF file of the results there (CF time series); nothing is written, unless given."""
+
+
 # Standard deviations beyond which noise is none any more: of the logarithm of an amount of water,
 # and of a temperature, in degC.
 LARGEST_LOGARITHM, LARGEST_SPREAD = 10.0, 30.0
@@ -219,6 +241,8 @@ class Config(Section, frozen=True):
     """State file to write when the run ends, or what to save more often."""
     output: OutputConfig = OutputConfig()
     """What to write."""
+    network: NetworkConfig | None = None
+    """The river that the catchments drain to, computed with them."""
     history: CountOrZero = 0
     """Steps that are remembered, for derivatives with respect to the past (`BmiDhydro.vjp`)."""
     parameter_file: str | None = None
@@ -278,6 +302,7 @@ def _resolved(config: Config, folder: Path) -> Config:
         initial_state=resolved(config.initial_state, folder),
         spin_up=_resolved_spin_up(config.spin_up, folder),
         save_state=_resolved_save(config.save_state, folder),
+        network=_resolved_network(config.network, folder),
     )
 
 
@@ -285,6 +310,14 @@ def _resolved_spin_up(wanted: SpinUpConfig | None, folder: Path) -> SpinUpConfig
     if wanted is None:
         return None
     return msgspec.structs.replace(wanted, weather=resolved(wanted.weather, folder))
+
+
+def _resolved_network(wanted: NetworkConfig | None, folder: Path) -> NetworkConfig | None:
+    if wanted is None:
+        return None
+    return msgspec.structs.replace(
+        wanted, file=resolved(wanted.file, folder), output=resolved(wanted.output, folder)
+    )
 
 
 def _file_of_rank(config: Config) -> str | None:
@@ -387,6 +420,7 @@ def _check_fleet(config: Config) -> None:
     for key, given in (
         ("history", config.history or None),
         ("ensemble", config.ensemble),
+        ("network", config.network),
     ):
         if given is not None:
             raise ConfigError(f"{key}: does not go with fleet; leave one of them out")
@@ -446,5 +480,12 @@ def _check(config: Config) -> None:
         raise ConfigError(f"time.end: {end} is not after time.start, {start}")
     if config.output.file is not None and config.time.start is None and not config.forcing.file:
         raise ConfigError("time.start: is needed to date the results of a host's weather")
+    if config.network is not None:
+        if parse_duration(config.network.routing_step, "network.routing_step") <= 0:
+            raise ConfigError(
+                f"network.routing_step: {config.network.routing_step!r} is no length of time"
+            )
+        if config.network.output is not None and start is None and not config.forcing.file:
+            raise ConfigError("time.start: is needed to date the results of a host's weather")
     if config.output.variables is not None and config.output.file is None:
         raise ConfigError("output.variables: goes with output.file")

@@ -202,14 +202,15 @@ class ResultsWriter:
         )
 
 
-def merge(parts: Sequence[Path], path: Path) -> None:
+def merge(parts: Sequence[Path], path: Path, places: Sequence[NDArray]) -> None:
     """Write one file of results of different catchments over the same steps.
 
     Parameters
     ----------
     parts : sequence of Path
-        In the order that the catchments shall have.
     path : Path
+    places : sequence of array of int
+        Where the stations of each part shall be, in increasing order.
 
     Raises
     ------
@@ -220,7 +221,7 @@ def merge(parts: Sequence[Path], path: Path) -> None:
         files = [opened.enter_context(netcdf4().Dataset(part)) for part in parts]
         try:
             with replaced(path) as temporary, netcdf4().Dataset(temporary, "w") as data:
-                _merge(files, data)
+                _merge(files, places, data)
         except (OSError, RuntimeError) as error:
             raise ResultsError(
                 f"{path}: results cannot be written ({error}); nothing is left of them. Is the "
@@ -228,14 +229,19 @@ def merge(parts: Sequence[Path], path: Path) -> None:
             ) from None
 
 
-def _merge(files: Sequence[Any], data: Any) -> None:
+def _as_slice(places: NDArray) -> slice | NDArray:
+    """Return places that follow each other as a slice, which is written faster."""
+    first, last = int(places[0]), int(places[-1])
+    return slice(first, last + 1) if last - first + 1 == len(places) else places
+
+
+def _merge(files: Sequence[Any], places: Sequence[NDArray], data: Any) -> None:
     first = files[0]
-    counts = [len(file.dimensions["station"]) for file in files]
-    ends = np.cumsum(counts)
+    total_stations = sum(map(len, places))
     data.setncatts(first.__dict__)
     for name, dimension in first.dimensions.items():
         size = None if dimension.isunlimited() else len(dimension)
-        data.createDimension(name, int(ends[-1]) if name == "station" else size)
+        data.createDimension(name, total_stations if name == "station" else size)
     for name, source in first.variables.items():
         attributes = dict(source.__dict__)
         options = {"fill_value": attributes.pop("_FillValue", None)}
@@ -246,12 +252,14 @@ def _merge(files: Sequence[Any], data: Any) -> None:
         if "station" not in source.dimensions:
             target[:] = source[:]
             continue
-        for file, count, end in zip(files, counts, ends, strict=True):
-            stations = slice(int(end) - count, int(end))
-            if source.dimensions == ("station",):
-                target[stations] = file[name][:]
-                continue
+        if source.dimensions == ("station",):
+            whole = np.empty(total_stations, object if source.dtype is str else source.dtype)
+            for file, stations in zip(files, places, strict=True):
+                whole[stations] = file[name][:]
+            target[:] = whole
+            continue
+        for file, chosen in zip(files, map(_as_slice, places), strict=True):
             total = len(file.dimensions["time"])
             for step in range(0, total, _STEPS_TOGETHER):
                 steps = slice(step, min(step + _STEPS_TOGETHER, total))
-                target[steps, ..., stations] = file[name][steps]
+                target[steps, ..., chosen] = file[name][steps]

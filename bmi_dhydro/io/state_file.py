@@ -26,8 +26,8 @@ FORMAT_VERSION = 4
 # of all of it at its end, which is known before HDF5, which a damaged file can hang, opens it.
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
-# Before the names of what is saved beside the model's memory.
-_MORE = "more_"
+# Before the names of what is saved beside the model's memory, and of what a river remembers.
+_MORE, _RIVER = "more_", "river_"
 
 _DIGEST_AT_END = 4
 
@@ -122,6 +122,10 @@ def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> N
             )
         variable[:] = values.reshape(variable.shape)
     _write_more(data, saved.more, axes)
+    for name, values in saved.river.items():
+        data.createDimension(f"{_RIVER}{name}_values", len(values))
+        variable = data.createVariable(_RIVER + name, values.dtype, (f"{_RIVER}{name}_values",))
+        variable[:] = values
 
 
 def _write_more(data: Any, more: dict[str, NDArray], axes: list[str]) -> None:
@@ -240,7 +244,8 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...], whole: bool) -> S
         return values if members == 1 else values.reshape(-1, *values.shape[2:])
 
     more = {name for name in data.variables if name.startswith(_MORE)}
-    arrays = {name: of_columns(name) for name in data.variables if name not in known | more}
+    river = {name for name in data.variables if name.startswith(_RIVER)}
+    arrays = {name: of_columns(name) for name in data.variables if name not in known | more | river}
     arrays["state"] = np.stack([of_columns(name) for name in state_names])
     beside = {name.removeprefix(_MORE): data[name][:].reshape(len(data[name]), -1) for name in more}
     if version >= _DIGEST_AT_END:
@@ -263,6 +268,7 @@ def _read(data: Any, path: Path, state_names: tuple[str, ...], whole: bool) -> S
         time=time,
         substeps=int(getattr(data, "parts", 1)),
         members=members,
+        river={name.removeprefix(_RIVER): data[name][:] for name in river},
     )
 
 

@@ -23,8 +23,8 @@ FORMAT = "bmi_dhydro state"
 # Payloads of version 1 have a digest of their arrays alone.
 PAYLOAD = ArrayFormat(FORMAT, "a state", 2, 2, StateError, DamagedStateError)
 
-# Before the names of what is saved beside the state, in a payload.
-_MORE = "more."
+# Before the names of what is saved beside the state, in a payload, and of what a river remembers.
+_MORE, _RIVER = "more.", "river."
 
 # What rounding may take from an empty store, in mm.
 ROUNDING = 1e-3
@@ -54,6 +54,9 @@ class SavedState:
         That the state is of.
     members : int
         Members of an ensemble: each of `arrays` has a row for each catchment of each member.
+    river : dict of array
+        What the river remembers that the catchments drain to, as `river.state_file.packed` returns
+        it; empty where there is none.
     """
 
     fingerprint: str
@@ -67,6 +70,7 @@ class SavedState:
     time: np.datetime64 | None = None
     substeps: int = 1
     members: int = 1
+    river: dict[str, NDArray] = field(default_factory=dict)
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -84,7 +88,8 @@ class SavedState:
         if self.step_seconds < 1 or self.steps < 0 or self.substeps < 1 or self.members < 1:
             raise DamagedStateError(f"{source}: not a whole state (its steps cannot be)")
         # The weather of a day that has not begun is not a number.
-        PAYLOAD.check_finite({**self.arrays, **self.more}, source, ("day_window",))
+        every = {**self.arrays, **self.more, **self.river}
+        PAYLOAD.check_finite(every, source, ("day_window",))
         for name in ("state", "pending"):
             if name not in self.arrays:
                 raise DamagedStateError(f"{source}: not a whole state ({name!r} is missing)")
@@ -278,7 +283,11 @@ def digest(arrays: Mapping[str, NDArray]) -> str:
 
 
 def to_bytes(
-    model: Model, fingerprint: str, ids: NDArray, more: Mapping[str, NDArray] | None = None
+    model: Model,
+    fingerprint: str,
+    ids: NDArray,
+    more: Mapping[str, NDArray] | None = None,
+    river: Mapping[str, NDArray] | None = None,
 ) -> bytes:
     """Return all that a model remembers, as a `.safetensors` payload; nothing in it is executed.
 
@@ -288,10 +297,13 @@ def to_bytes(
         As `capture`.
     more : mapping of array, shape (rows, columns), optional
         What a host wants back beside the state.
+    river : mapping of array, optional
+        What a river remembers.
     """
     saved = capture(model, fingerprint, ids)
     arrays = dict(saved.arrays)
     arrays.update((_MORE + name, values) for name, values in (more or {}).items())
+    arrays.update((_RIVER + name, values) for name, values in (river or {}).items())
     metadata = {
         "fingerprint": fingerprint,
         "process": saved.process,
@@ -333,11 +345,12 @@ def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedSt
             int(metadata["step_seconds"]),
             int(metadata["steps"]),
             np.array(json.loads(metadata["ids"])),
-            {name: values for name, values in arrays.items() if not name.startswith(_MORE)},
-            {name.removeprefix(_MORE): v for name, v in arrays.items() if name.startswith(_MORE)},
+            {n: values for n, values in arrays.items() if not n.startswith((_MORE, _RIVER))},
+            _named(arrays, _MORE),
             # Older payloads do not say so.
             substeps=int(metadata.get("parts", 1)),
             members=int(metadata.get("members", 1)),
+            river=_named(arrays, _RIVER),
         )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, StateError):
@@ -347,12 +360,25 @@ def parsed(payload: bytes, state_names: tuple[str, ...], source: str) -> SavedSt
     return saved
 
 
+def _named(arrays: Mapping[str, NDArray], prefix: str) -> dict[str, NDArray]:
+    """Return the arrays whose names begin with a prefix, without it."""
+    return {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
+
+
 def from_bytes(
     payload: bytes, model: Model, fingerprint: str, ids: NDArray, source: str
-) -> dict[str, NDArray]:
-    """Restore what `to_bytes` returned; arguments, result and errors as `apply`."""
+) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
+    """Restore what `to_bytes` returned; arguments and errors as `apply`.
+
+    Returns
+    -------
+    more : dict of array
+        What was saved beside the state, for these catchments.
+    river : dict of array
+        What the river remembers.
+    """
     saved = parsed(payload, model.process.state_names, source)
-    return apply(saved, model, fingerprint, ids, source)
+    return apply(saved, model, fingerprint, ids, source), saved.river
 
 
 def refuse_impossible(model: Model, ids: NDArray, moment: str) -> None:

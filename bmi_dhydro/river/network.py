@@ -204,6 +204,45 @@ class Network:
                 inside[k] = True
         return np.flatnonzero(inside)
 
+    @property
+    def edges(self) -> NDArray:
+        """The upper and the lower reach of each edge: array of int, shape (edges, 2)."""
+        upper = np.flatnonzero(self.to >= 0)
+        return np.stack([upper, self.to[upper]], axis=1)
+
+    def outlet_of(self) -> NDArray:
+        """Return the place of the outlet that each reach drains to in the end: (reaches,)."""
+        outlet = np.arange(len(self))
+        for k in self.order[::-1]:
+            if self.to[k] >= 0:
+                outlet[k] = outlet[self.to[k]]
+        return outlet
+
+    def repeated(self, count: int) -> Network:
+        """Return several networks like this one in one, for the members of an ensemble.
+
+        Parameters
+        ----------
+        count : int
+
+        Returns
+        -------
+        Network
+            Of the first member first, with its gauges and catchments; ids of the others say of
+            which member a reach is (see `id_of_member`).
+        """
+        shifts = np.repeat(np.arange(count) * len(self), len(self))
+        to = np.tile(self.to, count)
+        return Network(
+            np.array([id_of_member(n, k) for k in range(count) for n in self.ids.tolist()]),
+            np.where(to >= 0, to + shifts, -1),
+            {name: np.tile(values, count) for name, values in self.parameters.items()},
+            self.gauges,
+            None if self.longitude is None else np.tile(self.longitude, count),
+            None if self.latitude is None else np.tile(self.latitude, count),
+            self.catchments,
+        )
+
     def subset(self, places: NDArray) -> Network:
         """Return a network of some reaches; those that drain out of it become outlets."""
         new = np.full(len(self) + 1, -1)
@@ -221,6 +260,20 @@ class Network:
             None if self.latitude is None else self.latitude[places],
             catchments,
         )
+
+
+# Between the id of a reach and its member, from the second on.
+_OF_MEMBER = " of member "
+
+
+def id_of_member(name: str, member: int) -> str:
+    """Return what a reach is called in a network of several members."""
+    return f"{name}{_OF_MEMBER}{member}" if member else name
+
+
+def without_member(name: str) -> str:
+    """Return the id of a reach of any member."""
+    return name.partition(_OF_MEMBER)[0]
 
 
 @dataclass(frozen=True)

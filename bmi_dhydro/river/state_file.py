@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DamagedStateError, NetworkError, StateError, listed
 from ..files.arrays import ArrayFormat
+from .network import without_member
 from .river import STATES, River
 
 _FORMAT = ArrayFormat(
@@ -30,9 +33,8 @@ def save_river_state(path: Path, river: River, time: str) -> None:
     time : str
         Of the state, for people.
     """
-    ids = np.frombuffer("\n".join(river.network.ids.tolist()).encode(), np.uint8)
     metadata = {"process": river.process.name, "time": time}
-    _FORMAT.save(path, {**river.states, "ids": ids}, metadata)
+    _FORMAT.save(path, packed(river), metadata)
 
 
 def load_river_state(path: Path, river: River) -> None:
@@ -51,12 +53,63 @@ def load_river_state(path: Path, river: River) -> None:
             f"{path}: is a state of {metadata.get('process')}, and the river is routed by "
             f"{river.process.name}"
         )
-    ids = arrays.pop("ids").tobytes().decode().split("\n")
-    places = {name: k for k, name in enumerate(ids)}
-    missing = [name for name in river.network.ids.tolist() if name not in places]
+    take(river, arrays, str(path))
+
+
+def packed(river: River) -> dict[str, NDArray]:
+    """Return copies of the states of a river, and which reaches they are of: `ids`, as bytes."""
+    return {**river.snapshot(), "ids": packed_ids(river.network.ids)}
+
+
+def joined(parts: Sequence[Mapping[str, NDArray]]) -> dict[str, NDArray]:
+    """Return what `packed` would have returned of several rivers together."""
+    together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    ids = [name for part in parts for name in unpacked_ids(part["ids"])]
+    return {**together, "ids": packed_ids(np.array(ids))}
+
+
+def packed_ids(ids: NDArray) -> NDArray:
+    """Return ids as bytes, so that files of numbers hold them."""
+    return np.frombuffer("\n".join(ids.tolist()).encode(), np.uint8)
+
+
+def unpacked_ids(values: NDArray) -> list[str]:
+    """Return the ids that `packed_ids` was given."""
+    return values.tobytes().decode().split("\n")
+
+
+def take(river: River, arrays: Mapping[str, NDArray], source: str) -> NDArray:
+    """Let a river take on what `packed` returned; reaches are found by their ids.
+
+    Parameters
+    ----------
+    river : River
+        The reaches of a member that was not there take those of the first.
+    arrays : mapping of array
+    source : str
+        What to call it in errors.
+
+    Returns
+    -------
+    array of int, shape (reaches,)
+        Where in `arrays` each reach was.
+
+    Raises
+    ------
+    StateError
+        If values are not finite.
+    NetworkError
+        If reaches are missing; names them.
+    """
+    places = {name: k for k, name in enumerate(unpacked_ids(arrays["ids"]))}
+    names = river.network.ids.tolist()
+    found = [places.get(name, places.get(without_member(name))) for name in names]
+    missing = [name for name, place in zip(names, found, strict=True) if place is None]
     if missing:
-        raise NetworkError(f"{path}: the state lacks reach {listed(missing)}")
-    _FORMAT.check_finite(arrays, str(path))
-    chosen = [places[name] for name in river.network.ids.tolist()]
-    for name in STATES:
-        river.states[name][:] = arrays[name][chosen]
+        raise NetworkError(f"{source}: the state lacks reach {listed(missing)}")
+    states = {name: arrays[name] for name in STATES}
+    _FORMAT.check_finite(states, source)
+    chosen = np.array(found)
+    for name, values in states.items():
+        river.states[name][:] = values[chosen]
+    return chosen

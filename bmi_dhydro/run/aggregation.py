@@ -17,6 +17,7 @@ from ..physics.unit_hydrograph import stored_outputs
 
 if TYPE_CHECKING:
     from .instance import Instance
+    from .joined_river import JoinedRiver
 
 
 @lru_cache(maxsize=16)
@@ -38,13 +39,20 @@ class Aggregation:
         component.want_rows()
         self._outputs = np.zeros(component.outputs.shape)
         self._rows = np.zeros(component.rows.shape)
+        self._flow = None if component.joined is None else self._mean_flow(component.joined) * 0.0
         self._steps = 0
+
+    @staticmethod
+    def _mean_flow(joined: JoinedRiver) -> NDArray:
+        return joined.outputs.values["mean_flow"]
 
     def add(self, component: Instance) -> None:
         """Add the step that a component has just done."""
         self._outputs += component.outputs
         self._rows += component.rows
         self._steps += 1
+        if component.joined is not None and self._flow is not None:
+            self._flow += self._mean_flow(component.joined)
 
     def show(self, component: Instance) -> None:
         """Let the outputs of a component be those of all steps, until it does the next one."""
@@ -57,4 +65,7 @@ class Aggregation:
                     outputs[row] /= self._steps
         passed = _passed(component.model.process, component.model.outputs)
         rows[passed] = self._rows[passed]
+        if component.joined is not None and self._flow is not None:
+            self._mean_flow(component.joined)[:] = self._flow / self._steps
+            component.joined.show()
         component.show()

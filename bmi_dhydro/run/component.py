@@ -20,6 +20,7 @@ from ..config import Config, OutputConfig
 from ..model import state
 from ..networks import trained_model
 from ..progress_bar import Bar, no_progress
+from ..variables import FLOW
 from ..weather.evapotranspiration_choice import EvapotranspirationChoice
 from . import building
 from .catchment_parameters import CatchmentParameters
@@ -29,7 +30,7 @@ from .drivers.ahead import Ahead
 from .history import History
 from .instance import Held, Instance
 from .output_table import OutputTable, output_items
-from .saved_states import SavedStates, restore
+from .saved_states import SavedStates, remembered, restore
 from .water_account import WaterAccount
 
 if TYPE_CHECKING:
@@ -125,8 +126,9 @@ class Component(Instance):
             self.model, given = build_model(config, trained, self.catchments)
             self.parameters = CatchmentParameters(trained, self.catchments, self.model, given)
             before: NDArray | None = None
+            river: dict[str, NDArray] = {}
             if config.initial_state is not None:
-                before = restore(
+                before, river = restore(
                     Path(config.initial_state),
                     self.model,
                     trained.fingerprint,
@@ -181,6 +183,17 @@ class Component(Instance):
                 config, self.model, self.driver.source, self.clock, self.catchments, trained, bar
             )
             self.account = WaterAccount(self.model.stored())
+        if config.network is not None:
+            from .joined_river import join_river
+
+            one = self.shown is not self.outputs
+            self.joined = join_river(config, self.catchments, self.model, one, river)
+            self._runoff = self.kept([FLOW])[FLOW]
+            if config.network.output is not None:
+                from .written_results import provenance
+
+                about = provenance(trained, self.driver)
+                self.joined.write_to(config.network.output, self.catchments, self.clock, about)
         if config.output.file is not None:
             names = self.table.names_to_write(config.output)
             self.write_to(self.results_writer(config.output), names)
@@ -247,6 +260,7 @@ class Component(Instance):
         driver, table, history = self.driver, self.table, self.history
         if not driver.bound:
             more = self._watched or self._results is not None or self._states.repeated
+            more = more or self.joined is not None
             driver.bind(self._account, not more and self.shown is self.outputs)
         self.balanced = False
         if self._watched:
@@ -265,6 +279,8 @@ class Component(Instance):
         if not driver.publishes:
             table.publish(self.rows, driver.forcing[0], self.outputs, self._account.flows)
         table.show()
+        if self.joined is not None:
+            self.joined.advance(self._runoff)
         if self._results is not None:
             self._results.write(np.stack(self._written))
         if self._states.due(self.done):
@@ -279,6 +295,8 @@ class Component(Instance):
         self.table.select(member)
         self.own_columns = self.table.own_columns
         self.balanced = False
+        if self.joined is not None:
+            self.joined.select(member)
 
     def synchronise(self) -> None:
         """Bring the model to the time of the interface; to be called before states are read."""
@@ -331,7 +349,8 @@ class Component(Instance):
         self.synchronise()
         self.table.bring_all()
         now = {"outputs": self.outputs, "rows": self.rows}
-        return state.to_bytes(self.model, self.trained.fingerprint, self.catchments.ids, now)
+        fingerprint, ids = self.trained.fingerprint, self.catchments.ids
+        return state.to_bytes(self.model, fingerprint, ids, now, remembered(self.joined))
 
     def restore_payload(self, payload: bytes, source: str) -> None:
         """Take on what `payload` returned; the clock stays as it is, the account is opened anew.
@@ -349,9 +368,11 @@ class Component(Instance):
             then.
         """
         self.changing()
-        then = state.from_bytes(
+        then, river = state.from_bytes(
             payload, self.model, self.trained.fingerprint, self.catchments.ids, source
         )
+        if self.joined is not None:
+            self.joined.take(river, source)
         if then:
             self.table.bring_all()
             self.outputs[...], self.rows[...] = then["outputs"], then["rows"]
@@ -440,13 +461,16 @@ class Component(Instance):
         self.synchronise()
         ids, account, clock = self.catchments.ids, self.account, self.clock
         fingerprint = self.trained.fingerprint
-        self._states.save(self.model, fingerprint, ids, clock.time, clock.done, account)
+        river = remembered(self.joined)
+        self._states.save(self.model, fingerprint, ids, clock.time, clock.done, account, river)
 
     def close(self) -> None:
         """Finish results and the state to be saved."""
         if self._results is not None:
             self._results.close()
             self._results = None
+        if self.joined is not None:
+            self.joined.close()
         if self._states.due_at_end(self.done):
             self.save_state()
         self.abandon()
@@ -456,5 +480,7 @@ class Component(Instance):
         if self._results is not None:
             self._results.abandon()
             self._results = None
+        if self.joined is not None:
+            self.joined.abandon()
         if self._made is not None:
             self._made.close()

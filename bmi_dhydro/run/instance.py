@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -12,6 +13,9 @@ from ..model.model import Model
 from ..variables import Input, Output
 from .clock import Clock
 from .exchange.host import HostExchange
+
+if TYPE_CHECKING:
+    from .joined_river import JoinedRiver
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,8 @@ class Instance:
     own_columns: slice
     exchange: HostExchange
     clock: Clock
+    # The river that runoff enters, where the configuration has one.
+    joined: JoinedRiver | None = None
 
     def show(self) -> None:
         """Bring what the interface shows of the outputs up to date."""

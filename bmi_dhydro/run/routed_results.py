@@ -10,35 +10,27 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catchments.catchments import Catchments
-from ..errors import NetworkError, ResultsError, UnitsError, listed
+from ..errors import ResultsError, UnitsError, listed
 from ..io.netcdf import READ_ERRORS, identifier
 from ..io.results import ResultsWriter
 from ..progress_bar import Bar, no_progress
 from ..river.network import Network
 from ..river.river import ROUTING_SECONDS, Flows, River
 from ..units import SECONDS_PER_DAY, conversion, dimension
+from ..variables import FLOW
+from .river_results import VARIABLES, columns, places_of, stations_of
 
 if TYPE_CHECKING:
     import xarray
 
 # What runoff of catchments is called in results.
 _RUNOFF = (
-    "channel_exit_water_x-section__volume_flow_rate",
+    FLOW,
     "land_surface_water__runoff_volume_flux",
     "land_surface_water__runoff_depth",
     "runoff",
     "discharge",
     "streamflow",
-)
-
-# Name, what `Flows` calls it, units and description of what is written; flow by the name by which
-# catchments have it, so that it is evaluated alike.
-VARIABLES = (
-    (_RUNOFF[0], "mean_flow", "m3 s-1", "flow at the end of the reach, mean of the step"),
-    ("channel_water__mean_depth", "depth", "m", "depth of water at the end of the step"),
-    ("channel_water_flow__speed", "velocity", "m s-1", "velocity at the end of the step"),
-    ("channel_water__volume", "storage", "m3", "water in the reach at the end of the step"),
 )
 
 # Values that are read at a time, so that memory stays bounded.
@@ -53,7 +45,7 @@ class Routing:
     ----------
     process : str
         Model of a reach, in `physics.REACH_PROCESSES`.
-    at : "gauges", "outlets", "all" or sequence of str
+    at : "auto", "gauges", "outlets", "all" or sequence of str
         Where results are wanted; ids of gauges or reaches.
     variable : str or None
         Runoff of the catchments; recognised, unless given.
@@ -66,7 +58,7 @@ class Routing:
     """
 
     process: str = "muskingum_cunge"
-    at: str | Sequence[str] = "gauges"
+    at: str | Sequence[str] = "auto"
     variable: str | None = None
     start: Literal["steady", "dry"] = "steady"
     routing_seconds: int = ROUTING_SECONDS
@@ -132,7 +124,7 @@ def route_results(
     with data:
         runoff = _Runoff(results, data, routing.variable)
         reaches = network.reaches_of(runoff.ids)
-        places, stations = _places(network, routing.at)
+        places, stations = places_of(network, routing.at)
         river = River(
             network,
             routing.process,
@@ -141,15 +133,10 @@ def route_results(
             routing.dtype,
             routing.threads,
         )
-        area = np.zeros(len(network))
-        np.add.at(area, reaches, runoff.area)
-        area = network.accumulated(area)
-        # Where nothing drains to, a depth of flow means nothing.
-        area[area <= 0.0] = np.nan
         writer = ResultsWriter(
             out,
-            _as_stations(network, places, stations, area),
-            [(name, units, text) for name, _, units, text in VARIABLES],
+            stations_of(network, places, stations, reaches, runoff.area),
+            columns(),
             runoff.start,
             runoff.step_seconds,
             {**_kept(data.attrs), "routing": river.process.long_name},
@@ -268,35 +255,6 @@ class _Runoff:
                 "river needs all of it"
             )
         return block
-
-
-def _places(network: Network, at: str | Sequence[str]) -> tuple[NDArray, NDArray]:
-    """Return the places where results are wanted, and what they are called."""
-    if at == "all":
-        return np.arange(len(network)), network.ids
-    if at == "outlets":
-        outlets = np.flatnonzero(network.to < 0)
-        return outlets, network.ids[outlets]
-    if at == "gauges":
-        if not network.gauges:
-            raise NetworkError(
-                "the network has no gauges; give it a column 'gauge', or ask for reaches by their "
-                "ids, for 'outlets' or for 'all'"
-            )
-        return np.array(list(network.gauges.values())), np.array(list(network.gauges))
-    wanted = [at] if isinstance(at, str) else list(at)
-    return np.array([network.place(name) for name in wanted]), np.array(wanted)
-
-
-def _as_stations(network: Network, places: NDArray, names: NDArray, area: NDArray) -> Catchments:
-    """Return places of a river as stations of results, with the area that drains to them."""
-    unknown = np.full(len(network), np.nan)
-    latitude, longitude = (
-        (unknown if values is None else values)[places]
-        for values in (network.latitude, network.longitude)
-    )
-    nowhere = np.full(places.size, np.nan)
-    return Catchments(names, area[places], latitude, longitude, nowhere, nowhere, {})
 
 
 def _kept(attributes: dict[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from ..config import SaveStateConfig
 from ..model import state
 from ..model.model import Model
 from .water_account import WaterAccount
+
+if TYPE_CHECKING:
+    from .joined_river import JoinedRiver
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +31,7 @@ def restore(
     ids: NDArray,
     start: np.datetime64 | None,
     carry_over: bool,
-) -> NDArray | None:
+) -> tuple[NDArray | None, dict[str, NDArray]]:
     """Start from a state file; a state of another time than the start is said so.
 
     Parameters
@@ -45,8 +49,10 @@ def restore(
 
     Returns
     -------
-    array or None
+    account : array or None
         The water account, where this run goes on with one that was saved.
+    river : dict of array
+        What the river remembers, see `river.state_file.packed`; empty where none was saved.
 
     Raises
     ------
@@ -58,10 +64,15 @@ def restore(
     saved = state_file.restore(path, model, fingerprint, ids, carry_over)
     if saved.time is not None and start is not None and saved.time != start:
         _log.warning("%s: is of %s, but the run starts at %s", path, saved.time, start)
-        return None
+        return None, saved.river
     if _ACCOUNT not in saved.more or saved.members != model.members or carry_over:
-        return None
-    return saved.of(ids).more[_ACCOUNT]
+        return None, saved.river
+    return saved.of(ids).more[_ACCOUNT], saved.river
+
+
+def remembered(joined: JoinedRiver | None) -> dict[str, NDArray]:
+    """Return what a river remembers; nothing where there is none."""
+    return {} if joined is None else joined.packed()
 
 
 class SavedStates:
@@ -105,6 +116,7 @@ class SavedStates:
         time: np.datetime64 | None,
         done: int,
         account: WaterAccount,
+        river: dict[str, NDArray],
     ) -> None:
         """Write a state file, and remove those that are no longer to be kept.
 
@@ -119,6 +131,8 @@ class SavedStates:
         done : int
             Steps.
         account : WaterAccount
+        river : dict of array
+            What the river remembers; empty where there is none.
         """
         from ..io import state_file
 
@@ -127,7 +141,8 @@ class SavedStates:
         moment = f"step_{done}" if time is None else str(time).replace(":", "")
         path = Path(wanted.path.replace("{time}", moment))
         saved = state.capture(model, fingerprint, ids, time)
-        state_file.write(path, replace(saved, more={_ACCOUNT: account.to_array()}), model.process)
+        whole = replace(saved, more={_ACCOUNT: account.to_array()}, river=river)
+        state_file.write(path, whole, model.process)
         self._files[done] = path
         if wanted.keep:
             for step in list(self._files)[: -wanted.keep]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import time
 from pathlib import Path
@@ -16,8 +17,10 @@ from ..io.catchment_table import read_table
 from ..model.state import SavedState
 from ..networks import trained_model
 from ..progress_bar import progress
+from ..river.state_file import joined as joined_states
 from ..variables import RUNOFF_FLUX
 from .component import Component
+from .divided_rivers import DividedRivers
 from .workers import Mapper, divided
 from .written_results import provenance
 
@@ -91,6 +94,25 @@ def run_share(config: Config) -> int:
     return component.done
 
 
+def _share(
+    config: Config, ids: list[str], path: Path, number: int, rivers: DividedRivers | None
+) -> Config:
+    """Return the configuration of a worker's share, whose files begin with `path`."""
+    replace = msgspec.structs.replace
+    state, network = None, None
+    if config.save_state is not None:
+        state = f"{path}.state.nc"
+    if rivers is not None:
+        network = rivers.share(number, f"{path}.river.nc")
+    return replace(
+        config,
+        catchments=replace(config.catchments, select=ids),
+        output=replace(config.output, file=f"{path}.nc"),
+        save_state=state,
+        network=network,
+    )
+
+
 def run_divided(
     path: Path, out: Path | None, mapper: Mapper, count: int
 ) -> tuple[Catchments, int, float]:
@@ -129,20 +151,19 @@ def run_divided(
     catchments = read_table(Path(config.catchments.table), config.catchments.select)
     folder = target.with_name(f".{target.name}.parts")
     shutil.rmtree(folder, ignore_errors=True)
-    replace = msgspec.structs.replace
     begin = time.perf_counter()
     try:
         folder.mkdir(parents=True)
-        shares = []
-        for k, rows in enumerate(divided(len(catchments), count)):
-            shares.append(
-                replace(
-                    config,
-                    catchments=replace(config.catchments, select=catchments.ids[rows].tolist()),
-                    output=replace(config.output, file=str(folder / f"{k}.nc")),
-                    save_state=None if save is None else str(folder / f"{k}.state.nc"),
-                )
-            )
+        rivers = None
+        if config.network is None:
+            rows = divided(len(catchments), count)
+        else:
+            rivers = DividedRivers(config.network, catchments.ids, count)
+            rows = rivers.rows
+        shares = [
+            _share(config, catchments.ids[own].tolist(), folder / str(k), k, rivers)
+            for k, own in enumerate(rows)
+        ]
         with progress("simulating", len(shares)) as advance:
             done = mapper(run_share, shares, advance)
         files = [Path(str(share.output.file)) for share in shares]
@@ -152,10 +173,18 @@ def run_divided(
                 state_file.read(Path(str(share.save_state)), process.state_names)
                 for share in shares
             ]
-            joined = SavedState.joined(states)
+            joined = SavedState.joined(states).of(catchments.ids)
+            if rivers is not None:
+                joined = dataclasses.replace(
+                    joined, river=joined_states([state.river for state in states])
+                )
             moment = "" if joined.time is None else str(joined.time).replace(":", "")
             state_file.write(Path(save.path.replace("{time}", moment)), joined, process)
-        results.merge(files, target)
+        results.merge(files, target, rows)
+        if rivers is not None and rivers.config.output is not None:
+            at_gauges = [share.network.output for share in shares if share.network]
+            written = [Path(file) for file in at_gauges if file is not None]
+            results.merge(written, Path(rivers.config.output), rivers.stations)
     except OSError as error:
         if isinstance(error, ResultsError):
             raise
@@ -198,7 +227,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
             f"{config.model}: a band needs a model trained from several seeds, and this one has "
             "one; list seeds in the configuration of its training"
         )
-    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
+    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None, network=None)
     components: list[Component] = []
     writer = None
     begin = time.perf_counter()

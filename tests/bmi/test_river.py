@@ -9,9 +9,10 @@ import yaml
 from bmipy import Bmi
 
 from bmi_dhydro import BmiDhydro, BmiRiver
-from bmi_dhydro.bmi.reaches import INPUTS, OUTPUTS
 from bmi_dhydro.errors import ConfigError, DhydroError, ForcingError, OrderError, VariableError
 from bmi_dhydro.river.river import River
+from bmi_dhydro.variables import RIVER_INPUTS as INPUTS
+from bmi_dhydro.variables import RIVER_OUTPUTS as OUTPUTS
 from tests.river.conftest import made_up, storm
 
 LATERAL = INPUTS[0].name

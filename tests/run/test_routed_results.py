@@ -187,6 +187,7 @@ def test_bad_input(network, tmp_path):
                 catchments=[f"cat-{k}" for k in range(REACHES)],
             ),
             out,
+            Routing(at="gauges"),
         )
     few = network.subset(network.upstream(0))
     with pytest.raises(NetworkError, match=r"catchment cat-.* drains to no reach; the network has"):

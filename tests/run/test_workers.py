@@ -26,6 +26,7 @@ from bmi_dhydro.run import workers as run_workers
 from bmi_dhydro.run.simulation import run_config, run_divided
 from bmi_dhydro.run.workers import divided, here, workers
 from bmi_dhydro.variables import RUNOFF_FLUX
+from tests.run.test_joined_river import write_rivers
 
 pytestmark = [
     pytest.mark.skipif(
@@ -165,11 +166,17 @@ def _slow_down():
 
 
 def test_commands_take_workers(config, tmp_path):
+    """And divide them by the rivers that they drain to."""
+    write_rivers(tmp_path, 150, 200, 9)
+    config.write_text(config.read_text() + "network: {file: rivers.csv, output: gauges.nc}\n")
     arguments = ["run", str(config), "--out", str(tmp_path / "r.nc"), "--workers", "2"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "150 catchments, 300 steps" in result.output
-    assert (tmp_path / "r.nc").exists()
+    run_config(config, tmp_path / "one.nc")
+    same(tmp_path / "r.nc", tmp_path / "one.nc")
+    with xarray.open_dataset(tmp_path / "gauges.nc") as gauges:
+        assert gauges["station_id"].values.tolist() == ["0012", "0034"]
 
 
 def test_this_process_alone():
