@@ -193,6 +193,7 @@ def training_page() -> str:
         "forcing": config.ForcingConfig,
         "observed": config.ObservedConfig,
         "split": training.SplitConfig,
+        "network": training.GaugesConfig,
         "settings": training.TrainingSettings,
     }
     introduction = (FOLDER / "training_introduction.md").read_text()

@@ -72,6 +72,7 @@ TESTED_ELSEWHERE = {
     "model.device_side": "kernels.gpu.test_resident",
     "networks.compiled_lstm": "networks.test_dynamics",
     "river.outputs": "bmi.test_river",
+    "training.gauges": "training.test_stations",
     "river.state_file": "bmi.test_river",
     "networks.resident_dynamics": "run.test_device",
     "run.divided_rivers": "run.test_joined_river",

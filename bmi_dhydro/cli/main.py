@@ -160,8 +160,9 @@ def train(config: Path, stop_after: int | None) -> None:
     from ..training.run import TrainingRun
 
     run = TrainingRun(config)
-    judged = "" if run.validation is None else f", {len(run.validation.data.ids)} to judge by"
-    click.echo(f"{len(run.learned.ids)} catchments to learn from{judged}")
+    judged = "" if run.validation is None else f", {len(run.validation.data.stations)} to judge by"
+    gauges = "" if run.learned.gauges is None else f" of {len(run.learned.gauges)} gauges"
+    click.echo(f"{len(run.learned.ids)} catchments{gauges} to learn from{judged}")
     model = run.run(progress, stop_after)
     if model is None:
         click.echo(f"stopped; call again to go on from {run.folder}")
@@ -242,7 +243,8 @@ def calibrate(
         else:
             from ..config.settings import parse_duration
             from ..river.tables import read_network
-            from ..training.gauge_calibration import GaugedRiver, calibrate_to_gauges
+            from ..training.gauge_calibration import calibrate_to_gauges
+            from ..training.gauges import GaugedRiver
 
             seconds = parse_duration(routing_step, "--routing-step")
             river = GaugedRiver(read_network(network), process, seconds)

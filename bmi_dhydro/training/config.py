@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from ..catchments.attributes import ATTRIBUTES
 from ..config import CatchmentsConfig, ForcingConfig, ObservedConfig
+from ..config.run import ReachProcessName
 from ..config.settings import (
     Count,
     CountOrZero,
@@ -20,6 +21,7 @@ from ..config.settings import (
     Section,
     ShareBelowOne,
     parse_date,
+    parse_duration,
     read_checked,
     resolved,
 )
@@ -83,6 +85,19 @@ class TrainingSettings(Section, frozen=True):
     """Validations without improvement that end training."""
 
 
+class GaugesConfig(Section, frozen=True):
+    """The river between catchments and the gauges whose flow is learned from."""
+
+    file: str
+    """Reaches, with gauges: a table (.csv, .parquet, .nc), a RouteLink.nc, or a hydrofabric
+    (.gpkg)."""
+    process: ReachProcessName = "muskingum_cunge"
+    """Model of a reach."""
+    routing_step: str = "1h"
+    """Longest step of routing; days are routed in several. Longer ones than those of runs save
+    time, and hardly change days."""
+
+
 class TrainConfig(Section, frozen=True):
     """A training run."""
 
@@ -96,6 +111,8 @@ class TrainConfig(Section, frozen=True):
     """Observed flow."""
     split: SplitConfig
     """Which days and catchments train, and which judge."""
+    network: GaugesConfig | None = None
+    """The river that the catchments drain to, where flow is observed at its gauges."""
     process: str = "hbv"
     """Process model."""
     components: Few = 16
@@ -140,6 +157,9 @@ def _resolved(config: TrainConfig, folder: Path) -> TrainConfig:
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
         observed=replace(config.observed, file=resolved(config.observed.file, folder)),
+        network=None
+        if config.network is None
+        else replace(config.network, file=resolved(config.network.file, folder)),
     )
 
 
@@ -177,6 +197,10 @@ def _check(config: TrainConfig) -> None:
             first, last = (parse_date(text, f"split.{key}") for text in period)
             if last <= first:
                 raise ConfigError(f"split.{key}: {last} is not after {first}")
+    if config.network is not None:
+        step = config.network.routing_step
+        if parse_duration(step, "network.routing_step") <= 0:
+            raise ConfigError(f"network.routing_step: {step!r} is no length of time")
     if config.settings.warm_up >= config.settings.days:
         raise ConfigError(
             f"settings.warm_up: {config.settings.warm_up} days leave nothing of a batch of "

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from ..catchments.attributes import CLIMATE
 from ..catchments.climate import climate_indices, day_of_year
 from ..catchments.soil_texture import soil_properties
+from ..errors import TrainingError
 from ..networks.learned_evapotranspiration import LearnedEvapotranspiration
+from .gauges import GaugedRiver
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class TrainingData:
     dates : array of datetime64[D], shape (days,)
     forcing : array, shape (days, 3, catchments)
         Precipitation (mm d-1), temperature (degC), potential evapotranspiration (mm d-1).
-    streamflow : array, shape (days, catchments)
-        Observed, mm d-1, NaN where missing.
+    streamflow : array, shape (days, stations)
+        Observed, mm d-1, NaN where missing. Stations are the catchments' outlets, or gauges.
     attributes : dict of array, shape (catchments,)
         By canonical name, those of climate from the whole of `forcing`, and `area`.
     flagged : array of bool, shape (catchments,)
@@ -36,6 +38,10 @@ class TrainingData:
     latitude, longitude : array, shape (catchments,)
     evapotranspiration : LearnedEvapotranspiration
         Says of which method the potential evapotranspiration is, where that is known.
+    gauged : GaugedRiver, optional
+        The river between catchments and gauges, where flow is that of gauges.
+    gauges : array of str, shape (stations,), optional
+        Ids of these gauges.
     """
 
     ids: NDArray
@@ -48,9 +54,40 @@ class TrainingData:
     latitude: NDArray
     longitude: NDArray
     evapotranspiration: LearnedEvapotranspiration = field(default_factory=LearnedEvapotranspiration)
+    gauged: GaugedRiver | None = None
+    gauges: NDArray | None = None
+
+    @property
+    def stations(self) -> NDArray:
+        """Ids of the stations of `streamflow`."""
+        return self.ids if self.gauges is None else self.gauges
+
+    @property
+    def records(self) -> tuple[NDArray, NDArray]:
+        """First day with weather of each catchment, and the day after its last.
+
+        In data sets that were joined they differ. A gap within a record is none of this: it is an
+        error that training finds.
+        """
+        known = np.isfinite(self.forcing).all(axis=1)
+        known[:, ~known.any(axis=0)] = True
+        return known.argmax(axis=0), len(known) - known[::-1].argmax(axis=0)
 
     def catchments(self, chosen: NDArray) -> TrainingData:
-        """Return the data of some catchments, given as indices or truth values."""
+        """Return the data of some catchments, given as indices or truth values.
+
+        Raises
+        ------
+        TrainingError
+            If flow is that of gauges, which need all that drain to them.
+        """
+        if self.gauged is not None:
+            if np.array_equal(np.arange(len(self.ids))[chosen], np.arange(len(self.ids))):
+                return self
+            raise TrainingError(
+                "catchments that drain to gauges cannot be held out one by one; leave out "
+                "split.hold_out, or train on a network without those gauges"
+            )
         return replace(
             self,
             ids=self.ids[chosen],

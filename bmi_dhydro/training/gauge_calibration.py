@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,6 @@ from ..evaluation.series import read_daily_flow
 from ..machine import threads_of
 from ..model.model import Model
 from ..river.differentiable import route
-from ..river.network import Network
 from ..river.river import River
 from .calibration import (
     CalibrationSettings,
@@ -30,25 +28,7 @@ from .calibration import (
     torch_threads,
     with_weather,
 )
-
-
-@dataclass(frozen=True)
-class GaugedRiver:
-    """The river between catchments and gauges.
-
-    Attributes
-    ----------
-    network : Network
-        With gauges.
-    process : str
-        Model of a reach, in `physics.REACH_PROCESSES`.
-    routing_seconds : int
-        Longest routing step; longer ones than those of runs save time, and hardly change days.
-    """
-
-    network: Network
-    process: str = "muskingum_cunge"
-    routing_seconds: int = 3600
+from .gauges import Drainage, GaugedRiver
 
 
 def calibrate_to_gauges(
@@ -105,7 +85,8 @@ def calibrate_to_gauges(
     flow = read_daily_flow(observed, variable, names, dates)
     counted, later = days_that_count(dates, settings)
     known = np.isfinite(flow[counted]).sum(axis=0) > 0
-    nearest = _nearest_gauge(network, [network.gauges[name] for name in names[known]])[reaches]
+    places = np.array([network.gauges[name] for name in names[known]], dtype=int)
+    nearest = Drainage(network, places, reaches, component.catchments.area).nearest
     chosen = np.flatnonzero(nearest >= 0)
     if not known.any() or not chosen.size:
         raise TrainingError(
@@ -127,7 +108,6 @@ def calibrate_to_gauges(
             river,
             np.searchsorted(inside, reaches[chosen]),
             np.array([part.gauges[name] for name in names]),
-            nearest[chosen],
         )
         before = problem.flow()
         descend(problem, flow, counted, settings, advance)
@@ -150,8 +130,6 @@ class GaugedProblem(Problem):
         Place of the reach that each catchment drains to.
     gauges : array of int, shape (gauges,)
         Place of the reach of each gauge.
-    groups : array of int, shape (catchments,)
-        The gauge that each catchment drains to first.
     """
 
     def __init__(
@@ -163,12 +141,12 @@ class GaugedProblem(Problem):
         river: River,
         reaches: NDArray,
         gauges: NDArray,
-        groups: NDArray,
     ) -> None:
         super().__init__(model, forcing, chosen, wanted)
         self._river = river
         self._reaches, self._gauges = torch.as_tensor(reaches), torch.as_tensor(gauges)
-        self._groups = torch.as_tensor(groups)
+        drainage = Drainage(river.network, gauges, reaches, model.area[chosen])
+        self._groups = torch.as_tensor(drainage.nearest)
         self._centres = {name: logit.detach() for name, logit in self.logits.items()}
         self._moved = {
             name: torch.zeros((len(gauges), *logit.shape[1:]), dtype=logit.dtype)
@@ -177,12 +155,8 @@ class GaugedProblem(Problem):
         for values in self._moved.values():
             values.requires_grad_()
         self.leaves = list(self._moved.values())
-        area = model.area[chosen]
-        own = np.bincount(groups, area, len(gauges))
-        entered = np.bincount(reaches, area, len(river.network))
-        whole = river.network.accumulated(entered)[gauges]
-        self.weights = (own / whole).tolist()
-        self._whole = torch.as_tensor(whole)
+        self.weights = drainage.own_share.tolist()
+        self._whole = torch.as_tensor(drainage.whole)
         with torch.no_grad():
             first = self._lateral()[0].numpy()
         river.set_flow(river.network.accumulated(first))
@@ -204,13 +178,3 @@ class GaugedProblem(Problem):
         """Return daily flow at the gauges, in mm over their catchments: shape (days, gauges)."""
         flow = route(self._river, self._lateral()).mean_flow[:, self._gauges]
         return self.by_day(flow * (self.model.step_seconds / 1e3) / self._whole)
-
-
-def _nearest_gauge(network: Network, places: list[int]) -> NDArray:
-    """Return which of some gauges each reach drains to first; -1 for none."""
-    found = np.full(len(network), -1)
-    found[places] = np.arange(len(places))
-    for k in network.order[::-1]:
-        if found[k] < 0 and network.to[k] >= 0:
-            found[k] = found[network.to[k]]
-    return found

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import TrainingError
+from ..errors import TrainingError, listed
 from ..evaluation.metrics import nse
 from ..kernels.gpu.devices import devices_of
 from ..model.differentiable import Block, run, torch_dynamics, torch_parameters
@@ -33,6 +33,7 @@ from .config import TrainingSettings
 from .data import TrainingData
 from .loss import LOSSES
 from .progress import Progress
+from .stations import stations_of
 
 # Part of a network, but not learned.
 _FIXED = (FORCING_MEAN, FORCING_DEVIATION)
@@ -158,7 +159,7 @@ class Trainer:
         self._forcing = self._placed(data.forcing)
         self._observed = self._placed(data.streamflow)
         self._spread = self._placed(np.nanstd(data.streamflow, axis=0))
-        self._record = _record(data.forcing)
+        self._stations = stations_of(data)
         self._loss = LOSSES[settings.loss]
         first = self._first_weights()
         if progress is not None:
@@ -245,8 +246,8 @@ class Trainer:
             they were.
         """
         settings, batch = self.settings, self.progress.batch
-        chosen, first = self._window(batch)
-        index = self._placed(chosen)
+        stations, catchments, first = self._window(batch)
+        index = self._placed(catchments)
         block = slice(first, first + settings.days)
         inputs = self._inputs[index]
         if settings.noise:
@@ -262,19 +263,20 @@ class Trainer:
                 settings.dropout,
                 settings.warm_up,
             )
+        counted = self._placed(stations)
         loss = self._loss(
-            discharge,
-            self._observed[block][settings.warm_up :, index],
-            self._spread[index],
+            self._stations.flow(discharge, stations, catchments),
+            self._observed[block][settings.warm_up :, counted],
+            self._spread[counted],
         )
         self._optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, settings.clip)
         if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            names = ", ".join(map(str, self.data.ids[chosen][:5]))
+            names = listed(self.data.ids[catchments], 5)
             raise FloatingPointError(
                 f"loss of batch {batch} is {loss.item()} and its gradient {norm.item()}; days from "
-                f"{self.data.dates[first]}, catchments {names} and {max(0, len(chosen) - 5)} more"
+                f"{self.data.dates[first]}, catchments {names}"
             )
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate(settings, batch)
@@ -310,34 +312,34 @@ class Trainer:
             torch.manual_seed(self.seed * 1_000_003 + batch)
             yield
 
-    def _window(self, batch: int) -> tuple[NDArray, int]:
-        """Draw a batch: indices of catchments and the first day of their common window.
+    def _window(self, batch: int) -> tuple[NDArray, NDArray, int]:
+        """Draw a batch: stations, their catchments, and the first day of their common window.
 
-        A window is as likely as the number of catchments that have flow in it, so that each of
+        A window is as likely as the number of stations that have flow in it, so that each of
         their years counts alike in data sets of different years.
         """
         settings = self.settings
         random = np.random.default_rng([self.seed, batch])
-        days, catchments = self.data.streamflow.shape
+        days, stations = self.data.streamflow.shape
         while True:
             first = int(random.integers(0, days - settings.days + 1))
             counted = self.data.streamflow[first + settings.warm_up : first + settings.days]
-            begin, end = self._record
             known = np.isfinite(counted).any(axis=0)
-            known &= (begin <= first) & (first + settings.days <= end)
+            known &= self._stations.begin <= first
+            known &= first + settings.days <= self._stations.end
             usable = np.flatnonzero(known)
-            if random.random() * catchments < usable.size:
-                size = min(settings.catchments, catchments, usable.size)
-                return random.choice(usable, size, replace=False), first
+            if random.random() * stations < usable.size:
+                return *self._stations.draw(random, usable, settings.catchments), first
 
     def _validate(self, validation: Validation) -> None:
         with torch.no_grad():
             inputs, area = self._tensors(validation.data)
             forcing = self._placed(validation.data.forcing)
-            simulated = self.discharge(self._kept, inputs, area, forcing).cpu().numpy()
-        skill = nse(
-            simulated[validation.warm_up :], validation.data.streamflow[validation.warm_up :]
-        )
+            discharge = self.discharge(self._kept, inputs, area, forcing)[validation.warm_up :]
+            every = np.arange(validation.data.streamflow.shape[1])
+            rows = np.arange(len(validation.data.ids))
+            flow = stations_of(validation.data).flow(discharge, every, rows).cpu().numpy()
+        skill = nse(flow, validation.data.streamflow[validation.warm_up :])
         score = float(np.nanmedian(skill))
         if all(score > earlier for _, earlier in self.progress.scores):
             self.progress.best = _copies(self._kept)
@@ -347,17 +349,6 @@ class Trainer:
         """Return the weights to keep."""
         weights = self.progress.best or _copies(self._kept)
         return {name: value.numpy().copy() for name, value in weights.items()}
-
-
-def _record(forcing: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the first day with weather of each catchment, and the day after its last.
-
-    In data sets that were joined they differ. A gap within a record is none of this: it is an error
-    that training finds.
-    """
-    known = np.isfinite(forcing).all(axis=1)
-    known[:, ~known.any(axis=0)] = True
-    return known.argmax(axis=0), len(known) - known[::-1].argmax(axis=0)
 
 
 def _copies(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..catchments.attributes import CLIMATE, NETWORK_INPUTS
+from ..config.settings import parse_duration
 from ..errors import CatchmentError, TrainingError, listed
 from ..evaluation.plots import training_curves
 from ..evaluation.series import read_daily_flow
@@ -27,13 +28,15 @@ from ..networks.similarity import TrainingCatchments
 from ..networks.trained_model import TrainedModel
 from ..physics import PROCESSES, with_learned_curves
 from ..progress_bar import Bar
+from ..river.tables import read_network
 from ..units import SECONDS_PER_DAY
 from ..weather.file import ForcingFile
 from ..weather.quantities import PET_METHODS
 from ..weather.source import WeatherSource
-from .config import TrainConfig, read_train_config
+from .config import GaugesConfig, TrainConfig, read_train_config
 from .data import TrainingData
 from .dependence_on_start import dependence_on_start, described
+from .gauges import GaugedRiver
 from .loop import Trainer, Validation
 from .progress import Progress
 
@@ -86,8 +89,10 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         learned = learned_evapotranspiration(source, table.latitude)
     finally:
         source.close()
+    river = None if config.network is None else _gauged_river(config.network)
+    stations = table.ids if river is None else np.array(list(river.network.gauges))
     observed = config.observed
-    flow = read_daily_flow(Path(observed.file), observed.variable, table.ids, dates)
+    flow = read_daily_flow(Path(observed.file), observed.variable, stations, dates)
     data = TrainingData(
         table.ids,
         dates,
@@ -100,7 +105,46 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         table.longitude,
         learned,
     )
-    return _with_climate(_observed(data, str(begin), str(end)), config)
+    if river is None:
+        data = _observed(data, str(begin), str(end))
+    else:
+        data = _at_gauges(data, river, stations, str(begin), str(end))
+    return _with_climate(data, config)
+
+
+def _gauged_river(config: GaugesConfig) -> GaugedRiver:
+    network = read_network(config.file)
+    if not network.gauges:
+        raise TrainingError(f"{config.file}: has no gauges; give the table a column 'gauge'")
+    seconds = parse_duration(config.routing_step, "network.routing_step")
+    return GaugedRiver(network, config.process, seconds)
+
+
+def _at_gauges(
+    data: TrainingData, river: GaugedRiver, gauges: NDArray, begin: str, end: str
+) -> TrainingData:
+    """Return the gauges that have flow and catchments, and the catchments that drain to them."""
+    network = river.network
+    reaches = network.reaches_of(data.ids)
+    known = np.isfinite(data.streamflow[data.between(begin, end)]).any(axis=0)
+    upstream = [network.upstream(network.gauges[name]) for name in gauges.tolist()]
+    known &= [bool(np.isin(reaches, places).any()) for places in upstream]
+    if not known.any():
+        raise TrainingError(
+            f"no gauge ({listed(gauges)}) has observed flow between {begin} and {end} and a "
+            "catchment upstream"
+        )
+    if not known.all():
+        _log.warning("left out, no observed flow or catchment: gauges %s", listed(gauges[~known]))
+    inside = np.unique(np.concatenate([p for p, has in zip(upstream, known, strict=True) if has]))
+    nothing = np.zeros((len(data.dates), len(data.ids)), np.float32)
+    drained = replace(data, streamflow=nothing).catchments(np.isin(reaches, inside))
+    return replace(
+        drained,
+        streamflow=data.streamflow[:, known],
+        gauged=replace(river, network=network.subset(inside)),
+        gauges=gauges[known],
+    )
 
 
 def learned_evapotranspiration(
@@ -341,7 +385,7 @@ class TrainingRun:
                 "period": list(config.split.validate or config.split.train),
                 "validation": {
                     "median_nse": round(float(np.mean(best)), 3),
-                    "catchments": len(self.validation.data.ids),
+                    "catchments": len(self.validation.data.stations),
                 },
             }
         learned, normalisation = self.data.evapotranspiration, members[0].normalisation
@@ -353,6 +397,7 @@ class TrainingRun:
                 "data": Path(config.observed.file).name,
                 "period": list(config.split.train),
                 "catchments": len(self.learned.ids),
+                **({} if self.learned.gauges is None else {"gauges": len(self.learned.gauges)}),
                 "forcing": Path(str(config.forcing.file)).name,
                 "potential_evapotranspiration": " or ".join(learned.methods) or "of the file",
                 "seeds": list(config.seeds),

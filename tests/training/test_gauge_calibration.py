@@ -17,11 +17,8 @@ from bmi_dhydro.river.tables import read_network
 from bmi_dhydro.run.routed_results import Routing, route_results
 from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.training.calibration import CalibrationSettings
-from bmi_dhydro.training.gauge_calibration import (
-    GaugedProblem,
-    GaugedRiver,
-    calibrate_to_gauges,
-)
+from bmi_dhydro.training.gauge_calibration import GaugedProblem, calibrate_to_gauges
+from bmi_dhydro.training.gauges import GaugedRiver
 from tests.river.conftest import made_up
 
 UPPER, LOWER = "0001", "0002"

@@ -116,7 +116,7 @@ def test_data_sets_of_different_years_are_trained_on_together():
     trainer = Trainer(LAYOUT, both, SETTINGS)
     seen = set()
     for batch in range(60):
-        chosen, first = trainer._window(batch)
+        _, chosen, first = trainer._window(batch)
         window = both.forcing[first : first + SETTINGS.days][:, :, chosen]
         assert np.isfinite(window).all()
         seen |= set(both.ids[chosen].tolist())
