@@ -206,6 +206,7 @@ def forecast_page() -> str:
         "catchments": config.CatchmentsConfig,
         "analysis": config.ForcingConfig,
         "forecast": forecast.AheadConfig,
+        "network": forecast.RiverAheadConfig,
         "ensemble": config.EnsembleConfig,
         "noise": config.NoiseConfig,
         "observed": config.ObservedConfig,

@@ -134,7 +134,7 @@ def hindcast(
     )
     catchments = complete_catchments(chain, times[0])
     with started(workers, scheduler) as (mapper, count):
-        total = hindcasts.tasks(chain, len(catchments), len(times), mapper, count)
+        total = hindcasts.tasks(chain, catchments, len(times), mapper, count)
         with progress("forecasting", total) as advance:
             result = hindcasts.hindcast(chain, catchments, times, mapper, count, advance)
     medians = hindcasts.summary(hindcasts.scores(result))

@@ -41,6 +41,7 @@ def write(
     path : Path
     forecast : Forecast
     catchments : Catchments
+        Stations of the forecast: catchments, or gauges with the area that drains to them.
     step_seconds : int
     shares : sequence of float
         Quantiles to write beside the members.

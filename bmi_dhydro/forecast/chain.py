@@ -38,6 +38,7 @@ from ..weather.source import WeatherSource
 from . import archive
 from .config import ForecastConfig
 from .cycle import Forecast, Forecaster, stamp
+from .river import stations
 from .states import DAMAGED, StateFolder, time_of
 
 _log = logging.getLogger(__name__)
@@ -205,8 +206,9 @@ class Chain:
         analysis = forecast.analysis
         if analysis.reached == time:
             self._states.save(analysis.state)
-        self._draw(forecast, catchments)
-        archive.write(path, forecast, catchments, self.config.step_seconds, self.config.quantiles)
+        where = stations(self.config.network, catchments)
+        self._draw(forecast, where)
+        archive.write(path, forecast, where, self.config.step_seconds, self.config.quantiles)
         for note in forecast.notes:
             _log.warning("%s: %s", stamp(time), note)
         _log.info(
@@ -284,20 +286,21 @@ class Chain:
             raise CatchmentError(f"{path}: cannot be written ({error})") from None
         return read_table(path)
 
-    def _draw(self, forecast: Forecast, catchments: Catchments) -> None:
-        """Draw the catchments that the configuration names."""
+    def _draw(self, forecast: Forecast, where: Catchments) -> None:
+        """Draw the stations that the configuration names."""
         wanted = self.config.plots
         if not wanted:
             return
-        rows = {name: row for row, name in enumerate(catchments.ids.tolist())}
+        rows = {name: row for row, name in enumerate(where.ids.tolist())}
         absent = [name for name in wanted if name not in rows]
         if absent:
-            raise CatchmentError(f"plots: there is no catchment {listed(absent)}")
+            what = "catchment" if self.config.network is None else "gauge or reach"
+            raise CatchmentError(f"plots: there is no {what} {listed(absent)}")
         step = np.timedelta64(self.config.step_seconds, "s")
         times = forecast.time + np.arange(len(forecast.flow)) * step
         for name in wanted:
             row = rows[name]
-            to_volume = catchments.area[row] * 1e3 / self.config.step_seconds
+            to_volume = where.area[row] * 1e3 / self.config.step_seconds
             plots.forecast(
                 self._forecasts / f"{stamp(forecast.time)}_{name}.png",
                 times,

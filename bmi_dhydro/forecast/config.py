@@ -13,11 +13,13 @@ from ..config import (
     Config,
     EnsembleConfig,
     ForcingConfig,
+    NetworkConfig,
     ObservedConfig,
     TimeConfig,
     check_device,
     check_ensemble,
 )
+from ..config.run import ReachProcessName
 from ..config.settings import (
     Count,
     Positive,
@@ -33,6 +35,25 @@ from ..config.settings import (
 from ..errors import ConfigError
 from ..networks.trained_model import SHIPPED
 from ..units import SECONDS_PER_DAY
+
+
+class RiverAheadConfig(Section, frozen=True):
+    """The river between catchments and the places of forecasts."""
+
+    file: str
+    """Reaches: a table (.csv, .parquet, .nc), a RouteLink.nc, or a hydrofabric (.gpkg). Rivers that
+    no catchment drains to are left out."""
+    process: ReachProcessName = "muskingum_cunge"
+    """Model of a reach."""
+    routing_step: str = "1h"
+    """Longest step of routing; a step of the forecast is done in several."""
+    at: str | list[str] = "auto"
+    """Places of forecasts, and of observed flow: `gauges`, `outlets`, `all`, or ids of gauges or
+    reaches; auto takes gauges, and outlets where the network has none."""
+
+    def of_run(self) -> NetworkConfig:
+        """Return the same for a run."""
+        return NetworkConfig(self.file, self.process, self.routing_step, at=self.at)
 
 
 class AheadConfig(Section, frozen=True):
@@ -105,6 +126,9 @@ class ForecastConfig(Section, frozen=True):
     """Weather of the past."""
     forecast: AheadConfig = AheadConfig()
     """Weather of the future."""
+    network: RiverAheadConfig | None = None
+    """The river that the catchments drain to: forecasts, and observed flow, are those of its
+    gauges."""
     late: Literal["stop", "fill"] = "stop"
     """Where the weather of the past ends before the forecast begins: make no forecast, or fill the
     gap from the weather of the future, if that begins early enough; then no state is saved, and the
@@ -123,7 +147,7 @@ class ForecastConfig(Section, frozen=True):
     quantiles: tuple[Share, ...] = (0.1, 0.5, 0.9)
     """Quantiles of the members, written beside them."""
     plots: tuple[str, ...] = ()
-    """Catchments to draw, one picture for each forecast."""
+    """Catchments, or places on rivers, to draw: one picture for each forecast."""
     carry_over: bool = False
     """Whether states of another trained model of the same process may be gone on from: their stores
     are taken over, and nothing else. For the first forecast after a model was replaced."""
@@ -219,6 +243,9 @@ def _resolved(config: ForecastConfig, folder: Path) -> ForecastConfig:
         analysis=replace(config.analysis, file=resolved(config.analysis.file, folder)),
         forecast=replace(config.forecast, file=resolved(config.forecast.file, folder)),
         observed=observed,
+        network=None
+        if config.network is None
+        else replace(config.network, file=resolved(config.network.file, folder)),
         model=config.model if config.model in SHIPPED else resolved(config.model, folder),
         parameter_file=resolved(config.parameter_file, folder),
     )
@@ -235,6 +262,10 @@ def _check(config: ForecastConfig) -> None:
         raise ConfigError(
             f"forecast.horizon: {config.forecast.horizon!r} is no multiple of the step"
         )
+    if config.network is not None:
+        routing = config.network.routing_step
+        if parse_duration(routing, "network.routing_step") <= 0:
+            raise ConfigError(f"network.routing_step: {routing!r} is no length of time")
     check_device(config.device)
     _ = config.keep_seconds
     if config.has_weather_of_members and config.ensemble is None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -29,7 +30,9 @@ from ..weather.evapotranspiration_choice import EvapotranspirationChoice
 from ..weather.source import WeatherSource, longest_block
 from . import ensemble_filter
 from .config import ForecastConfig
+from .gauged_window import GaugedWindow
 from .observed_flow import ObservedFlow
+from .river import GaugedRivers, RoutedRunoff
 from .variational import Window
 
 # What a state remembers beside the model's memory, where there is assimilation.
@@ -54,11 +57,11 @@ class Analysis:
         At `reached`.
     reached : datetime64[s]
         Where the weather of the past ends, at the latest the time of the forecast.
-    added : array, shape (catchments,)
+    added : array, shape (stations,)
         Water that assimilation has added since the state it began with, in mm; the mean of members.
-    unexplained : array, shape (catchments,)
+    unexplained : array, shape (stations,)
         Observed flow less that of the analysis at its end, in mm per step.
-    drift : array, shape (catchments,)
+    drift : array, shape (stations,)
         Mean of the last observations less what was simulated before assimilation, in mm per step.
     used, left_out : int
         Observations.
@@ -76,14 +79,14 @@ class Analysis:
 
 @dataclass
 class Forecast:
-    """A forecast of some catchments.
+    """A forecast of some stations: catchments, or gauges of the rivers that they drain to.
 
     Attributes
     ----------
     time : datetime64[s]
         From which it starts.
     analysis : Analysis
-    flow : array, shape (steps, members, catchments)
+    flow : array, shape (steps, members, stations)
         In mm per step.
     notes : list of str
         What was out of the ordinary.
@@ -137,10 +140,22 @@ class Forecaster:
         if ahead is not None and config.has_weather_of_members:
             ahead = msgspec.structs.replace(ahead, weather={})
         self._noise_ahead = self._noise(ahead)
+        self._rivers: GaugedRivers | None = None
+        self._routed: dict[int, RoutedRunoff] = {}
+        stations = self.ids
+        if config.network is not None:
+            self._rivers = GaugedRivers(config.network, catchments)
+            stations = self._rivers.stations.ids
+            for model in (self._analysis_model, self._model_ahead):
+                self._routed[id(model)] = RoutedRunoff(self._rivers, model, config.threads)
+        self._stations = len(stations)
+        if not self._stations:
+            # Rivers of a worker's share without a place of forecasts.
+            self._method = None
         self._observed = (
             None
-            if config.observed is None or wanted is None
-            else ObservedFlow(config.observed, self.ids, config.step_seconds)
+            if config.observed is None or self._method is None
+            else ObservedFlow(config.observed, stations, config.step_seconds)
         )
         analysis = config.analysis
         assert analysis.file is not None
@@ -226,9 +241,12 @@ class Forecaster:
         foreign = self.config.carry_over and begin.fingerprint != self._fingerprint
         more = apply(begin, model, self._fingerprint, self.ids, source, foreign)
         assert begin.time is not None
-        zeros = np.zeros((3, len(self.ids)))
+        zeros = np.zeros(len(self.ids)), *np.zeros((2, self._stations))
         result = Analysis(begin.time, begin, until, *zeros)
-        if _DRIFT in more:
+        routed = self._routed.get(id(model))
+        if routed is not None:
+            result.drift[:] = routed.take(begin.river, source)
+        elif _DRIFT in more:
             result.drift[:] = more[_DRIFT][0, : len(self.ids)]
         if self._method == "variational" and until > begin.time:
             self._fit(begin.time, until, result)
@@ -237,7 +255,12 @@ class Forecaster:
         else:
             self._run(model, self._analysis_noise, self.past, begin.time, until)
         result.state = capture(model, self._fingerprint, self.ids, until)
-        if self._method is not None:
+        if routed is not None:
+            assert self._rivers is not None
+            drifts = result.drift if self.config.assimilation is not None else None
+            result.state = replace(result.state, river=routed.packed(drifts))
+            result.added = self._rivers.mean(result.added)
+        elif self._method is not None:
             drift = {_DRIFT: np.tile(result.drift, model.members)[None]}
             result.state = replace(result.state, more=drift)
         return result
@@ -253,7 +276,7 @@ class Forecaster:
         forcing = self._read(self.past, start, until)
         first, flow = observed.between(start, until)
         if np.isfinite(flow).any():
-            window = Window(
+            given = (
                 model,
                 forcing,
                 flow,
@@ -262,7 +285,7 @@ class Forecaster:
                 self._deviation(flow, until),
                 settings,
             )
-            correction = window.correct()
+            correction = self._window(*given).correct()
             before = model.stored()
             model.state[...] *= correction.stores[:-1, :, None].astype(model.dtype)
             model.pending = model.pending * correction.stores[-1][:, None]
@@ -275,14 +298,27 @@ class Forecaster:
             result.used, result.left_out = correction.used, correction.left_out
             for values, before_it in zip(flow, correction.background, strict=True):
                 self._drift(result, values - before_it)
-        rows = model.run(forcing)[:, 0]
+        rows = self._at_stations(model, model.run(forcing)[:, 0])
         per = observed.seconds // self.config.step_seconds
         begin_row = int((first - start) / self._step)
         seen = rows[begin_row : begin_row + len(flow) * per]
-        seen = seen.reshape(len(flow), per, len(self.ids))
+        seen = seen.reshape(len(flow), per, self._stations)
         for k, (values, simulated) in enumerate(zip(flow, seen.sum(axis=1), strict=True)):
             end = first + np.timedelta64((k + 1) * observed.seconds, "s")
             self._note(result, (values - simulated) / per, until - end)
+
+    def _window(self, model: Model, forcing: NDArray, *more: Any) -> Window | GaugedWindow:
+        """Return the window that is fitted to observed flow, of catchments or of gauges."""
+        if self._rivers is None:
+            return Window(model, forcing, *more)
+        routed = self._routed[id(model)]
+        first = model.subset(np.arange(model.catchments)).run(forcing[:1])[:, 0]
+        routed.start(routed.lateral(first)[0])
+        return GaugedWindow(self._rivers, routed, model, forcing, *more)
+
+    def _at_stations(self, model: Model, rows: NDArray) -> NDArray:
+        """Return the flow at stations (steps, members x stations), of that of a model's columns."""
+        return rows if self._rivers is None else self._routed[id(model)].route(rows)
 
     def _drift(self, result: Analysis, innovation: NDArray) -> None:
         """Let the mean difference of observations and simulation follow another one of them."""
@@ -331,12 +367,8 @@ class Forecaster:
             joined = np.concatenate([stores, model.pending], axis=1).astype(float)
             before = model.stored()
             deviation = self._deviation(values, now)
-            states, left_out = ensemble_filter.corrected(
-                joined.reshape(members, len(self.ids), -1),
-                simulated,
-                values,
-                deviation,
-                settings.outlier,
+            states, left_out = self._filtered(
+                joined.reshape(members, len(self.ids), -1), simulated, values, deviation
             )
             # What the filter would make of the flow itself.
             apart = values - simulated.mean(axis=0)
@@ -354,6 +386,35 @@ class Forecaster:
         elif start < until:
             self._run(model, self._analysis_noise, self.past, start, until)
 
+    def _filtered(
+        self, stores: NDArray, simulated: NDArray, observed: NDArray, deviation: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """Correct members by observed flow; those of catchments by the gauge they drain to first.
+
+        Parameters
+        ----------
+        stores : array, shape (members, catchments, values)
+        simulated : array, shape (members, stations)
+        observed, deviation : array, shape (stations,)
+
+        Returns
+        -------
+        stores : array, shape (members, catchments, values)
+        left_out : array of bool, shape (stations,)
+        """
+        assert self.config.assimilation is not None
+        outlier = self.config.assimilation.outlier
+        if self._rivers is None:
+            return ensemble_filter.corrected(stores, simulated, observed, deviation, outlier)
+        nearest = self._rivers.drainage.nearest
+        seen = np.where(nearest >= 0, observed[nearest], np.nan)
+        states, of_catchments = ensemble_filter.corrected(
+            stores, simulated[:, nearest], seen, deviation[nearest], outlier
+        )
+        left_out = np.zeros(self._stations, bool)
+        left_out[nearest[of_catchments]] = True
+        return states, left_out
+
     @staticmethod
     def _put(model: Model, joined: NDArray) -> None:
         """Take on stores and water on its way, each row those of a column."""
@@ -366,7 +427,10 @@ class Forecaster:
 
     def _ahead(self, analysis: Analysis, time: np.datetime64, notes: list[str]) -> NDArray:
         config, model, reached = self.config, self._model_ahead, analysis.reached
-        apply(analysis.state, model, self._fingerprint, self.ids, f"state of {reached}")
+        what = f"state of {reached}"
+        apply(analysis.state, model, self._fingerprint, self.ids, what)
+        if self._rivers is not None:
+            self._routed[id(model)].take(analysis.state.river, what)
         end = time + config.horizon_steps * self._step
         with ExitStack() as opened:
             sources = self._future(time, opened)
@@ -436,9 +500,9 @@ class Forecaster:
         begin: np.datetime64,
         end: np.datetime64,
     ) -> NDArray:
-        """Run a model over a period; return its flow, shape (steps, columns), in mm per step."""
+        """Run a model over a period; return flow (steps, members x stations), in mm per step."""
         sources = source if isinstance(source, list) else [source]
-        results = [np.empty((0, model.columns), dtype=model.dtype)]
+        results = [np.empty((0, model.members * self._stations), dtype=model.dtype)]
         for first, last in self._blocks(begin, end, model.columns, noise):
             forcing = np.concatenate([self._read(one, first, last) for one in sources], axis=2)
             if noise is not None:
@@ -446,7 +510,7 @@ class Forecaster:
                 forcing = noise.forcing(forcing, seconds)
                 if noise.starts_day(seconds):
                     noise.states(model.state, seconds)
-            results.append(model.run(forcing)[:, 0].copy())
+            results.append(self._at_stations(model, model.run(forcing)[:, 0].copy()))
         return np.concatenate(results)
 
     def _blocks(

@@ -16,11 +16,13 @@ from ..errors import ConfigError
 from ..evaluation import metrics, plots
 from ..files.whole import replaced
 from ..model.state import SavedState
-from ..run.workers import Mapper, divided, here
+from ..run.workers import Mapper, here
 from ..units import SECONDS_PER_DAY
 from .config import ForecastConfig
 from .cycle import Forecaster
+from .division import Division
 from .observed_flow import ObservedFlow
+from .river import stations
 
 if TYPE_CHECKING:
     import pandas
@@ -35,13 +37,14 @@ class Hindcast:
 
     Attributes
     ----------
-    ids : array of str, shape (catchments,)
+    ids : array of str, shape (stations,)
+        Catchments, or gauges of the rivers that they drain to.
     times : array of datetime64[s], shape (forecasts,)
     lead_seconds : array of int, shape (leads,)
         At the end of each observed step.
-    flow : dict of array, shape (forecasts, leads, members, catchments)
+    flow : dict of array, shape (forecasts, leads, members, stations)
         Mean flow of observed steps, in mm d-1, by kind.
-    observed : array, shape (forecasts, leads, catchments)
+    observed : array, shape (forecasts, leads, stations)
         NaN where there is none.
     """
 
@@ -89,7 +92,7 @@ def reference_times(
 
 
 def flows(job: Job, advance: Callable[[], object] = lambda: None) -> NDArray:
-    """Return the forecasts of some catchments: shape (forecasts, steps, members, catchments).
+    """Return the forecasts of some catchments: shape (forecasts, steps, members, stations).
 
     What a chain that is called at each of the times would make, in mm per step; the states between
     are in memory.
@@ -122,12 +125,12 @@ def _kinds(config: ForecastConfig) -> dict[str, ForecastConfig]:
 
 
 def tasks(
-    config: ForecastConfig, catchments: int, forecasts: int, mapper: Mapper, workers: int
+    config: ForecastConfig, catchments: Catchments, forecasts: int, mapper: Mapper, workers: int
 ) -> int:
     """Return how often `hindcast` will call `advance`."""
     if mapper is here:
         return len(_kinds(config)) * forecasts
-    return len(_kinds(config)) * len(divided(catchments, workers))
+    return len(_kinds(config)) * len(Division.of(config, catchments, workers).rows)
 
 
 def hindcast(
@@ -162,7 +165,8 @@ def hindcast(
     """
     if config.observed is None:
         raise ConfigError("observed: a hindcast needs observed flow; give observed.file")
-    observed = ObservedFlow(config.observed, catchments.ids, config.step_seconds)
+    ids = stations(config.network, catchments).ids
+    observed = ObservedFlow(config.observed, ids, config.step_seconds)
     per = observed.seconds // config.step_seconds
     leads = config.horizon_steps // per
     if leads < 1:
@@ -171,9 +175,11 @@ def hindcast(
             f"flow, {observed.seconds} s, by which forecasts are scored; look further ahead"
         )
     kinds = _kinds(config)
-    rows = divided(len(catchments), count)
+    parts = {kind: Division.of(own, catchments, count) for kind, own in kinds.items()}
     shares = [
-        Job(own, catchments.subset(chosen), times) for own in kinds.values() for chosen in rows
+        Job(own, catchments.subset(rows), times)
+        for part in parts.values()
+        for rows, own in zip(part.rows, part.configs, strict=True)
     ]
     if mapper is here:
         found = [flows(share, advance) for share in shares]
@@ -181,8 +187,9 @@ def hindcast(
         found = mapper(flows, shares, advance)
     to_rate = SECONDS_PER_DAY / observed.seconds
     flow: dict[str, NDArray] = {}
-    for k, kind in enumerate(kinds):
-        own = np.concatenate(found[k * len(rows) : (k + 1) * len(rows)], axis=3).astype(float)
+    for k, (kind, part) in enumerate(parts.items()):
+        many = len(part.rows)
+        own = part.placed(found[k * many : (k + 1) * many]).astype(float)
         shape = (len(times), leads, per, *own.shape[2:])
         flow[kind] = own[:, : leads * per].reshape(shape).sum(axis=2) * to_rate
     places = np.array([observed.first_after(time) for time in times])
@@ -191,7 +198,7 @@ def hindcast(
     )
     seen = np.stack([_rows(observed.values, places + lead) for lead in range(leads)], axis=1)
     lead_seconds = (np.arange(leads) + 1) * observed.seconds
-    return Hindcast(catchments.ids, times, lead_seconds, flow, seen * to_rate)
+    return Hindcast(ids, times, lead_seconds, flow, seen * to_rate)
 
 
 def _rows(values: NDArray, places: NDArray) -> NDArray:

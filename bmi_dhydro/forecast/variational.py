@@ -136,8 +136,24 @@ class Window:
 
     def flow(self, controls: Tensor, copies: int) -> Tensor:
         """Return the flow of observed steps: shape (observed steps, copies x catchments)."""
+        return self.seen(self.discharge(*self.factors(controls), copies))
+
+    def seen(self, flow: Tensor) -> Tensor:
+        """Return what is observed of the flow of all steps: sums over observed steps."""
+        last = self._first + self._copies * self._per_observation
+        seen = flow[self._first : last].reshape(self._copies, self._per_observation, -1)
+        return seen.sum(dim=1)
+
+    def discharge(self, stores: Tensor, days: Tensor, copies: int = 1) -> Tensor:
+        """Return the flow of all steps: shape (steps, copies x catchments), mm per step.
+
+        Parameters
+        ----------
+        stores, days : Tensor
+            Factors, as `factors` returns them.
+        copies : int
+        """
         model, process = self._model, self._model.process
-        stores, days = self.factors(controls)
         steps = len(self._forcing)
         rain = process.forcing_names.index(process.inflow)
         rows = list(self._forcing.repeat(1, 1, copies).unbind(1))
@@ -154,10 +170,7 @@ class Window:
         )
         days_per_step = model.step_seconds / SECONDS_PER_DAY
         result = run(process, (DISCHARGE,), block, days_per_step, model.routed)
-        flow = result.outputs[DISCHARGE]
-        last = self._first + self._copies * self._per_observation
-        seen = flow[self._first : last].reshape(self._copies, self._per_observation, -1)
-        return seen.sum(dim=1)
+        return result.outputs[DISCHARGE]
 
     def linearised(self, controls: NDArray) -> tuple[NDArray, NDArray]:
         """Return the flow for some controls, and its derivative by them.

@@ -62,10 +62,16 @@ def packed(river: River) -> dict[str, NDArray]:
 
 
 def joined(parts: Sequence[Mapping[str, NDArray]]) -> dict[str, NDArray]:
-    """Return what `packed` would have returned of several rivers together."""
-    together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    ids = [name for part in parts for name in unpacked_ids(part["ids"])]
-    return {**together, "ids": packed_ids(np.array(ids))}
+    """Return what `packed` would have returned of several rivers together; bytes are ids."""
+    together = {}
+    for name in parts[0]:
+        arrays = [part[name] for part in parts]
+        if arrays[0].dtype == np.uint8:
+            texts = [text for array in arrays if array.size for text in unpacked_ids(array)]
+            together[name] = packed_ids(np.array(texts))
+        else:
+            together[name] = np.concatenate(arrays)
+    return together
 
 
 def packed_ids(ids: NDArray) -> NDArray:

@@ -31,7 +31,9 @@ class DividedRivers:
         Catchments of each share, in increasing order; as many shares as workers keep busy, or as
         there are rivers.
     stations : list of array of int
-        Where the results of each share that has some are among those of all.
+        Where the places of each share, at which results are wanted, are among all.
+    names : list of list of str
+        What these places are called.
 
     Raises
     ------
@@ -44,24 +46,24 @@ class DividedRivers:
         network = drained_network(Path(config.file), ids)
         outlets = network.outlet_of()
         own = outlets[network.reaches_of(ids)]
-        names, home, sizes = np.unique(own, return_inverse=True, return_counts=True)
+        basins, home, sizes = np.unique(own, return_inverse=True, return_counts=True)
         # The largest first, each to the share that has the least to do.
-        loads = [(0, share) for share in range(min(len(divided(len(ids), workers)), names.size))]
+        loads = [(0, share) for share in range(min(len(divided(len(ids), workers)), basins.size))]
         share_of = np.zeros(len(network), dtype=int)
         for basin in np.argsort(-sizes, kind="stable"):
             load, share = heapq.heappop(loads)
-            share_of[names[basin]] = share
+            share_of[basins[basin]] = share
             heapq.heappush(loads, (load + int(sizes[basin]), share))
         count = len(loads)
-        of_catchments = share_of[names[home]]
+        of_catchments = share_of[basins[home]]
         self.rows = [np.flatnonzero(of_catchments == share) for share in range(count)]
-        places, self._names = places_of(network, config.at)
+        places, names = places_of(network, config.at)
         of_places = share_of[outlets[places]]
-        self._stations = [np.flatnonzero(of_places == share) for share in range(count)]
-        self.stations = [places for places in self._stations if places.size]
+        self.stations = [np.flatnonzero(of_places == share) for share in range(count)]
+        self.names = [names[own].tolist() for own in self.stations]
 
     def share(self, number: int, output: str) -> NetworkConfig:
         """Return the configuration of the rivers of a share, whose results go to `output`."""
-        names = self._names[self._stations[number]].tolist()
+        names = self.names[number]
         wanted = output if names and self.config.output is not None else None
         return msgspec.structs.replace(self.config, at=names, output=wanted)

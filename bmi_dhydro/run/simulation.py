@@ -184,7 +184,8 @@ def run_divided(
         if rivers is not None and rivers.config.output is not None:
             at_gauges = [share.network.output for share in shares if share.network]
             written = [Path(file) for file in at_gauges if file is not None]
-            results.merge(written, Path(rivers.config.output), rivers.stations)
+            places = [own for own in rivers.stations if own.size]
+            results.merge(written, Path(rivers.config.output), places)
     except OSError as error:
         if isinstance(error, ResultsError):
             raise

@@ -17,6 +17,7 @@ from ..evaluation.series import read_daily_flow
 from ..machine import threads_of
 from ..model.model import Model
 from ..river.differentiable import route
+from ..river.drainage import Drainage
 from ..river.river import River
 from .calibration import (
     CalibrationSettings,
@@ -28,7 +29,7 @@ from .calibration import (
     torch_threads,
     with_weather,
 )
-from .gauges import Drainage, GaugedRiver
+from .gauges import GaugedRiver
 
 
 def calibrate_to_gauges(

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..river.differentiable import route
+from ..river.drainage import Drainage
 from ..river.river import River
 from ..units import SECONDS_PER_DAY
 from .data import TrainingData
-from .gauges import Drainage, GaugedRiver
+from .gauges import GaugedRiver
 
 
 class Stations(Protocol):
