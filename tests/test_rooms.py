@@ -65,6 +65,7 @@ TESTED_ELSEWHERE = {
     "io.parameter_file": "training.test_calibration",
     "kernels.autograd": "physics.test_processes",
     "kernels.cpu.exchange": "kernels.cpu.test_coupled",
+    "kernels.cpu.reach_exchange": "bmi.test_river",
     "kernels.cpu.reaches": "river.test_river",
     "kernels.gpu.source": "kernels.gpu.test_launch",
     "kernels.interface": "kernels.cpu.test_kernel",

@@ -55,7 +55,7 @@ class BmiRiver(ReachMethods):
         self._start_time = units.at_start(self._start)
         self._time_units = units.described(self._start)
         self._steps = _steps(config, self._start, river.step_seconds)
-        self._lateral = np.zeros((1, len(river.network)))
+        self._lateral = np.zeros(len(river.network))
         self._show(river)
         self._river = river
 
@@ -63,7 +63,7 @@ class BmiRiver(ReachMethods):
         """Find the values of all names."""
         self._routed = RiverOutputs(river)
         self._values = {item.name: self._flows.values[item.source] for item in RIVER_OUTPUTS}
-        self._values[RIVER_INPUTS[0].name] = self._lateral[0]
+        self._values[RIVER_INPUTS[0].name] = self._lateral
         self._values |= river.states
         parameters = {item.name: item.units for item in river.process.parameters}
         self._units = {item.name: item.units for item in (*RIVER_INPUTS, *RIVER_OUTPUTS)}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from .river import OUTPUTS, River
 
-# In the order in which `River.block` returns them.
+# In the order in which `River.step` writes them.
 _ROUTED = ("flow", "mean_flow", "depth", "storage")
 
 
@@ -29,8 +29,9 @@ class RiverOutputs:
 
     def __init__(self, river: River) -> None:
         self._river = river
+        self._routed = np.zeros((len(_ROUTED), len(river.network)))
         self.values = {name: np.zeros(len(river.network)) for name in OUTPUTS}
-        self._routed = [self.values[name] for name in _ROUTED]
+        self.values |= dict(zip(_ROUTED, self._routed, strict=True))
         self.velocity_is_kept = False
         self.show_states()
 
@@ -48,13 +49,10 @@ class RiverOutputs:
 
         Parameters
         ----------
-        lateral : array, shape (1, reaches)
+        lateral : array, shape (reaches,)
             Lateral inflow in m3 s-1, mean of the step.
         """
-        river = self._river
-        found = river.block(lateral.astype(river.dtype, copy=False))
-        for values, row in zip(self._routed, found, strict=True):
-            values[:] = row[0]
+        self._river.step(lateral, self._routed)
         self._velocity_is_current = False
         if self.velocity_is_kept:
             self.find_velocity()

@@ -160,7 +160,7 @@ class JoinedRiver:
         if self._steady:
             self.river.set_flow(self.river.network.accumulated(lateral))
             self._steady = False
-        self.outputs.step(lateral[None])
+        self.outputs.step(lateral)
         self.show()
         if self._writer is not None:
             self.outputs.find_velocity()
