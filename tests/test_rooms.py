@@ -79,6 +79,7 @@ TESTED_ELSEWHERE = {
     "river.state_file": "bmi.test_river",
     "networks.resident_dynamics": "run.test_device",
     "run.divided_rivers": "run.test_joined_river",
+    "run.divided_run": "run.test_workers",
     "run.drivers.coupled": "kernels.cpu.test_coupled",
     "run.exchange.gpu_ahead": "run.test_device",
     "run.exchange.host": "bmi.test_values",

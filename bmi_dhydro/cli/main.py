@@ -117,7 +117,8 @@ def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str
     from ..config import read_config
     from ..errors import ConfigError
     from ..networks import trained_model
-    from ..run.simulation import run_band, run_config, run_divided
+    from ..run.divided_run import run_divided
+    from ..run.simulation import run_band, run_config
     from ..run.workers import here
     from ..run.workers import workers as started
 

@@ -187,7 +187,8 @@ class Component(Instance):
             from .joined_river import join_river
 
             one = self.shown is not self.outputs
-            self.joined = join_river(config, self.catchments, self.model, one, river)
+            members, seconds = self.model.members, self.model.step_seconds
+            self.joined = join_river(config, self.catchments, members, seconds, one, river)
             self._runoff = self.kept([FLOW])[FLOW]
             if config.network.output is not None:
                 from .written_results import provenance

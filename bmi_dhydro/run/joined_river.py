@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..catchments.catchments import Catchments
 from ..config import Config, NetworkConfig
 from ..config.settings import parse_duration
 from ..errors import NetworkError, listed
 from ..io.results import ResultsWriter
-from ..model.model import Model
 from ..river.network import Network
 from ..river.outputs import RiverOutputs
 from ..river.river import River
@@ -57,7 +56,8 @@ def drained_network(file: Path, ids: NDArray) -> Network:
 def join_river(
     config: Config,
     catchments: Catchments,
-    model: Model,
+    members: int,
+    step_seconds: int,
     one_member: bool,
     saved: Mapping[str, NDArray],
 ) -> JoinedRiver:
@@ -67,7 +67,7 @@ def join_river(
     ----------
     config : Config
         With `network`.
-    catchments, model, one_member
+    catchments, members, step_seconds, one_member
         As for `JoinedRiver`.
     saved : mapping of array
         What `initial_state` holds of a river.
@@ -78,7 +78,15 @@ def join_river(
         As `JoinedRiver` and `JoinedRiver.take`.
     """
     assert config.network is not None
-    joined = JoinedRiver(config.network, catchments, model, config.threads, one_member)
+    joined = JoinedRiver(
+        config.network,
+        catchments,
+        members,
+        step_seconds,
+        config.dtype,
+        config.threads,
+        one_member,
+    )
     if config.initial_state is not None:
         joined.take(saved, config.initial_state)
     return joined
@@ -91,8 +99,8 @@ class JoinedRiver:
     ----------
     config : NetworkConfig
     catchments : Catchments
-    model : Model
-        Of the catchments: precision, length of a step, members.
+    members, step_seconds : int
+    dtype : float32 or float64
     threads : int or None
     one_member : bool
         Whether the interface shows one member of an ensemble at a time.
@@ -117,23 +125,25 @@ class JoinedRiver:
         self,
         config: NetworkConfig,
         catchments: Catchments,
-        model: Model,
+        members: int,
+        step_seconds: int,
+        dtype: DTypeLike,
         threads: int | None,
         one_member: bool,
     ) -> None:
         self.config = config
         self.network = drained_network(Path(config.file), catchments.ids)
         self._of_catchments = self.network.reaches_of(catchments.ids)
-        self._members = model.members
+        self._members = members
         self.river = River(
-            self.network if model.members == 1 else self.network.repeated(model.members),
+            self.network if members == 1 else self.network.repeated(members),
             config.process,
-            model.step_seconds,
+            step_seconds,
             parse_duration(config.routing_step, "network.routing_step"),
-            model.dtype,
+            dtype,
             threads,
         )
-        shifts = np.arange(model.members)[:, None] * len(self.network)
+        shifts = np.arange(members)[:, None] * len(self.network)
         self._reaches = (self._of_catchments + shifts).reshape(-1)
         self.outputs = RiverOutputs(self.river)
         self._steady = config.start == "steady"

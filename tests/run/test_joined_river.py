@@ -13,7 +13,8 @@ from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import ConfigError, NetworkError, VariableError
 from bmi_dhydro.river.river import River
 from bmi_dhydro.river.tables import read_network
-from bmi_dhydro.run.simulation import run_config, run_divided
+from bmi_dhydro.run.divided_run import run_divided
+from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.run.workers import divided, here
 from bmi_dhydro.variables import FLOW, REACH_OUTPUTS, REACH_SPEED
 from tests.river.conftest import made_up
@@ -297,10 +298,13 @@ def test_rivers_that_no_catchment_drains_to_are_left_out(config, caplog):
 
 
 @pytest.mark.parametrize("more", ["", NOISE])
-@pytest.mark.parametrize("at", ["all", "gauges"])
-def test_rivers_divided_are_those_of_one_process(tmp_path, more, at):
+@pytest.mark.parametrize(
+    ("at", "outlets"), [("all", 9), ("gauges", 9), ("all", 1)], ids=["all", "gauges", "one river"]
+)
+def test_rivers_divided_are_those_of_one_process(tmp_path, more, at, outlets):
+    """Each by a worker, or all by one process where one river has most of the catchments."""
     config = write_example(tmp_path, 80, 30, "1d", "file")
-    write_rivers(tmp_path, 80, 120, 9)
+    write_rivers(tmp_path, 80, 120, outlets)
     network = NETWORK.replace("at: all", f"at: {at}") % ""
     one = changed(config, "one.yaml", more, "save_state: one.nc\n", network=network)
     run_config(one, tmp_path / "r1.nc")

@@ -23,7 +23,8 @@ from bmi_dhydro.forecast.hindcast import hindcast
 from bmi_dhydro.io import state_file
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.run import workers as run_workers
-from bmi_dhydro.run.simulation import run_config, run_divided
+from bmi_dhydro.run.divided_run import run_divided
+from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.run.workers import divided, here, workers
 from bmi_dhydro.variables import RUNOFF_FLUX
 from tests.run.test_joined_river import write_rivers
@@ -231,12 +232,12 @@ def test_a_hindcast_is_that_of_one_process(config, tmp_path, two):
 def test_one_worker_of_a_scheduler_does_the_work(config, tmp_path, monkeypatch):
     import distributed
 
-    from bmi_dhydro.run import simulation
+    from bmi_dhydro.run import divided_run
 
     done = []
-    divided_run = simulation.run_divided
+    run_it = divided_run.run_divided
     monkeypatch.setattr(
-        simulation, "run_divided", lambda *given: (done.append(given[3]), divided_run(*given))[1]
+        divided_run, "run_divided", lambda *given: (done.append(given[3]), run_it(*given))[1]
     )
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=40
