@@ -13,6 +13,7 @@ from ..config.river import RiverConfig, read_river_config
 from ..config.settings import parse_date, parse_duration, parse_step
 from ..config.time_units import TimeUnits
 from ..errors import ConfigError, ForcingError, NetworkError, OrderError, VariableError
+from ..river.learned import with_learned
 from ..river.outputs import RiverOutputs
 from ..river.river import River
 from ..river.state_file import load_river_state, save_river_state
@@ -228,7 +229,7 @@ class BmiRiver(ReachMethods):
 
 def _made(config: RiverConfig) -> River:
     river = River(
-        read_network(config.network),
+        with_learned(read_network(config.network), config.process, config.learned),
         config.process,
         parse_step(config.time.step),
         parse_duration(config.routing_step, "routing_step"),

@@ -20,6 +20,9 @@ class RiverConfig(Section, frozen=True):
     """Reaches: a table (.csv, .parquet, .nc), a RouteLink.nc, or a hydrofabric (.gpkg)."""
     process: ReachProcessName = "muskingum_cunge"
     """Model of a reach."""
+    learned: str | None = None
+    """Trained network that changes roughness and width, or celerity, of the reaches (written by
+    `bmi-dhydro train`)."""
     time: TimeConfig = TimeConfig()
     """The period and the step."""
     routing_step: str = "5min"
@@ -53,6 +56,7 @@ def _resolved(config: RiverConfig, folder: Path) -> RiverConfig:
     return msgspec.structs.replace(
         config,
         network=resolved(config.network, folder),
+        learned=resolved(config.learned, folder),
         initial_flow=resolved(flow, folder) if isinstance(flow, str) else flow,
         initial_state=resolved(config.initial_state, folder),
         save_state=resolved(config.save_state, folder),

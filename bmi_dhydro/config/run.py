@@ -153,6 +153,9 @@ class NetworkConfig(Section, frozen=True):
     start: Literal["steady", "dry"] = "steady"
     """Whether the river starts with the flow that runoff of the first step would keep up, or dry;
     an `initial_state` that has one of its own goes before."""
+    learned: str | None = None
+    """Trained network that changes roughness and width, or celerity, of the reaches (written by
+    `bmi-dhydro train`)."""
     at: str | list[str] = "auto"
     """Where results are written: `gauges`, `outlets`, `all`, or ids of gauges or reaches; auto
     takes gauges, and outlets where the network has none."""
@@ -316,7 +319,10 @@ def _resolved_network(wanted: NetworkConfig | None, folder: Path) -> NetworkConf
     if wanted is None:
         return None
     return msgspec.structs.replace(
-        wanted, file=resolved(wanted.file, folder), output=resolved(wanted.output, folder)
+        wanted,
+        file=resolved(wanted.file, folder),
+        output=resolved(wanted.output, folder),
+        learned=resolved(wanted.learned, folder),
     )
 
 

@@ -47,13 +47,18 @@ class RiverAheadConfig(Section, frozen=True):
     """Model of a reach."""
     routing_step: str = "1h"
     """Longest step of routing; a step of the forecast is done in several."""
+    learned: str | None = None
+    """Trained network that changes roughness and width, or celerity, of the reaches (written by
+    `bmi-dhydro train`)."""
     at: str | list[str] = "auto"
     """Places of forecasts, and of observed flow: `gauges`, `outlets`, `all`, or ids of gauges or
     reaches; auto takes gauges, and outlets where the network has none."""
 
     def of_run(self) -> NetworkConfig:
         """Return the same for a run."""
-        return NetworkConfig(self.file, self.process, self.routing_step, at=self.at)
+        return NetworkConfig(
+            self.file, self.process, self.routing_step, learned=self.learned, at=self.at
+        )
 
 
 class AheadConfig(Section, frozen=True):
@@ -245,7 +250,11 @@ def _resolved(config: ForecastConfig, folder: Path) -> ForecastConfig:
         observed=observed,
         network=None
         if config.network is None
-        else replace(config.network, file=resolved(config.network.file, folder)),
+        else replace(
+            config.network,
+            file=resolved(config.network.file, folder),
+            learned=resolved(config.network.learned, folder),
+        ),
         model=config.model if config.model in SHIPPED else resolved(config.model, folder),
         parameter_file=resolved(config.parameter_file, folder),
     )

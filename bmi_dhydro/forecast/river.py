@@ -13,6 +13,7 @@ from ..catchments.catchments import Catchments
 from ..config.settings import parse_duration
 from ..model.model import Model
 from ..river.drainage import Drainage
+from ..river.learned import with_learned
 from ..river.river import River
 from ..river.state_file import packed, packed_ids, take, unpacked_ids
 from ..run.joined_river import drained_network
@@ -50,7 +51,8 @@ class GaugedRivers:
 
     def __init__(self, config: RiverAheadConfig, catchments: Catchments) -> None:
         self.config = config
-        self.network = drained_network(Path(config.file), catchments.ids)
+        drained = drained_network(Path(config.file), catchments.ids)
+        self.network = with_learned(drained, config.process, config.learned)
         self.places, names = places_of(self.network, config.at)
         reaches = self.network.reaches_of(catchments.ids)
         area = catchments.area

@@ -168,6 +168,11 @@ class Network:
                 level[self.to[k]] = max(level[self.to[k]], level[k] + 1)
         return level
 
+    @property
+    def upstream_length(self) -> NDArray:
+        """Length of each reach and of all that drain to it, in m: shape (reaches,)."""
+        return self.accumulated(self.parameters["length"])
+
     def accumulated(self, values: ArrayLike) -> NDArray:
         """Return the sum of values (reaches,) over each reach and all that drain through it."""
         total = np.array(values, dtype=float)

@@ -14,6 +14,7 @@ from ..config import Config, NetworkConfig
 from ..config.settings import parse_duration
 from ..errors import NetworkError, listed
 from ..io.results import ResultsWriter
+from ..river.learned import with_learned
 from ..river.network import Network
 from ..river.outputs import RiverOutputs
 from ..river.river import River
@@ -132,7 +133,8 @@ class JoinedRiver:
         one_member: bool,
     ) -> None:
         self.config = config
-        self.network = drained_network(Path(config.file), catchments.ids)
+        drained = drained_network(Path(config.file), catchments.ids)
+        self.network = with_learned(drained, config.process, config.learned)
         self._of_catchments = self.network.reaches_of(catchments.ids)
         self._members = members
         self.river = River(

@@ -96,6 +96,10 @@ class GaugesConfig(Section, frozen=True):
     routing_step: str = "1h"
     """Longest step of routing; days are routed in several. Longer ones than those of runs save
     time, and hardly change days."""
+    learn: bool = False
+    """Whether a small network is learned too, that changes roughness and width (by muskingum_cunge)
+    or celerity (linear) of reaches: `reaches.safetensors`, for `network.learned` of a run. Where
+    waves travel shorter than a day, daily flow says little of them."""
 
 
 class TrainConfig(Section, frozen=True):
@@ -201,6 +205,8 @@ def _check(config: TrainConfig) -> None:
         step = config.network.routing_step
         if parse_duration(step, "network.routing_step") <= 0:
             raise ConfigError(f"network.routing_step: {step!r} is no length of time")
+        if config.network.learn and len(config.seeds) > 1:
+            raise ConfigError("network.learn: goes with one seed; give one of the seeds")
     if config.settings.warm_up >= config.settings.days:
         raise ConfigError(
             f"settings.warm_up: {config.settings.warm_up} days leave nothing of a batch of "

@@ -31,12 +31,13 @@ from ..networks.parameter_network import (
 from ..physics.unit_hydrograph import DISCHARGE
 from .config import TrainingSettings
 from .data import TrainingData
+from .gauges import FIXED
 from .loss import LOSSES
 from .progress import Progress
 from .stations import stations_of
 
 # Part of a network, but not learned.
-_FIXED = (FORCING_MEAN, FORCING_DEVIATION)
+_FIXED = (FORCING_MEAN, FORCING_DEVIATION, *FIXED)
 
 
 def simulate(
@@ -189,6 +190,8 @@ class Trainer:
         if self.layout.dynamic:
             weights[FORCING_MEAN] = np.nanmean(self.data.forcing, axis=(0, 2), dtype=float)
             weights[FORCING_DEVIATION] = np.nanstd(self.data.forcing, axis=(0, 2), dtype=float)
+        if self.data.gauged is not None:
+            weights |= self.data.gauged.initial_weights(self.seed)
         return {name: torch.tensor(value, dtype=torch.float32) for name, value in weights.items()}
 
     def _tensors(self, data: TrainingData) -> tuple[Tensor, Tensor]:
@@ -265,7 +268,7 @@ class Trainer:
             )
         counted = self._placed(stations)
         loss = self._loss(
-            self._stations.flow(discharge, stations, catchments),
+            self._stations.flow(discharge, stations, catchments, self._weights),
             self._observed[block][settings.warm_up :, counted],
             self._spread[counted],
         )
@@ -338,7 +341,8 @@ class Trainer:
             discharge = self.discharge(self._kept, inputs, area, forcing)[validation.warm_up :]
             every = np.arange(validation.data.streamflow.shape[1])
             rows = np.arange(len(validation.data.ids))
-            flow = stations_of(validation.data).flow(discharge, every, rows).cpu().numpy()
+            where = stations_of(validation.data)
+            flow = where.flow(discharge, every, rows, self._kept).cpu().numpy()
         skill = nse(flow, validation.data.streamflow[validation.warm_up :])
         score = float(np.nanmedian(skill))
         if all(score > earlier for _, earlier in self.progress.scores):

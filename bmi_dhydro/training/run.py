@@ -36,7 +36,7 @@ from ..weather.source import WeatherSource
 from .config import GaugesConfig, TrainConfig, read_train_config
 from .data import TrainingData
 from .dependence_on_start import dependence_on_start, described
-from .gauges import GaugedRiver
+from .gauges import REACHES, GaugedRiver
 from .loop import Trainer, Validation
 from .progress import Progress
 
@@ -117,7 +117,7 @@ def _gauged_river(config: GaugesConfig) -> GaugedRiver:
     if not network.gauges:
         raise TrainingError(f"{config.file}: has no gauges; give the table a column 'gauge'")
     seconds = parse_duration(config.routing_step, "network.routing_step")
-    return GaugedRiver(network, config.process, seconds)
+    return GaugedRiver(network, config.process, seconds, config.learn)
 
 
 def _at_gauges(
@@ -376,7 +376,14 @@ class TrainingRun:
                     writer.writerow((batch, f"{loss:.6g}", scores.get(batch, "")))
 
     def _finish(self, members: list[Trainer]) -> Path:
-        layout, weights = merge(self.layout, [member.result() for member in members])
+        results = [member.result() for member in members]
+        river = self.data.gauged
+        learned_reaches = None if river is None else river.learned(results[0])
+        of_catchments = [
+            {name: values for name, values in result.items() if not name.startswith(REACHES)}
+            for result in results
+        ]
+        layout, weights = merge(self.layout, of_catchments)
         config = self.config
         skill = {}
         if self.validation is not None:
@@ -414,6 +421,8 @@ class TrainingRun:
             model = replace(
                 model, about={**about, "memory": described(apart, len(self.learned.dates))}
             )
+        if learned_reaches is not None:
+            learned_reaches.save(self.folder / "reaches.safetensors")
         model.save(path)
         training_curves(
             self.folder / "curves.png",

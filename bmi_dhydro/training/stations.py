@@ -5,6 +5,7 @@ Training draws stations; what it simulates are the catchments that drain to them
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -12,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..networks.reach_network import changed_parameters
 from ..river.differentiable import route
 from ..river.drainage import Drainage
 from ..river.river import River
 from ..units import SECONDS_PER_DAY
 from .data import TrainingData
-from .gauges import GaugedRiver
+from .gauges import REACHES, GaugedRiver
 
 
 class Stations(Protocol):
@@ -37,7 +39,13 @@ class Stations(Protocol):
     ) -> tuple[NDArray, NDArray]:
         """Draw some of the usable stations, of about `size` catchments: stations, catchments."""
 
-    def flow(self, discharge: Tensor, stations: NDArray, catchments: NDArray) -> Tensor:
+    def flow(
+        self,
+        discharge: Tensor,
+        stations: NDArray,
+        catchments: NDArray,
+        weights: Mapping[str, Tensor],
+    ) -> Tensor:
         """Return flow at stations (days, stations), of discharge of their catchments in mm d-1."""
 
 
@@ -59,7 +67,13 @@ class Outlets:
         chosen = random.choice(usable, min(size, usable.size), replace=False)
         return chosen, chosen
 
-    def flow(self, discharge: Tensor, stations: NDArray, catchments: NDArray) -> Tensor:
+    def flow(
+        self,
+        discharge: Tensor,
+        stations: NDArray,
+        catchments: NDArray,
+        weights: Mapping[str, Tensor],
+    ) -> Tensor:
         """Return what was given."""
         return discharge
 
@@ -107,7 +121,13 @@ class Gauges:
             chosen.append(gauge)
         return np.array(chosen), np.flatnonzero(inside)
 
-    def flow(self, discharge: Tensor, stations: NDArray, catchments: NDArray) -> Tensor:
+    def flow(
+        self,
+        discharge: Tensor,
+        stations: NDArray,
+        catchments: NDArray,
+        weights: Mapping[str, Tensor],
+    ) -> Tensor:
         """Route discharge of catchments, from the flow that the first day would keep up.
 
         Parameters
@@ -117,6 +137,8 @@ class Gauges:
         stations : array of int
         catchments : array of int
             All that drain to the stations.
+        weights : mapping of Tensor
+            Of the training; those of a network of reaches are used, if there are some.
 
         Returns
         -------
@@ -143,6 +165,27 @@ class Gauges:
         first = np.maximum(lateral[0].detach().cpu().numpy().astype(float), 0.0)
         river.set_flow(river.network.accumulated(first))
         places = np.searchsorted(inside, self._places[stations])
-        found = route(river, lateral).mean_flow[:, torch.as_tensor(places).to(runoff.device)]
+        parameters = self._parameters(inside, weights, lateral)
+        found = route(river, lateral, parameters).mean_flow[
+            :, torch.as_tensor(places).to(runoff.device)
+        ]
         depth = SECONDS_PER_DAY / 1e3 / self._drainage.whole[stations]
         return found * torch.as_tensor(depth).to(found)
+
+    def _parameters(
+        self, inside: NDArray, weights: Mapping[str, Tensor], like: Tensor
+    ) -> Tensor | None:
+        """Return the parameters of some reaches that the weights give; None for those they have."""
+        own = {n.removeprefix(REACHES): v for n, v in weights.items() if n.startswith(REACHES)}
+        if not own:
+            return None
+        process, network = self._river.reach_process, self._river.network
+        return changed_parameters(
+            {name: value.to(like.device) for name, value in own.items()},
+            process.parameter_names,
+            network.parameters_of(process)[:, inside],
+            network.upstream_length[inside],
+            torch.tanh,
+            torch.exp,
+            lambda values: torch.as_tensor(values).to(like),
+        )
