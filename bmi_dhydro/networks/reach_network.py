@@ -165,7 +165,8 @@ def changed_parameters(
     mean, deviation = weights["mean"], weights["deviation"]
     seen = (constant(_seen(names, parameters, upstream)) - mean[:, None]) / deviation[:, None]
     hidden = tanh(weights["hidden.weight"] @ seen + weights["hidden.bias"])
-    bounded = tanh(weights["out.weight"] @ hidden + weights["out.bias"])
+    # The mean over units, so that a step of an optimiser is as large as one of the bias.
+    bounded = tanh(weights["out.weight"] @ hidden / _HIDDEN + weights["out.bias"])
     changed = _changed(names)
     result = constant(parameters)
     for row, (places, most) in enumerate(changed):

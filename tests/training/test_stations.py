@@ -252,13 +252,15 @@ def test_what_is_learned_of_reaches_is_how_slow_they_are(case, process):
     }
     learned = [w.requires_grad_() for name, w in weights.items() if name not in FIXED]
     optimiser, losses = torch.optim.Adam(learned, lr=0.03), []
-    for _ in range(120):
+    slower = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 70)
+    for _ in range(70):
         optimiser.zero_grad()
         loss = ((stations.flow(runoff, *every, weights) - flow) ** 2).mean()
         loss.backward()
         optimiser.step()
+        slower.step()
         losses.append(loss.item())
-    assert np.mean(losses[-5:]) < 0.1 * losses[0]
+    assert np.mean(losses[-5:]) < 0.15 * losses[0]
     with torch.no_grad():
         arrays = {name: value.numpy() for name, value in weights.items()}
     names = river.reach_process.parameter_names
