@@ -14,6 +14,10 @@ class ConfigError(DhydroError, ValueError):
     """A configuration file is missing, malformed or contradicts itself."""
 
 
+class MissingPackageError(DhydroError, ImportError):
+    """What was asked for needs a package that is not installed."""
+
+
 class CheckpointError(DhydroError, ValueError):
     """A trained model's file cannot be used."""
 

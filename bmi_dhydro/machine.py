@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from functools import cache
 from pathlib import Path
 
-from .errors import ConfigError
+from .errors import ConfigError, MissingPackageError
+
+# What brings each package that not every installation has.
+_EXTRAS = {"torch": "train", "triton": "gpu"}
 
 # Where Linux says how much memory a container may have.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def required(package: str, what: str) -> None:
+    """Import a package that not every installation has.
+
+    Parameters
+    ----------
+    package : str
+    what : str
+        That needs it, as the beginning of a sentence.
+
+    Raises
+    ------
+    MissingPackageError
+        If it is not installed; says how to install it.
+    """
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError:
+        raise MissingPackageError(
+            f"{what} needs {package}, which is not installed: "
+            f"pip install 'bmi_dhydro[{_EXTRAS[package]}]'"
+        ) from None
 
 
 def processors() -> int:

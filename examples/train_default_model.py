@@ -18,6 +18,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -32,7 +33,7 @@ from bmi_dhydro.networks.learned_evapotranspiration import LearnedEvapotranspira
 from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.parameter_network import NetworkLayout
 from bmi_dhydro.networks.similarity import TrainingCatchments
-from bmi_dhydro.networks.trained_model import TrainedModel
+from bmi_dhydro.networks.trained_model import TrainedModel, load
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_gauged
@@ -184,6 +185,11 @@ def _names(camels: Path | None) -> dict[str, str]:
 @click.option(
     "--all-years", is_flag=True, help="Write a model trained on all years, not the one measured."
 )
+@click.option(
+    "--skill-of",
+    type=click.Path(exists=True, path_type=Path),
+    help="Model of the same settings whose skill that of all years is said to be like.",
+)
 def main(
     data_file: Path,
     model_file: Path,
@@ -201,6 +207,7 @@ def main(
     held_out: tuple[str, ...],
     fewer: str,
     all_years: bool,
+    skill_of: Path | None,
 ) -> None:
     """Train on DATA_FILE and write MODEL_FILE."""
     begin = time.perf_counter()
@@ -219,13 +226,19 @@ def main(
         trained_on = trained_on.joined(learned_years(camels, CAMELS, all_years))
         periods.append(CAMELS.whole if all_years else CAMELS.training)
     model = fit(trained_on, settings, layout, seeds, "all catchments")
-    skill = {}
+    skill: dict[str, Any] = {}
+    if skill_of is not None:
+        skill = load(skill_of).about["skill"]
+        skill["of"] = "a model of the same settings, trained on the years for training alone"
     if not all_years:
         skill["in_time"] = summary(test(model, data, MOPEX))
         print("in time", skill["in_time"])
         if camels is not None:
             later = read_gauged(camels).climate_of(*CAMELS.training)
-            skill["in_time_camels"] = summary(test(model, later, CAMELS))
+            skill["in_time_camels"] = {
+                **summary(test(model, later, CAMELS)),
+                "period": list(CAMELS.testing),
+            }
             print("in time, CAMELS", skill["in_time_camels"])
     if folds:
         parts = []

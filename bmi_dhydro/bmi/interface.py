@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from numpy.typing import NDArray
 
+from ..machine import required
 from .values import ValueMethods
 
 
@@ -42,6 +43,7 @@ class BmiDhydro(ValueMethods):
         dict of array
             The derivative of the objective with respect to each of `wrt`.
         """
+        required("torch", "BmiDhydro.vjp")
         from ..run.derivatives import vjp
 
         return vjp(self._leave_fleet(), seeds, wrt, steps)

@@ -42,7 +42,8 @@ def describe_model(name: str) -> None:
                 if key in scores
             ]
             console.print(
-                f"skill {where.replace('_', ' ')}, {' to '.join(skill.get('period', []))}: median "
+                f"skill {where.replace('_', ' ')}, "
+                f"{' to '.join(scores.get('period', skill.get('period', [])))}: median "
                 f"{', '.join(medians)}, {scores.get('catchments')} catchments"
             )
     learned = model.evapotranspiration

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import click
 
 from .. import __version__
+from ..machine import required
 from ..training.config import LossName
 from .data_sets import import_data
 from .forecast import forecast, hindcast
@@ -157,6 +158,7 @@ def train(config: Path, stop_after: int | None) -> None:
     that the configuration names, with a log and curves. Call it again after a break, and it goes
     on with the same result. docs/training.md explains every key.
     """
+    required("torch", "training")
     from ..progress_bar import progress
     from ..training.run import TrainingRun
 
@@ -231,6 +233,7 @@ def calibrate(
     upstream of a gauge follow that of the flow at the gauge, through the river. Name the file that
     comes out as parameter_file in a configuration, and runs use it.
     """
+    required("torch", "calibration")
     from ..config import read_config
     from ..progress_bar import progress
     from ..training.calibration import CalibrationSettings

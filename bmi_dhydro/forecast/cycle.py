@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..catchments.catchments import Catchments
 from ..config import EnsembleConfig
 from ..errors import ForcingError
+from ..machine import required
 from ..model.model import Model
 from ..model.state import SavedState, apply, capture
 from ..networks import trained_model
@@ -30,10 +31,12 @@ from ..weather.evapotranspiration_choice import EvapotranspirationChoice
 from ..weather.source import WeatherSource, longest_block
 from . import ensemble_filter
 from .config import ForecastConfig
-from .gauged_window import GaugedWindow
 from .observed_flow import ObservedFlow
 from .river import GaugedRivers, RoutedRunoff
-from .variational import Window
+
+if TYPE_CHECKING:
+    from .gauged_window import GaugedWindow
+    from .variational import Window
 
 # What a state remembers beside the model's memory, where there is assimilation.
 _DRIFT = "drift"
@@ -132,6 +135,8 @@ class Forecaster:
         self._method = None if wanted is None else wanted.method
         # The variational analysis is one trajectory, from which all members of a forecast start.
         single = self._method == "variational"
+        if single:
+            required("torch", "assimilation.method: variational")
         self._analysis_model = self._model(trained, None if single else config.ensemble)
         self._analysis_noise = None if single else self._noise(config.ensemble)
         same = not single or config.members == 1
@@ -310,7 +315,11 @@ class Forecaster:
     def _window(self, model: Model, forcing: NDArray, *more: Any) -> Window | GaugedWindow:
         """Return the window that is fitted to observed flow, of catchments or of gauges."""
         if self._rivers is None:
+            from .variational import Window
+
             return Window(model, forcing, *more)
+        from .gauged_window import GaugedWindow
+
         routed = self._routed[id(model)]
         first = model.subset(np.arange(model.catchments)).run(forcing[:1])[:, 0]
         routed.start(routed.lateral(first)[0])

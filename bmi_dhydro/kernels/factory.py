@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..machine import required
 from ..physics import Process
 from .interface import KERNELS, Kernel
 
@@ -69,11 +70,13 @@ def make_kernel(
 
         return CpuKernel(process, outputs, parameter_sets, dtype, threads, dynamic, substeps)
     if name == "gpu":
+        required("torch", "device: cuda")
         from .gpu.devices import devices_of
         from .gpu.resident import GpuKernel
 
         return GpuKernel(process, outputs, dynamic, substeps, devices_of(execution.device), moving)
     if name == "reference":
+        required("torch", "kernel: reference")
         from .division import DividedKernel
         from .reference import ReferenceKernel
 
