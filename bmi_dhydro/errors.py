@@ -86,6 +86,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return "known: " + ", ".join(candidates) if candidates else "there are none"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: "1 catchment", "2 catchments"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def listed(names: Iterable[object], most: int = 5) -> str:
     """Return the first names of a list, and how many more there are."""
     every = [str(name) for name in names]

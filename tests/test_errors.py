@@ -1,12 +1,25 @@
 """Messages help: the name that was meant, and no more names than people read."""
 
-from bmi_dhydro.errors import ConfigError, DhydroError, VariableError, listed, nearest
+from bmi_dhydro.errors import (
+    ConfigError,
+    DhydroError,
+    VariableError,
+    counted,
+    listed,
+    nearest,
+)
 
 
 def test_the_most_similar_name_is_offered():
     assert nearest("temprature", ["precipitation", "temperature"]) == "did you mean 'temperature'?"
     assert nearest("xyz", ["one", "two"]) == "known: one, two"
     assert nearest("xyz", []) == "there are none"
+
+
+def test_one_of_a_thing_is_no_several():
+    assert counted(1, "catchment") == "1 catchment"
+    assert counted(0, "catchment") == "0 catchments"
+    assert counted(12, "gauge") == "12 gauges"
 
 
 def test_long_lists_are_cut():

@@ -138,7 +138,10 @@ def hindcast(
         with progress("forecasting", total) as advance:
             result = hindcasts.hindcast(chain, catchments, times, mapper, count, advance)
     medians = hindcasts.summary(hindcasts.scores(result))
-    title = f"{len(times)} forecasts, medians over {medians['catchments'].max()} catchments"
+    known, whole = int(medians["catchments"].max()), len(result.ids)
+    of_all = "" if known == whole else f" of {whole}; the others have no observed flow"
+    what = "catchments" if chain.network is None else "gauges"
+    title = f"{len(times)} forecasts, medians over {known} {what}{of_all}"
     table = Table(title=title, title_justify="left")
     for heading in ("lead (days)", "", "RMSE (mm/d)", "CRPS", "NSE", "KGE"):
         table.add_column(heading, justify="right" if heading else "left")

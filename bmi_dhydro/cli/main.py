@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import click
 
 from .. import __version__
+from ..errors import counted
 from ..machine import required
 from ..training.config import LossName
 from .data_sets import import_data
@@ -135,12 +136,20 @@ def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str
     parameter_sets = trained_model.load(settings.model).layout.parameter_sets
     cells = len(catchments) * settings.members * parameter_sets * steps
     click.echo(
-        f"{len(catchments)} catchments, {steps} steps in {seconds:.2f} s "
-        f"({cells / seconds / 1e6:.0f} million cell-steps per second, files included)"
+        f"{counted(len(catchments), 'catchment')}, {counted(steps, 'step')} in {seconds:.2f} s "
+        f"({_in_words(cells / seconds)} cell-steps per second, files included)"
     )
     click.echo(f"wrote {out or settings.output.file}")
     if settings.network is not None and settings.network.output is not None:
         click.echo(f"wrote {settings.network.output}")
+
+
+def _in_words(number: float) -> str:
+    """Return a number as people say it: 4.2 thousand, 310 million."""
+    for size, word in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+        if number >= size:
+            return f"{number / size:.3g} {word}"
+    return f"{number:.3g}"
 
 
 @main.command()
@@ -164,8 +173,10 @@ def train(config: Path, stop_after: int | None) -> None:
 
     run = TrainingRun(config)
     judged = "" if run.validation is None else f", {len(run.validation.data.stations)} to judge by"
-    gauges = "" if run.learned.gauges is None else f" of {len(run.learned.gauges)} gauges"
-    click.echo(f"{len(run.learned.ids)} catchments{gauges} to learn from{judged}")
+    learned, gauges = run.learned, ""
+    if learned.gauges is not None:
+        gauges = f" of {counted(len(learned.gauges), 'gauge')}"
+    click.echo(f"{counted(len(learned.ids), 'catchment')}{gauges} to learn from{judged}")
     model = run.run(progress, stop_after)
     if model is None:
         click.echo(f"stopped; call again to go on from {run.folder}")
@@ -345,12 +356,12 @@ def evaluate(
     if comparison.without_flow:
         click.echo(
             f"left out, no observation: {listed(comparison.without_flow)} "
-            f"({len(comparison.without_flow)} catchments)"
+            f"({counted(len(comparison.without_flow), 'catchment')})"
         )
     members = members_in(results)
     if members > 1:
         click.echo(f"the mean of {members} members is compared")
-    table = Table(title=f"{len(scores)} catchments", title_justify="left")
+    table = Table(title=counted(len(scores), "catchment"), title_justify="left")
     for heading in ("", "lower quarter", "median", "upper quarter"):
         table.add_column(heading, justify="right" if heading else "left")
     for name in _SHOWN:

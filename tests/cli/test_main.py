@@ -28,6 +28,16 @@ def test_python_m_is_the_same():
     assert result.stdout == f"bmi-dhydro, version {__version__}\n"
 
 
+def test_numbers_are_said_as_people_say_them(tmp_path):
+    call("example", tmp_path, "--catchments", 1, "--days", 20)
+    text = call("run", tmp_path / "config.yaml")
+    assert text.startswith("1 catchment, 20 steps in ")
+    assert "thousand cell-steps per second" in text or "million cell-steps per second" in text
+    from bmi_dhydro.cli.main import _in_words
+
+    assert (_in_words(42_000.0), _in_words(3.1e9)) == ("42 thousand", "3.1 billion")
+
+
 def test_evaluate(tmp_path):
     folder = tmp_path / "run"
     call("example", folder, "--catchments", 5, "--days", 500)

@@ -150,6 +150,19 @@ def test_the_command(wrong_case, tmp_path):
     table = pandas.read_csv(tmp_path / "h" / "scores.csv")
     assert set(table["kind"]) == {"forecast", "without assimilation", "persistence"}
     assert (tmp_path / "h" / "skill_by_lead.png").stat().st_size > 10_000
+
+
+def test_catchments_without_observed_flow_are_counted_too(wrong_case, tmp_path):
+    with xarray.open_dataset(tmp_path / "observed.nc") as data:
+        flow = data.load()
+    flow[RUNOFF_FLUX][:, 3:] = np.nan
+    flow.to_netcdf(tmp_path / "few.nc")
+    changed(wrong_case, "observed.nc", "few.nc")
+    arguments = ["hindcast", str(wrong_case), "--from", "2001-03-01", "--to", "2001-03-03"]
+    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "h")])
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.output.split())
+    assert "medians over 3 catchments of 5; the others have no observed flow" in words
     assert not (tmp_path / "chain").exists()
 
 
