@@ -84,13 +84,18 @@ def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -
     \b
     bmi-dhydro example my-run --catchments 10 --days 365 --step 1h
     bmi-dhydro run my-run/config.yaml
+
+    Made-up observed flow goes with it, and configurations that train a model on it and forecast it.
     """
     from .example import write_example
+    from .example_flow import write_observed_flow
 
     path = write_example(folder, catchments, days, step, forcing)
     click.echo(f"wrote {path}")
     if forcing == "file":
+        commands = write_observed_flow(path)
         click.echo(f"run it:  bmi-dhydro run {path}")
+        click.echo("then:    " + "\n         ".join(commands))
     else:
         click.echo(f'use it:  BmiDhydro().initialize("{path}")')
 
