@@ -28,7 +28,7 @@ def main() -> None:
     import distributed
 
     from bmi_dhydro.cli.example import write_example
-    from bmi_dhydro.run.simulation import run_divided
+    from bmi_dhydro.run.divided_run import run_divided
     from bmi_dhydro.run.workers import workers
 
     warnings.simplefilter("ignore")

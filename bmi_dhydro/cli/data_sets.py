@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import counted
 from .tools import explained
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def _written(records: GaugedRecords, out: Path) -> None:
     paths = write(records, out)
     observed = np.isfinite(records.flow).mean()
     click.echo(
-        f"{records.name}: {len(records.catchments)} catchments, {records.days} days from "
-        f"{records.start}, flow on {100 * observed:.0f} % of them"
+        f"{records.name}: {counted(len(records.catchments), 'catchment')}, "
+        f"{records.days} days from {records.start}, flow on {100 * observed:.0f} % of them"
     )
     for note in records.notes:
         click.secho(f"note: {note}", fg="yellow")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..bmi import BmiDhydro
 from ..catchments.synthetic import CLIMATES
+from ..errors import counted
 from ..evaluation.plots import hydrographs
 from ..progress_bar import progress
 from ..variables import RUNOFF_FLUX
@@ -65,7 +66,8 @@ def run_demo(folder: Path, catchments: int, years: int) -> None:
     picture = folder / "hydrograph.png"
     _draw(picture, component, series)
     click.echo(
-        f"{catchments} catchments x {component.model.parameter_sets} parallel parameter sets, "
+        f"{counted(catchments, 'catchment')} x {component.model.parameter_sets} parallel "
+        "parameter sets, "
         f"{steps} days through the interface in {seconds:.2f} s"
     )
     for path in (folder / "results.nc", picture, config):

@@ -67,6 +67,7 @@ def route(
     bmi-dhydro evaluate gauges.nc observed.nc --out scores
     """
     from ..config.settings import parse_duration
+    from ..errors import counted
     from ..progress_bar import progress
     from ..river.tables import read_network
     from ..run.routed_results import Routing, route_results
@@ -82,7 +83,7 @@ def route(
     )
     done = route_results(results, rivers, out, routing, progress)
     click.echo(
-        f"{len(rivers)} reaches, {done.catchments} catchments, {done.steps} steps; "
+        f"{len(rivers)} reaches, {counted(done.catchments, 'catchment')}, {done.steps} steps; "
         f"flow at {len(done.stations)} places"
     )
     if done.without_runoff:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..catchments.attributes import CLIMATE
 from ..catchments.catchments import Catchments
-from ..errors import CatchmentError, ForcingError, listed
+from ..errors import CatchmentError, ForcingError, counted, listed
 from ..files.whole import replaced
 from ..io.export import write_catchments
 from ..io.netcdf import netcdf4
@@ -225,7 +225,7 @@ def differing_areas(ids: NDArray, areas: Mapping[str, NDArray]) -> list[str]:
         if apart.any():
             notes.append(
                 f"areas of {used} and {source} differ by more than {100 * _AREAS_DIFFER:g} % in "
-                f"{apart.sum()} catchments ({listed(ids[apart])}); {used} is taken"
+                f"{counted(int(apart.sum()), 'catchment')} ({listed(ids[apart])}); {used} is taken"
             )
     return notes
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import counted
 from ..files.whole import replaced
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def skill_distribution(path: Path, scores: Mapping[str, NDArray]) -> None:
     most = max(int(np.isfinite(values).sum()) for values in scores.values())
     if most:
         axis.legend(loc="upper left")
-    axis.set_title(f"Skill over {most} catchments", loc="left")
+    axis.set_title(f"Skill over {counted(most, 'catchment')}", loc="left")
     _save(figure, path)
 
 
@@ -154,7 +155,7 @@ def skill_map(path: Path, longitude: NDArray, latitude: NDArray, score: NDArray,
     middle = np.deg2rad(np.nanmean(latitude)) if np.isfinite(latitude).any() else 0.0
     axis.set_aspect(1.0 / max(np.cos(middle), 0.1))
     axis.set(xlabel="longitude, degrees east", ylabel="latitude, degrees north")
-    axis.set_title(f"{name} of {int(known.sum())} catchments", loc="left")
+    axis.set_title(f"{name} of {counted(int(known.sum()), 'catchment')}", loc="left")
     axis.grid(alpha=0.3)
     _save(figure, path)
 
@@ -178,7 +179,9 @@ def agreement(path: Path, panels: Mapping[str, tuple[NDArray, NDArray]]) -> None
             ends = np.quantile(both, [0.01, 0.99]) if both.size > 50 else [both.min(), both.max()]
             axis.plot(ends, ends, color="0.4", lw=0.8)
         agrees = np.corrcoef(observed[known], simulated[known])[0, 1] if known.sum() > 2 else np.nan
-        axis.set_title(f"{title}\nr = {agrees:.2f}, {int(known.sum())} catchments", loc="left")
+        axis.set_title(
+            f"{title}\nr = {agrees:.2f}, {counted(int(known.sum()), 'catchment')}", loc="left"
+        )
         axis.set(xlabel="observed", ylabel="simulated")
         axis.grid(alpha=0.3)
     _save(figure, path)
@@ -252,7 +255,7 @@ def budyko(path: Path, aridity: NDArray, runoff_ratios: Mapping[str, NDArray]) -
     )
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8, loc="lower right")
-    axis.set_title(f"Water balance of {known.size} catchments", loc="left")
+    axis.set_title(f"Water balance of {counted(known.size, 'catchment')}", loc="left")
     _save(figure, path)
 
 
@@ -279,7 +282,9 @@ def snow_seasons(path: Path, monthly: Mapping[str, NDArray]) -> None:
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     count = next(iter(monthly.values())).shape[1]
-    axis.set_title(f"Snow of {count} catchments, monthly means; band: 10 to 90 %", loc="left")
+    axis.set_title(
+        f"Snow of {counted(count, 'catchment')}, monthly means; band: 10 to 90 %", loc="left"
+    )
     _save(figure, path)
 
 
@@ -347,5 +352,5 @@ def skill_by_lead(path: Path, medians: pandas.DataFrame, catchments: int) -> Non
     axes[0, 0].set_ylim(bottom=0.0)
     axes[0, 1].set_ylim(top=1.0)
     axes[0, 0].legend(frameon=False)
-    figure.suptitle(f"Forecasts, {catchments} catchments", x=0.01, ha="left")
+    figure.suptitle(f"Forecasts, {counted(catchments, 'catchment')}", x=0.01, ha="left")
     _save(figure, path)

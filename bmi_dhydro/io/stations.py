@@ -10,7 +10,7 @@ from ..catchments.catchments import Catchments
 
 
 def define_stations(data: Any, catchments: Catchments) -> None:
-    """Define the dimension `station`, its ids, coordinates and areas.
+    """Define the dimension `station`, its ids (`ds.sel(station=ID)` in xarray), places and areas.
 
     Parameters
     ----------
@@ -21,6 +21,10 @@ def define_stations(data: Any, catchments: Catchments) -> None:
     ids = data.createVariable("station_id", str, ("station",))
     ids.setncatts({"cf_role": "timeseries_id", "long_name": "catchment"})
     ids[:] = catchments.ids.astype(object)
+    # A coordinate variable has the name of its dimension: by it xarray selects.
+    label = data.createVariable("station", str, ("station",))
+    label.setncatts({"long_name": "station_id again, to select by"})
+    label[:] = catchments.ids.astype(object)
     for name, units, values in (
         ("latitude", "degrees_north", catchments.latitude),
         ("longitude", "degrees_east", catchments.longitude),

@@ -9,7 +9,7 @@ def test_some_catchments_of_camels(tmp_path):
     text = call(
         "import", "camels", folder, tmp_path / "out", "--forcing", "nldas", "--select", GAUGES[1]
     )
-    assert "CAMELS-US (nldas): 1 catchments, 1461 days from 1990-10-01" in text
+    assert "CAMELS-US (nldas): 1 catchment, 1461 days from 1990-10-01" in text
     assert "note: areas of the weather's files and GAGES-II differ" in text
     assert (tmp_path / "out" / "weather.nc").exists()
 

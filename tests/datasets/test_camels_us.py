@@ -74,7 +74,7 @@ def test_attributes_have_the_units_of_the_vocabulary(camels):
 
 def test_areas_that_differ_are_named(camels):
     (note,) = camels_us.read(camels).notes
-    assert "GAGES-II differ by more than 5 % in 1 catchments (01022500)" in note
+    assert "GAGES-II differ by more than 5 % in 1 catchment (01022500)" in note
 
 
 def test_some_catchments_in_another_order(camels):

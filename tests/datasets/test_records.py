@@ -69,7 +69,7 @@ def test_areas_are_compared_with_the_first(tmp_path):
     ids = np.array(["a", "b", "c"])
     areas = {"one": np.array([1.0, 2.0, 3.0]), "two": np.array([1.04, 2.2, 3.0])}
     (note,) = differing_areas(ids, areas)
-    assert note == "areas of one and two differ by more than 5 % in 1 catchments (b); one is taken"
+    assert note == "areas of one and two differ by more than 5 % in 1 catchment (b); one is taken"
 
 
 def test_a_folder_that_cannot_be_written(camels, tmp_path):

@@ -178,7 +178,7 @@ def test_hours_and_periods_are_evaluated(hourly):
         ):
             result = evaluated(hourly, *more)
             assert result.exit_code == 0, result.output
-            assert "left out, no observation: cat-2 (1 catchments)" in result.output
+            assert "left out, no observation: cat-2 (1 catchment)" in result.output
             assert "2 catchments" in result.output
             rows = (hourly / "r" / "scores.csv").read_text().splitlines()
             assert [row.split(",")[0] for row in rows[1:]] == ["cat-1", "cat-3"]

@@ -39,6 +39,8 @@ def test_results_are_cf_time_series(tmp_path):
         assert data["station_id"].attrs["cf_role"] == "timeseries_id"
         assert data["station_id"].values.tolist() == ["cat-1", "cat-2", "cat-3"]
         assert data["runoff"].dims == ("time", "station")
+        one = data["runoff"].sel(station="cat-2").values
+        np.testing.assert_array_equal(one, rows[:, 0, 1])
         assert data["runoff"].attrs["units"] == "mm"
         np.testing.assert_array_equal(data["snow"].values, rows[:, 1])
         assert str(data["time"].values[1]) == "2001-10-01T01:00:00.000000000"

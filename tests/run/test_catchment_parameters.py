@@ -116,7 +116,7 @@ def test_in_a_fleet_too(file_example, leave_after):
 @pytest.mark.filterwarnings("ignore::bmi_dhydro.run.configured_model.ExtrapolationWarning")
 def test_a_partial_file_among_parts_and_single_divides(file_example, tmp_path):
     """A share of a run, or one divide, may have none of the catchments of the file."""
-    from bmi_dhydro.run.simulation import run_divided
+    from bmi_dhydro.run.divided_run import run_divided
     from bmi_dhydro.run.workers import here
 
     component = opened(file_example, "parameters: {K1: 0.123}\n").component
