@@ -78,9 +78,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_what_needs_no_torch_runs_without_it(folder):
-    done = commands(
-        folder,
+def test_without_torch_what_needs_none_runs_and_the_rest_says_so(folder):
+    run = (
         "info default",
         "run config.yaml",
         "run dynamic.yaml --out dynamic.nc",
@@ -91,21 +90,17 @@ def test_what_needs_no_torch_runs_without_it(folder):
         "forecast filter.yaml --at 2001-03-01",
         "hindcast filter.yaml --from 2001-03-01 --to 2001-03-03 --out scores",
     )
-    assert [code for code, _ in done] == [0] * 9, done
-    assert HBV.long_name.split(",")[0] in done[0][1]
-    for name in ("dynamic.nc", "g.nc", "gauges.nc", "chain/forecasts/2001-03-01T00.nc"):
-        assert (folder / name).stat().st_size > 1000
-
-
-def test_what_needs_torch_says_so_in_a_line(folder):
-    done = commands(
-        folder,
+    rejected = (
         "train config.yaml",
         "calibrate config.yaml weather.nc --out p.safetensors",
         "forecast variational.yaml --at 2001-03-01",
         "run reference.yaml --out r.nc",
     )
-    for code, text in done:
-        assert code == 1
+    done = commands(folder, *run, *rejected)
+    assert [code for code, _ in done] == [0] * len(run) + [1] * len(rejected), done
+    assert HBV.long_name.split(",")[0] in done[0][1]
+    for name in ("dynamic.nc", "g.nc", "gauges.nc", "chain/forecasts/2001-03-01T00.nc"):
+        assert (folder / name).stat().st_size > 1000
+    for _, text in done[len(run) :]:
         assert "needs torch, which is not installed: pip install 'bmi_dhydro[train]'" in text
         assert len(text.splitlines()) == 1

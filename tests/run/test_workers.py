@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import contextmanager
 
 import netCDF4
 import numpy as np
@@ -40,6 +41,10 @@ pytestmark = [
 ]
 
 
+# Enough for four shares.
+CATCHMENTS, STEPS = 72, 200
+
+
 @pytest.fixture(scope="module")
 def two():
     with workers(2) as (mapper, count):
@@ -48,7 +53,7 @@ def two():
 
 @pytest.fixture
 def config(tmp_path):
-    return write_example(tmp_path, 150, 300, "1d", "file")
+    return write_example(tmp_path, CATCHMENTS, STEPS, "1d", "file")
 
 
 def same(ours, theirs):
@@ -79,7 +84,7 @@ def test_a_run_is_that_of_one_process_bit_for_bit(config, tmp_path, two):
     alone = state_file.read(tmp_path / "end.nc", HBV.state_names)
     (tmp_path / "end.nc").unlink()
     catchments, steps, _ = run_divided(config, tmp_path / "two.nc", *two)
-    assert (len(catchments), steps) == (150, 300)
+    assert (len(catchments), steps) == (CATCHMENTS, STEPS)
     same(tmp_path / "two.nc", tmp_path / "one.nc")
     together = state_file.read(tmp_path / "end.nc", HBV.state_names)
     assert together.ids.tolist() == alone.ids.tolist()
@@ -127,7 +132,7 @@ def test_a_forecast_is_that_of_one_process(config, tmp_path, two, method):
             tmp_path / "one" / "states" / f"{day}T00.nc",
         )
     with xarray.open_dataset(paths["one", "2001-03-06"]) as data:
-        assert data.attrs["observations_used"] > 100
+        assert data.attrs["observations_used"] > 50
 
 
 def test_a_worker_that_is_killed_costs_time_not_results(config, tmp_path):
@@ -166,16 +171,25 @@ def _slow_down():
     Component.update = slow
 
 
-def test_commands_take_workers(config, tmp_path):
+def test_commands_take_workers(config, tmp_path, two, monkeypatch):
     """And divide them by the rivers that they drain to."""
-    write_rivers(tmp_path, 150, 200, 9)
+    write_rivers(tmp_path, CATCHMENTS, 120, 9)
     config.write_text(config.read_text() + "network: {file: rivers.csv, output: gauges.nc}\n")
+    asked = []
+
+    @contextmanager
+    def started(count, scheduler):
+        asked.append((count, scheduler))
+        yield two
+
+    monkeypatch.setattr(run_workers, "workers", started)
     arguments = ["run", str(config), "--out", str(tmp_path / "r.nc"), "--workers", "2"]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    assert "150 catchments, 300 steps" in result.output
+    assert f"{CATCHMENTS} catchments, {STEPS} steps" in result.output
     run_config(config, tmp_path / "one.nc")
     same(tmp_path / "r.nc", tmp_path / "one.nc")
+    assert asked == [(2, None)]
     with xarray.open_dataset(tmp_path / "gauges.nc") as gauges:
         assert gauges["station_id"].values.tolist() == ["0012", "0034"]
 
@@ -224,7 +238,7 @@ def test_a_hindcast_is_that_of_one_process(config, tmp_path, two):
     alone = hindcast(chain, catchments, times)
     told = []
     divided_up = hindcast(chain, catchments, times, *two, lambda: told.append(1))
-    assert len(told) == 2 * len(divided(150, 2))
+    assert len(told) == 2 * len(divided(CATCHMENTS, 2))
     for kind, flow in alone.flow.items():
         assert np.array_equal(flow, divided_up.flow[kind], equal_nan=True), kind
 
