@@ -72,11 +72,11 @@ def test_every_module_stands_in_the_architecture():
 
 def test_the_readme_states_the_skill_of_the_model_that_is_shipped():
     text = (ROOT / "README.md").read_text()
-    skill = trained_model.load().about["skill"]
-    for name in ("in_time", "in_space"):
-        scores = skill[name]
-        row = f"{scores['median_nse']:.3f} | {scores['median_kge']:.3f} | {scores['catchments']}"
-        assert row in text
+    skills = [trained_model.load(name).about["skill"] for name in ("default", "dynamic")]
+    for name in ("in_time", "in_time_camels"):
+        scores = [skill[name] for skill in skills]
+        cells = [f"{s['median_nse']:.3f} | {s['median_kge']:.3f}" for s in scores]
+        assert f"| {' | '.join(cells)} | {scores[0]['catchments']} |" in text
 
 
 def test_versions_agree():

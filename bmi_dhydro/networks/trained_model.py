@@ -34,8 +34,8 @@ _TRAINING = "training.attributes"
 # Trained models that come with the package, by the names that configurations give them.
 _FOLDER = Path(__file__).parents[1] / "checkpoints"
 SHIPPED = {
-    "default": _FOLDER / "hbv_mopex.safetensors",
-    "dynamic": _FOLDER / "hbv_mopex_dynamic.safetensors",
+    "default": _FOLDER / "hbv.safetensors",
+    "dynamic": _FOLDER / "hbv_dynamic.safetensors",
 }
 
 # An attribute further than this beyond the range of training, in units of that range, is reported:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..catchments.catchments import Catchments
 from ..config import Config, SpinUpConfig
-from ..errors import ConfigError, StateError, listed
+from ..errors import ConfigError, StateError, counted, listed
 from ..io import state_file
 from ..kernels.cache import cache_folder
 from ..model.model import Model
@@ -350,10 +350,10 @@ class _Filling:
         different = np.flatnonzero(apart / self._steps > _SAME * min(widths))
         if different.size:
             _log.warning(
-                "spin-up: the memory of the weather of %d catchments, %s, still depends on what it "
+                "spin-up: the memory of the weather of %s, %s, still depends on what it "
                 "started from, after %d times %d year(s): runs that begin otherwise may differ "
                 "there for good",
-                different.size,
+                counted(different.size, "catchment"),
                 listed(self._ids[different]),
                 self.cycles,
                 self._settings.years,

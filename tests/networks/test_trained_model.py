@@ -149,10 +149,12 @@ def test_the_models_that_are_shipped_say_where_they_come_from(name):
     assert bool(model.layout.dynamic) == (name == "dynamic")
     assert model.about["licence"] == "Apache-2.0"
     skill = model.about["skill"]
-    assert skill["of"].endswith("trained on 1948-10-01 to 1975-09-30")
+    assert skill["of"].endswith("trained on the years for training alone")
     assert skill["period"][0] >= "1975-10-01"
-    assert skill["in_time"]["median_nse"] >= 0.70
-    assert skill["in_space"]["catchments"] > 250
+    assert skill["in_time"]["median_nse"] >= 0.74
+    assert skill["in_time_camels"]["median_nse"] >= 0.64
+    assert skill["in_time_camels"]["period"] == ["1989-10-01", "1999-09-30"]
+    assert model.about["training"]["catchments"] > 700
     assert model.layout.attributes == NETWORK_INPUTS
 
 
