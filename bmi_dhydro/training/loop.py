@@ -170,7 +170,9 @@ class Trainer:
             name: self._placed(value.clone()).requires_grad_(name not in _FIXED)
             for name, value in self.progress.weights.items()
         }
-        self._trained = [w for name, w in self._weights.items() if name not in _FIXED]
+        # In the same order whether or not progress was read from a file: the norm of gradients is a
+        # sum over them.
+        self._trained = [w for name, w in sorted(self._weights.items()) if name not in _FIXED]
         self._averages: dict[str, Tensor] = {}
         if settings.average:
             begun = self.progress.averages or self.progress.weights

@@ -198,6 +198,7 @@ def test_a_parameter_of_one_instance(folder, moment):
     assert in_fleet(models[3]) == (moment == 0)
 
 
+@pytest.mark.filterwarnings("ignore::bmi_dhydro.run.configured_model.ExtrapolationWarning")
 @pytest.mark.parametrize("moment", [0, 5, 40])
 def test_a_state_of_one_instance(folder, moment):
     def change_one(model, step):
