@@ -124,9 +124,8 @@ class Grids:
 
     def edges(self, grid: int) -> NDArray:
         """Return the upper and the lower node of each edge: (edges, 2); only rivers have some."""
-        if grid != REACHES or not self.shape(grid):
-            return np.empty((0, 2), int)
-        return self._river.edges
+        self.shape(grid)
+        return self._river.edges if grid == REACHES else np.empty((0, 2), int)
 
     def _coordinates(self, grid: int, axis: int, of_catchments: NDArray) -> NDArray:
         shape = self.shape(grid)
@@ -249,7 +248,6 @@ class GridMethods(Bmi):
         ----------
         grid : int
         """
-        self._grids.shape(grid)
         return len(self._grids.edges(grid))
 
     def get_grid_face_count(self, grid: int) -> int:
@@ -264,7 +262,6 @@ class GridMethods(Bmi):
 
     def get_grid_edge_nodes(self, grid: int, edge_nodes: NDArray) -> NDArray:
         """Write the upper and the lower node of each edge into an array, and return it."""
-        self._grids.shape(grid)
         edge_nodes[:] = self._grids.edges(grid).ravel()
         return edge_nodes
 

@@ -15,8 +15,6 @@ from ..variables import RIVER_INPUTS, RIVER_OUTPUTS
 from .grids import GridMethods
 
 REACHES = 0
-
-REACHES = 0
 VELOCITY = RIVER_OUTPUTS[3].name
 
 

@@ -65,8 +65,7 @@ def _resolved(config: RiverConfig, folder: Path) -> RiverConfig:
 
 def _check(config: RiverConfig) -> None:
     parse_step(config.time.step)
-    if parse_duration(config.routing_step, "routing_step") <= 0:
-        raise ConfigError(f"routing_step: {config.routing_step!r} is no length of time")
+    parse_duration(config.routing_step, "routing_step")
     units = TimeUnits.parse(config.time.units, "time.units")
     if config.time.start is None and (units.needs_start or config.time.end is not None):
         raise ConfigError("time.start is needed where time.units or time.end is a date")

@@ -487,10 +487,7 @@ def _check(config: Config) -> None:
     if config.output.file is not None and config.time.start is None and not config.forcing.file:
         raise ConfigError("time.start: is needed to date the results of a host's weather")
     if config.network is not None:
-        if parse_duration(config.network.routing_step, "network.routing_step") <= 0:
-            raise ConfigError(
-                f"network.routing_step: {config.network.routing_step!r} is no length of time"
-            )
+        parse_duration(config.network.routing_step, "network.routing_step")
         if config.network.output is not None and start is None and not config.forcing.file:
             raise ConfigError("time.start: is needed to date the results of a host's weather")
     if config.output.variables is not None and config.output.file is None:

@@ -272,9 +272,7 @@ def _check(config: ForecastConfig) -> None:
             f"forecast.horizon: {config.forecast.horizon!r} is no multiple of the step"
         )
     if config.network is not None:
-        routing = config.network.routing_step
-        if parse_duration(routing, "network.routing_step") <= 0:
-            raise ConfigError(f"network.routing_step: {routing!r} is no length of time")
+        parse_duration(config.network.routing_step, "network.routing_step")
     check_device(config.device)
     _ = config.keep_seconds
     if config.has_weather_of_members and config.ensemble is None:

@@ -89,10 +89,7 @@ def joined(shares: list[Forecast], divided_up: Division) -> Forecast:
     state = SavedState.joined(states).of(divided_up.ids)
     if first.analysis.state.river:
         state = replace(state, river=joined_states([one.river for one in states]))
-
-    def placed(arrays: list[NDArray]) -> NDArray:
-        return divided_up.placed(arrays)
-
+    placed = divided_up.placed
     analysis = replace(
         first.analysis,
         state=state,

@@ -19,6 +19,7 @@ from torch import Tensor
 from ..model.model import Model
 from ..river.differentiable import route
 from ..river.river import River
+from ..units import SECONDS_PER_DAY
 from .config import AssimilationConfig
 from .river import GaugedRivers, RoutedRunoff
 from .variational import Correction, Window
@@ -70,7 +71,7 @@ class GaugedWindow:
     def correct(self) -> Correction:
         """Find the correction; its factors are those of catchments, flow that of gauges."""
         model, count = self._model, self._model.catchments
-        days = -(-len(self._forcing) * model.step_seconds // 86400)
+        days = -(-len(self._forcing) * model.step_seconds // SECONDS_PER_DAY)
         stores = np.ones((len(model.process.state_names) + 1, count))
         precipitation = np.ones((days, count))
         background = np.full(self._observed.shape, np.nan)

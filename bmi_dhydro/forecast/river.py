@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,8 +18,6 @@ from ..river.state_file import packed, packed_ids, take, unpacked_ids
 from ..run.joined_river import drained_network
 from ..run.river_results import places_of, stations_of
 from .config import RiverAheadConfig
-
-_log = logging.getLogger(__name__)
 
 # What a state of the river remembers beside that of its reaches.
 _DRIFT, _PLACES = "drift", "places"
@@ -88,13 +85,12 @@ class RoutedRunoff:
     """
 
     def __init__(self, rivers: GaugedRivers, model: Model, threads: int | None) -> None:
-        self._rivers, self._members = rivers, model.members
+        self._rivers = rivers
         network, drainage = rivers.network, rivers.drainage
-        shifts = np.arange(model.members)[:, None] * len(network)
-        self._reaches = (drainage.reaches + shifts).reshape(-1)
-        self._places = (rivers.places + shifts).reshape(-1)
+        self._reaches = network.of_members(drainage.reaches, model.members)
+        self._places = network.of_members(rivers.places, model.members)
         self.river = River(
-            network if model.members == 1 else network.repeated(model.members),
+            network.repeated(model.members),
             rivers.config.process,
             model.step_seconds,
             parse_duration(rivers.config.routing_step, "network.routing_step"),
@@ -137,8 +133,7 @@ class RoutedRunoff:
     def start(self, lateral: NDArray) -> None:
         """Let a river without a state start with the flow that lateral inflow would keep up."""
         if self._steady:
-            flow = np.maximum(lateral.astype(float), 0.0)
-            self.river.set_flow(self.river.network.accumulated(flow))
+            self.river.start_steady(lateral)
             self._steady = False
 
     def packed(self, drift: NDArray | None) -> dict[str, NDArray]:

@@ -41,8 +41,6 @@ _CHANGED: tuple[tuple[tuple[str, ...], float], ...] = (
     (("celerity",), 4.0),
 )
 
-UPSTREAM = "upstream_length"
-
 
 @dataclass(frozen=True)
 class ReachNetwork:

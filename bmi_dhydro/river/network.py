@@ -236,6 +236,8 @@ class Network:
             Of the first member first, with its gauges and catchments; ids of the others say of
             which member a reach is (see `id_of_member`).
         """
+        if count == 1:
+            return self
         shifts = np.repeat(np.arange(count) * len(self), len(self))
         to = np.tile(self.to, count)
         return Network(
@@ -247,6 +249,10 @@ class Network:
             None if self.latitude is None else np.tile(self.latitude, count),
             self.catchments,
         )
+
+    def of_members(self, places: NDArray, count: int) -> NDArray:
+        """Return where some reaches are in `repeated`: those of the first member first."""
+        return (places + np.arange(count)[:, None] * len(self)).reshape(-1)
 
     def subset(self, places: NDArray) -> Network:
         """Return a network of some reaches; those that drain out of it become outlets."""

@@ -138,15 +138,14 @@ class JoinedRiver:
         self._of_catchments = self.network.reaches_of(catchments.ids)
         self._members = members
         self.river = River(
-            self.network if members == 1 else self.network.repeated(members),
+            self.network.repeated(members),
             config.process,
             step_seconds,
             parse_duration(config.routing_step, "network.routing_step"),
             dtype,
             threads,
         )
-        shifts = np.arange(members)[:, None] * len(self.network)
-        self._reaches = (self._of_catchments + shifts).reshape(-1)
+        self._reaches = self.network.of_members(self._of_catchments, members)
         self.outputs = RiverOutputs(self.river)
         self._steady = config.start == "steady"
         self._writer: ResultsWriter | None = None
@@ -170,7 +169,7 @@ class JoinedRiver:
         count = len(self.river.network)
         lateral = np.bincount(self._reaches, runoff, count)
         if self._steady:
-            self.river.set_flow(self.river.network.accumulated(lateral))
+            self.river.start_steady(lateral)
             self._steady = False
         self.outputs.step(lateral)
         self.show()
@@ -244,8 +243,7 @@ class JoinedRiver:
             If they cannot be written.
         """
         places, names = places_of(self.network, self.config.at)
-        shifts = np.arange(self._members)[:, None] * len(self.network)
-        self._places = (places + shifts).reshape(-1)
+        self._places = self.network.of_members(places, self._members)
         assert clock.start is not None
         self._writer = ResultsWriter(
             Path(file),

@@ -170,8 +170,7 @@ def _routed(
             for reach, values in zip(reaches, block[:, member].T, strict=True):
                 lateral[:, reach] += values
             if first == 0:
-                flow = np.maximum(lateral[0], 0.0) if start == "steady" else 0.0 * lateral[0]
-                river.set_flow(river.network.accumulated(flow))
+                river.start_steady(lateral[0] if start == "steady" else 0.0 * lateral[0])
             else:
                 river.restore(states[member])
             found.append(river.run(lateral))

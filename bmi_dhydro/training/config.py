@@ -202,9 +202,7 @@ def _check(config: TrainConfig) -> None:
             if last <= first:
                 raise ConfigError(f"split.{key}: {last} is not after {first}")
     if config.network is not None:
-        step = config.network.routing_step
-        if parse_duration(step, "network.routing_step") <= 0:
-            raise ConfigError(f"network.routing_step: {step!r} is no length of time")
+        parse_duration(config.network.routing_step, "network.routing_step")
         if config.network.learn and len(config.seeds) > 1:
             raise ConfigError("network.learn: goes with one seed; give one of the seeds")
     if config.settings.warm_up >= config.settings.days:

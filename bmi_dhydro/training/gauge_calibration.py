@@ -160,7 +160,7 @@ class GaugedProblem(Problem):
         self._whole = torch.as_tensor(drainage.whole)
         with torch.no_grad():
             first = self._lateral()[0].numpy()
-        river.set_flow(river.network.accumulated(first))
+        river.start_steady(first)
 
     def parameters(self) -> dict[str, Tensor]:
         """Return the parameters of the catchments, by name."""

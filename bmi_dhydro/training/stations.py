@@ -95,8 +95,10 @@ class Gauges:
         reaches = network.reaches_of(data.ids)
         self._reaches, self._area = reaches, data.attributes["area"].astype(float)
         self._drainage = Drainage(network, self._places, reaches, self._area)
-        upstream = [np.isin(reaches, network.upstream(place)) for place in self._places]
-        self._catchments = [np.flatnonzero(inside) for inside in upstream]
+        self._upstream = [network.upstream(place) for place in self._places]
+        self._catchments = [np.flatnonzero(np.isin(reaches, own)) for own in self._upstream]
+        self._parameters_of_reaches = network.parameters_of(river.reach_process)
+        self._upstream_length = network.upstream_length
         begin, end = data.records
         self.begin = np.array([begin[own].max(initial=0) for own in self._catchments])
         self.end = np.array([end[own].min(initial=len(data.dates)) for own in self._catchments])
@@ -146,9 +148,7 @@ class Gauges:
             Mean flow of each day, in mm over the area of its catchments.
         """
         whole = self._river.network
-        inside = np.unique(
-            np.concatenate([whole.upstream(place) for place in self._places[stations]])
-        )
+        inside = np.unique(np.concatenate([self._upstream[k] for k in stations.tolist()]))
         river = River(
             whole.subset(inside),
             self._river.process,
@@ -162,8 +162,7 @@ class Gauges:
         lateral = runoff.new_zeros((len(runoff), inside.size)).index_add(
             1, torch.as_tensor(reaches).to(runoff.device), runoff
         )
-        first = np.maximum(lateral[0].detach().cpu().numpy().astype(float), 0.0)
-        river.set_flow(river.network.accumulated(first))
+        river.start_steady(lateral[0].detach().cpu().numpy())
         places = np.searchsorted(inside, self._places[stations])
         parameters = self._parameters(inside, weights, lateral)
         found = route(river, lateral, parameters).mean_flow[
@@ -179,12 +178,11 @@ class Gauges:
         own = {n.removeprefix(REACHES): v for n, v in weights.items() if n.startswith(REACHES)}
         if not own:
             return None
-        process, network = self._river.reach_process, self._river.network
         return changed_parameters(
             {name: value.to(like.device) for name, value in own.items()},
-            process.parameter_names,
-            network.parameters_of(process)[:, inside],
-            network.upstream_length[inside],
+            self._river.reach_process.parameter_names,
+            self._parameters_of_reaches[:, inside],
+            self._upstream_length[inside],
             torch.tanh,
             torch.exp,
             lambda values: torch.as_tensor(values).to(like),
