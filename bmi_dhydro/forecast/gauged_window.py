@@ -8,7 +8,6 @@ no gauge upstream has, plus that of the prior, by a quasi-Newton method (L-BFGS;
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch import Tensor
 from ..model.model import Model
 from ..river.differentiable import route
 from ..river.river import River
+from ..run.perturbation import number_of
 from ..units import SECONDS_PER_DAY
 from .config import AssimilationConfig
 from .river import GaugedRivers, RoutedRunoff
@@ -174,8 +174,8 @@ class _Basin(Window):
         """Return controls drawn from the prior (draws, gauges, controls), by the gauges' ids."""
         every = []
         for name in self._names:
-            seed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-            every.append(np.random.default_rng(seed).normal(size=(_DRAWS, self.controls)))
+            random = np.random.default_rng(int(number_of(name)))
+            every.append(random.normal(size=(_DRAWS, self.controls)))
         return np.stack(every, axis=1)
 
     def correct(self) -> Correction:

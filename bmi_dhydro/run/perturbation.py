@@ -28,7 +28,8 @@ _MIX = (
 )
 
 
-def _digest(text: str) -> np.uint64:
+def number_of(text: str) -> np.uint64:
+    """Return a number that a text always has, to seed noise with."""
     return np.uint64(
         int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
     )
@@ -114,7 +115,7 @@ class Perturbation:
         self._step_seconds = step_seconds
         self._depths = frozenset(item.name for item in process.forcings if item.is_depth)
         member = np.repeat(np.arange(wanted.members, dtype=np.uint64), len(ids))
-        keys = np.tile(np.array([_digest(name) for name in ids.tolist()]), wanted.members)
+        keys = np.tile(np.array([number_of(name) for name in ids.tolist()]), wanted.members)
         keys = _mixed(_mixed(keys ^ np.uint64(wanted.seed)) ^ member)
         self._columns = len(keys)
         self._weather = self._items(wanted.weather, process.forcing_names, keys)
@@ -125,7 +126,7 @@ class Perturbation:
         wanted: Mapping[str, NoiseConfig], names: Sequence[str], keys: NDArray
     ) -> list[tuple[int, str, NoiseConfig, NDArray]]:
         return [
-            (names.index(name), name, noise, _mixed(keys ^ _digest(name)))
+            (names.index(name), name, noise, _mixed(keys ^ number_of(name)))
             for name, noise in wanted.items()
         ]
 

@@ -161,6 +161,7 @@ class Trainer:
         self._observed = self._placed(data.streamflow)
         self._spread = self._placed(np.nanstd(data.streamflow, axis=0))
         self._stations = stations_of(data)
+        self._judged = None if validation is None else stations_of(validation.data)
         self._loss = LOSSES[settings.loss]
         first = self._first_weights()
         if progress is not None:
@@ -343,8 +344,8 @@ class Trainer:
             discharge = self.discharge(self._kept, inputs, area, forcing)[validation.warm_up :]
             every = np.arange(validation.data.streamflow.shape[1])
             rows = np.arange(len(validation.data.ids))
-            where = stations_of(validation.data)
-            flow = where.flow(discharge, every, rows, self._kept).cpu().numpy()
+            assert self._judged is not None
+            flow = self._judged.flow(discharge, every, rows, self._kept).cpu().numpy()
         skill = nse(flow, validation.data.streamflow[validation.warm_up :])
         score = float(np.nanmedian(skill))
         if all(score > earlier for _, earlier in self.progress.scores):
