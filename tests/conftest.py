@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-# Several test processes on few processors would wait for each other's threads.
+# Several test processes share the processors: threads of torch would only be in each other's way,
+# and those of kernels must not keep a processor busy while they wait (it doubled the suite's time).
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Without a GPU its kernels run in the interpreter of Triton; that is said before it is imported.
 if not Path("/dev/nvidia0").exists():
