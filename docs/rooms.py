@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "bmi_dhydro"
 # From the top floor down. Rooms of a floor do not import each other.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli",),
+    ("cli", "plugins"),
     ("bmi",),
     ("hosts", "training", "forecast", "datasets"),
     ("run", "evaluation"),

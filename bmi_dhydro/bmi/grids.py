@@ -88,7 +88,7 @@ class Grids:
     def rank(self, grid: int) -> int:
         """Return the number of dimensions of a grid, of its nodes' coordinates for catchments."""
         if grid == CATCHMENTS:
-            return {"scalar": 0, "points": 1, "unstructured": 2}[self._catchments_are]
+            return 0 if self._catchments_are == "scalar" else 2
         return 2 if grid == REACHES and self.shape(grid) else len(self.shape(grid))
 
     def size(self, grid: int) -> int:
@@ -182,13 +182,17 @@ class GridMethods(Bmi):
     def get_grid_shape(self, grid: int, shape: NDArray) -> NDArray:
         """Write the lengths of a grid's dimensions into an array, and return it.
 
+        Points and unstructured grids have nodes in a row, in the plane: their number, and 1. The
+        product is the size of the grid, whatever it is.
+
         Parameters
         ----------
         grid : int
         shape : array of int, shape (rank,)
             Written.
         """
-        shape[:] = self._grids.shape(grid)
+        lengths = self._grids.shape(grid)
+        shape[:] = lengths + (1,) * (len(shape) - len(lengths))
         return shape
 
     def get_grid_spacing(self, grid: int, spacing: NDArray) -> NDArray:

@@ -20,6 +20,9 @@ class BmiDhydro(ValueMethods):
     all fluxes and stores of the model in mm (per step).
     """
 
+    # Where pymt finds what it must know of a component: seen from this module's folder.
+    METADATA = "../plugins/pymt"
+
     # ---- derivatives ----------------------------------------------------------------------
 
     def vjp(

@@ -301,7 +301,8 @@ class ValueMethods(VariableMethods):
         if values.size == 1 and single:
             values = np.full(size, values[0])
         if values.size != size:
-            raise ValueError(f"{name} has {size} values, but {values.size} were given")
+            also = " (or one that holds for all)" if single else ""
+            raise ValueError(f"{name} has {size} values{also}, but {values.size} were given")
         if not np.isfinite(values).all():
             raise ValueError(f"{name} cannot be {values[~np.isfinite(values)][0]}; nothing was set")
         return values

@@ -56,8 +56,9 @@ def describe_model(name: str) -> None:
     if "memory" in about:
         console.print(str(about["memory"]))
     table = Table(title="attributes it needs", title_justify="left")
+    # What a user must type is never cut; the meaning goes on in the next line.
     for heading in ("attribute", "units", "in training", "meaning"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading != "meaning", overflow="fold")
     normalisation = model.normalisation
     for name, lowest, highest in zip(
         normalisation.names, normalisation.lowest, normalisation.highest, strict=True
@@ -67,7 +68,7 @@ def describe_model(name: str) -> None:
     console.print(table)
     table = Table(title="parameters it gives", title_justify="left")
     for heading in ("parameter", "units", "bounds", "meaning"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading != "meaning", overflow="fold")
     for parameter in process.parameters:
         moves = "changes daily: " if parameter.name in model.layout.dynamic else ""
         bounds = f"{parameter.lower:g} to {parameter.upper:g}"

@@ -404,6 +404,11 @@ def evaluate(
 )
 @click.option("--model", default="default", show_default=True, help="Trained model.")
 @click.option(
+    "--parameters",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Parameter file that `bmi-dhydro calibrate` has written, for the divides that it has.",
+)
+@click.option(
     "--fleet", is_flag=True, help="Instances read the weather themselves and share one engine."
 )
 @click.option(
@@ -463,6 +468,7 @@ def ngen(
     end: str | None,
     climate: Path | None,
     model: str,
+    parameters: Path | None,
     fleet: bool,
     multi: Path | None,
     multi_output: str | None,
@@ -513,6 +519,7 @@ def ngen(
         evapotranspiration,
         save_states,
         "template" if routing == "template" else _existing(routing, "--routing"),
+        parameters,
     )
     report = write_run_package(geopackage, forcing, out, options, progress)
     for note in report.notes:

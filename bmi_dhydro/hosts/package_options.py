@@ -44,6 +44,8 @@ class PackageOptions:
     routing : Path or "template", optional
         Configuration of t-route, for which the engine's routing is turned on; or that one is to be
         made, see `troute`.
+    parameters : Path, optional
+        Parameter file that `bmi-dhydro calibrate` has written, for the divides that it has.
     """
 
     model: str = "default"
@@ -60,3 +62,4 @@ class PackageOptions:
     evapotranspiration: Literal["written", "computed"] = "written"
     save_states: bool = False
     routing: Path | Literal["template"] | None = None
+    parameters: Path | None = None

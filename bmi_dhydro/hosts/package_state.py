@@ -84,6 +84,7 @@ def place_state(
         ),
         time=TimeConfig(step="1h"),
         spin_up=SpinUpConfig(years=options.spin_up),
+        parameter_file=None if options.parameters is None else str(options.parameters),
         save_state=str(target),
     )
     try:

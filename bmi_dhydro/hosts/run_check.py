@@ -16,6 +16,7 @@ import yaml
 from ..config import Config, read_config
 from ..config.settings import parse_date
 from ..errors import ConfigError, DhydroError, listed, nearest
+from ..io import parameter_file
 from ..io.catchment_table import read_table
 from ..networks.parameter_network import NetworkLayout
 from ..networks.trained_model import load
@@ -69,6 +70,7 @@ def check_run(folder: Path) -> list[str]:
         wrong += _weather(folder, document, configs, params, start, end)
         trained = load(next(iter(configs.values())).model)
         wrong += _parameters(params, trained.layout)
+        wrong += _parameter_files(configs, trained.layout)
         wrong += _outputs(params, formulation["params"], published_names(trained))
     wrong += _routing(folder, document, start, end)
     if int(time.get("output_interval", STEP_SECONDS)) != STEP_SECONDS:
@@ -198,6 +200,17 @@ def _parameters(params: dict[str, Any], layout: NetworkLayout) -> list[str]:
             reason = impossible_parameter(items[base], numbers, base in layout.dynamic)
             if reason:
                 wrong.append(f"model_params: {reason}")
+    return wrong
+
+
+def _parameter_files(configs: dict[str, Config], layout: NetworkLayout) -> list[str]:
+    """Make sure that parameter files are there, whole and of this model."""
+    wrong = []
+    for path in sorted({c.parameter_file for c in configs.values() if c.parameter_file}):
+        try:
+            parameter_file.read_for(Path(path), layout.process, layout.parameter_sets)
+        except DhydroError as error:
+            wrong.append(str(error))
     return wrong
 
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ..catchments.attributes import CLIMATE
 from ..catchments.catchments import Catchments
-from ..errors import CatchmentError, ConfigError, listed, nearest
+from ..errors import CatchmentError, ConfigError, counted, listed, nearest
 from ..files.whole import link_or_copy, replaced
+from ..io import parameter_file
 from ..io.catchment_table import read_table
 from ..io.export import write_catchments
 from ..networks.trained_model import SHIPPED, TrainedModel, load
@@ -41,6 +42,7 @@ _TABLE = "dhydro_catchments.csv"
 _STATE = "dhydro_state.nc"
 _STATES = "outputs/states"
 _BOUNDS = "dhydro_calibration.yml"
+_PARAMETERS = "dhydro_parameters.safetensors"
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def _write(
     if options.routing is not None:
         _place_routing(folder, options.routing, config / geopackage.name, start, end)
     write_bounds(config / _BOUNDS, trained, catchments)
+    _place_parameters(config / _PARAMETERS, options, trained, catchments, notes)
     model = options.model
     if model not in SHIPPED:
         link_or_copy(Path(model), config / Path(model).name)
@@ -178,6 +181,39 @@ def _write(
     with replaced(path) as temporary:
         temporary.write_text(json.dumps(document, indent=2) + "\n")
     return PackageReport(path, len(catchments), notes)
+
+
+def _place_parameters(
+    target: Path,
+    options: PackageOptions,
+    trained: TrainedModel,
+    catchments: Catchments,
+    notes: list[str],
+) -> None:
+    """Put a parameter file into a package, or remove that of an earlier one.
+
+    Raises
+    ------
+    CheckpointError
+        If it is damaged or of another model.
+    ConfigError
+        If it has none of the divides.
+    """
+    if options.parameters is None:
+        target.unlink(missing_ok=True)
+        return
+    layout = trained.layout
+    table = parameter_file.read_for(options.parameters, layout.process, layout.parameter_sets)
+    lacking = [name for name in catchments.ids.tolist() if name not in table.places]
+    if len(lacking) == len(catchments):
+        raise ConfigError(
+            f"--parameters: {options.parameters} has none of the divides; it has "
+            f"{listed(list(table.places))}"
+        )
+    link_or_copy(options.parameters, target)
+    rest = f"; the network's for {listed(lacking)}" if lacking else ""
+    count = counted(len(catchments) - len(lacking), "divide")
+    notes.append(f"parameters: those of {options.parameters.name} for {count}{rest}")
 
 
 def _place_routing(
@@ -319,6 +355,8 @@ def _write_configurations(
         document["forcing"]["file"] = "../../../forcings/forcings.nc"
         if options.end is not None:
             document["time"]["end"] = str(options.end)
+    if options.parameters is not None:
+        document["parameter_file"] = f"../../{_PARAMETERS}"
     if warm:
         document["initial_state"] = f"../../{_STATE}"
     if options.save_states:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ..errors import CheckpointError
 from ..files.arrays import ArrayFormat
 from ..model.model import Model
+from ..physics import unit_hydrograph
+from ..physics.process import Process
 
 FORMAT = ArrayFormat(
     "bmi_dhydro parameters", "a parameter file", 2, 2, CheckpointError, CheckpointError
@@ -92,6 +94,45 @@ def _read(path: Path, modified: int, size: int) -> ParameterTable:
     return ParameterTable(process, {name: row for row, name in enumerate(ids)}, arrays, about)
 
 
+def read_for(path: Path, process: Process, parameter_sets: int) -> ParameterTable:
+    """Read a parameter file for a model, before there is one.
+
+    Parameters
+    ----------
+    path : Path
+    process : Process
+    parameter_sets : int
+
+    Raises
+    ------
+    CheckpointError
+        As `read`, and if the file is of another process or number of parameter sets.
+    """
+    table = read(path)
+    routing = tuple(item.name for item in unit_hydrograph.PARAMETERS)
+    shapes = {
+        **dict.fromkeys(process.parameter_names, (parameter_sets,)),
+        **dict.fromkeys(routing, ()),
+    }
+    _check(path, table, process, parameter_sets, shapes)
+    return table
+
+
+def _check(
+    path: Path,
+    table: ParameterTable,
+    process: Process,
+    parameter_sets: int,
+    expected: dict[str, tuple[int, ...]],
+) -> None:
+    found = {name: values.shape[1:] for name, values in table.arrays.items()}
+    if table.process != process.name or expected != found:
+        raise CheckpointError(
+            f"{path}: has parameters of {table.process} of another shape than the model, "
+            f"{process.name} with {parameter_sets} parameter sets"
+        )
+
+
 def apply(path: Path, model: Model, ids: NDArray) -> NDArray:
     """Replace parameters of a model by those of a file, for the catchments that the file has.
 
@@ -107,13 +148,7 @@ def apply(path: Path, model: Model, ids: NDArray) -> NDArray:
     """
     table = read(path)
     expected = {name: values.shape[1:] for name, values in model.parameters.items()}
-    if table.process != model.process.name or expected != {
-        name: values.shape[1:] for name, values in table.arrays.items()
-    }:
-        raise CheckpointError(
-            f"{path}: has parameters of {table.process} of another shape than the model, "
-            f"{model.process.name} with {model.parameter_sets} parameter sets"
-        )
+    _check(path, table, model.process, model.parameter_sets, expected)
     ours = np.array([k for k, name in enumerate(ids.tolist()) if name in table.places], dtype=int)
     rows = np.array([table.places[name] for name in ids[ours].tolist()], dtype=int)
     for name, values in table.arrays.items():

@@ -7,12 +7,16 @@ from bmi_dhydro import BmiDhydro
 from tests.bmi.conftest import changed
 
 
-@pytest.mark.parametrize(("grid", "rank"), [("points", 1), ("unstructured", 2)])
+@pytest.mark.parametrize(("grid", "rank"), [("points", 2), ("unstructured", 2)])
 def test_grids_of_many_catchments(many_host_example, grid, rank):
     bmi = BmiDhydro()
     bmi.initialize(changed(many_host_example, grid=grid))
     assert (bmi.get_grid_type(0), bmi.get_grid_rank(0)) == (grid, rank)
     assert bmi.get_grid_size(0) == bmi.get_grid_node_count(0) == 6
+    # Nodes in a row: the product of the lengths is the size, as hosts that reshape expect.
+    shape = np.full(2, -9)
+    assert bmi.get_grid_shape(0, shape) is shape
+    assert shape.tolist() == [6, 1]
     x, y = bmi.get_grid_x(0, np.empty(6)), bmi.get_grid_y(0, np.empty(6))
     assert (x < -60).all()
     assert (y > 25).all()

@@ -1,6 +1,19 @@
 """What people are told of a model."""
 
+import pytest
+
+from bmi_dhydro.networks.trained_model import load
 from tests.cli.conftest import call
+
+
+@pytest.mark.parametrize("model", ["default", "dynamic"])
+def test_names_are_whole_on_a_narrow_terminal(model, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = call("info", model).splitlines()
+    assert max(map(len, lines)) <= 80
+    layout = load(model).layout
+    for name in (*layout.attributes, *layout.process.parameter_names):
+        assert any(name in line.split() for line in lines), name
 
 
 def test_info_of_the_default_model():

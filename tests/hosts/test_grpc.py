@@ -62,9 +62,18 @@ def test_a_remote_host_sees_what_a_local_one_does(tmp_path, remote, catchments):
     cells = local.get_grid_size(local.get_var_grid("soil_moisture"))
     for model in (remote, local):
         model.set_value("soil_moisture", np.linspace(20.0, 90.0, cells))
+        model.set_value("FC", np.linspace(120.0, 300.0, catchments))
         model.set_value_at_indices(names[0], np.array([0]), np.array([6.5]))
         model.update_until(40 * 3600.0)
-    for name in (*local.get_output_var_names(), *names, "soil_moisture", "K1", "melt", "area"):
+    for name in (
+        *local.get_output_var_names(),
+        *names,
+        "soil_moisture",
+        "K1",
+        "FC",
+        "melt",
+        "area",
+    ):
         for question in ("units", "type", "itemsize", "nbytes", "location", "grid"):
             ask = f"get_var_{question}"
             assert getattr(remote, ask)(name) == getattr(local, ask)(name), (ask, name)
