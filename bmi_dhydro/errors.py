@@ -86,6 +86,29 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return "known: " + ", ".join(candidates) if candidates else "there are none"
 
 
+def without_zeros(absent: Iterable[str], known: Iterable[str]) -> str:
+    """Return a hint where ids that are not there differ from others in leading zeros alone.
+
+    Parameters
+    ----------
+    absent : iterable of str
+        Ids that were asked for.
+    known : iterable of str
+        Ids that there are.
+
+    Returns
+    -------
+    str
+        To be put behind a message; empty where there is nothing to say.
+    """
+    by_number = {name.lstrip("0"): name for name in known if name.isdigit()}
+    for name in absent:
+        same = by_number.get(name.lstrip("0"))
+        if name.isdigit() and same is not None:
+            return f" (did you mean {same}? ids are text: keep leading zeros, in YAML by quotes)"
+    return ""
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number of things: "1 catchment", "2 catchments"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from .errors import ConfigError, MissingPackageError
 
 # What brings each package that not every installation has.
-_EXTRAS = {"torch": "train", "triton": "gpu"}
+_EXTRAS = {"torch": "train", "triton": "gpu", "plotly": "page"}
 
 # Where Linux says how much memory a container may have.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

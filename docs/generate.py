@@ -141,9 +141,16 @@ def _fields(section: type) -> list[tuple[str, str, str, str]]:
                 kind = re.sub(rf"\b{word}\b", _spelled(getattr(module, word, None), word), kind)
             default = "required" if field.value is None else ast.unparse(field.value)
             default = default.replace("msgspec.field(default_factory=dict)", "{}")
+            key = ast.unparse(field.target)
+            if isinstance(field.value, ast.Call):
+                given = {item.arg: ast.unparse(item.value) for item in field.value.keywords}
+                key = given.get("name", key).strip("'")
+                default = given.get("default", default)
+            if default.isidentifier() and hasattr(module, default):
+                default = repr(getattr(module, default))
             assert isinstance(text.value, ast.Constant)
             meaning = " ".join(str(text.value.value).split())
-            rows.append((ast.unparse(field.target), kind, default, meaning))
+            rows.append((key, kind, default, meaning))
     return rows
 
 

@@ -7,6 +7,7 @@ from bmi_dhydro.errors import (
     counted,
     listed,
     nearest,
+    without_zeros,
 )
 
 
@@ -35,3 +36,10 @@ def test_errors_are_of_the_package_and_of_python():
     # A KeyError would put quotation marks around its message.
     assert str(VariableError("flow is unknown")) == "flow is unknown"
     assert isinstance(VariableError("x"), KeyError)
+
+
+def test_ids_that_lack_leading_zeros_are_hinted_at():
+    known = ["01048000", "02010000", "cat-7"]
+    assert "did you mean 01048000?" in without_zeros(["99", "1048000"], known)
+    assert "did you mean 7?" in without_zeros(["007"], ["7"])
+    assert without_zeros(["cat-07", "1049000"], known) == ""

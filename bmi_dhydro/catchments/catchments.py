@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CatchmentError, listed, nearest
+from ..errors import CatchmentError, listed, nearest, without_zeros
 from .attributes import ATTRIBUTES, CLIMATE
+from .soil_texture import soil_of_texture
 
 if TYPE_CHECKING:
     pass
@@ -84,7 +85,8 @@ class Catchments:
             raise CatchmentError(f"{source}: {listed(values[counts > 1])} is selected twice")
         absent = [name for name in ids if name not in self._rows]
         if absent:
-            raise CatchmentError(f"{source}: has no catchment {listed(absent)}")
+            hint = without_zeros(absent, self._rows)
+            raise CatchmentError(f"{source}: has no catchment {listed(absent)}{hint}")
         return self.subset(np.array([self._rows[name] for name in ids]))
 
     @cached_property
@@ -100,7 +102,8 @@ class Catchments:
         Parameters
         ----------
         columns : mapping
-            `id` and `area` at least; `latitude`, `longitude`, `elevation`, attributes.
+            `id` and `area` at least; `latitude`, `longitude`, `elevation`, attributes. Soil
+            properties that are missing are made of `sand_percentage` and `clay_percentage`.
         source : str
             What to call their origin in errors.
         strict : bool
@@ -146,6 +149,10 @@ class Catchments:
         if (np.abs(latitude) > 90).any():
             wrong = ids[np.abs(latitude) > 90]
             raise CatchmentError(f"{source}: latitude is beyond 90 degrees: {listed(wrong)}")
+        made = soil_of_texture(numbers)
+        if made:
+            _log.info("%s: made of sand and clay: %s", source, ", ".join(made))
+            numbers |= made
         return cls(
             ids,
             area,

@@ -7,6 +7,8 @@ Hornberger (1978, 10.1029/WR014i004p00601).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -58,3 +60,34 @@ def soil_properties(sand: ArrayLike, clay: ArrayLike) -> dict[str, NDArray]:
         "clapp_hornberger_b": exponent,
         "log10_saturated_conductivity": np.log10(conductivity),
     }
+
+
+def soil_of_texture(columns: Mapping[str, NDArray]) -> dict[str, NDArray]:
+    """Return the soil properties that a table lacks and its texture gives.
+
+    Parameters
+    ----------
+    columns : mapping of array, shape (catchments,)
+        By the names of `attributes.ATTRIBUTES`.
+
+    Returns
+    -------
+    dict of array, shape (catchments,)
+        Columns that are missing, or not known everywhere; what is known stays. Empty where
+        `sand_percentage` or `clay_percentage` is missing.
+
+    Raises
+    ------
+    CatchmentError
+        If texture is impossible.
+    """
+    if not {"sand_percentage", "clay_percentage"} <= set(columns):
+        return {}
+    made = {}
+    found = soil_properties(columns["sand_percentage"], columns["clay_percentage"])
+    for name, values in found.items():
+        known = columns.get(name, np.full(values.shape, np.nan))
+        filled = np.where(np.isfinite(known), known, values)
+        if not np.array_equal(filled, known, equal_nan=True):
+            made[name] = filled
+    return made

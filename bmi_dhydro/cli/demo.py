@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..bmi import BmiDhydro
 from ..catchments.synthetic import CLIMATES
 from ..errors import counted
-from ..evaluation.plots import hydrographs
+from ..evaluation.hydrograph import Hydrograph, hydrographs
 from ..progress_bar import progress
 from ..variables import RUNOFF_FLUX
 from .example import write_example
@@ -119,12 +119,13 @@ def _draw(path: Path, component: Component, series: dict[str, NDArray]) -> None:
     panels = []
     for k, climate in enumerate(CLIMATES[: series["flow"].shape[1]]):
         panels.append(
-            {
-                "title": f"{component.catchments.ids[k]}, {climate.name}, "
+            Hydrograph(
+                f"{component.catchments.ids[k]}, {climate.name}, "
                 f"{component.catchments.area[k]:.0f} km2",
-                "simulated": series["flow"][shown, k],
-                "precipitation": series["precipitation"][shown, k],
-                "snow": series["snow"][shown, k],
-            }
+                dates,
+                series["flow"][shown, k],
+                precipitation=series["precipitation"][shown, k],
+                snow=series["snow"][shown, k],
+            )
         )
-    hydrographs(path, dates, panels, "Made-up catchments, simulated with the default model")
+    hydrographs(path, panels, "Made-up catchments, simulated with the default model")

@@ -34,6 +34,12 @@ def describe_model(name: str) -> None:
             f"{training.get('potential_evapotranspiration')}"
             + (f", weather: {training['forcing']}" if "forcing" in training else "")
         )
+    if "from" in training:
+        begun = training["from"]
+        console.print(
+            f"began with {begun['name']} ({begun['fingerprint']}, licence {begun['licence']}), "
+            f"trained on {begun['data']}"
+        )
     for where, scores in skill.items():
         if isinstance(scores, dict):
             medians = [

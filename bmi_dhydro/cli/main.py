@@ -14,6 +14,7 @@ from ..machine import required
 from ..training.config import LossName
 from .data_sets import import_data
 from .forecast import forecast, hindcast
+from .plot import plot
 from .river import route
 from .tools import explained, options_of_workers
 
@@ -373,7 +374,8 @@ def evaluate(
         values = scores[name].quantile([0.25, 0.5, 0.75])
         table.add_row(name, *(f"{value:.3f}" for value in values))
     Console().print(table)
-    for path in write_report(out, comparison, water_balance(results, observed, comparison)):
+    balance = water_balance(results, observed, comparison)
+    for path in write_report(out, comparison, balance, results):
         click.echo(f"wrote {path}")
 
 
@@ -584,6 +586,7 @@ def info(model_or_config: str) -> None:
 
 
 main.add_command(import_data)
+main.add_command(plot)
 main.add_command(route)
 main.add_command(forecast)
 main.add_command(hindcast)

@@ -50,8 +50,9 @@ class ForcingConfig(Section, frozen=True):
     """Weather: a file that the component reads ahead, or nothing where the host supplies it."""
 
     file: str | None = None
-    """NetCDF file with a catchment and a time dimension; leave out where the host supplies
-    weather."""
+    """NetCDF file with a catchment and a time dimension, or a folder with a table for each
+    catchment (`ID.csv` or `ID.parquet`: `time`, and columns such as `prcp [mm d-1]`); leave out
+    where the host supplies weather."""
     variables: dict[str, str] = msgspec.field(default_factory=dict)
     """Names in the file by quantity (precipitation, temperature, temperature_minimum,
     temperature_maximum, potential_evapotranspiration, shortwave_radiation, longwave_radiation,

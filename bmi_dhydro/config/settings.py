@@ -188,6 +188,8 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?
 def _explained(message: str, kind: type) -> str:
     """Add the nearest known key to msgspec's message about an unknown one."""
     match = _UNKNOWN.match(message)
+    if not match and message.startswith("Expected `str`, got `int`"):
+        message += "; write it in quotes, since a number loses its leading zeros"
     if not match:
         return message.replace("`$.", "`").replace("`$`", "the top level").replace("[...]", ".*")
     key, where = match[1], re.sub(r"\[.*?\]", ".*", match[2] or "")
@@ -195,7 +197,7 @@ def _explained(message: str, kind: type) -> str:
     for part in where.split("."):
         if part not in ("", "*"):
             section = _struct_in(get_type_hints(section)[part])
-    known = section.__struct_fields__
+    known = section.__struct_encode_fields__
     place = ".".join(filter(None, (where, key)))
     return f"unknown key {place!r}; {nearest(key, known)}"
 

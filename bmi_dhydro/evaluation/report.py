@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +12,27 @@ from ..files.whole import replaced
 from ..units import SECONDS_PER_DAY
 from . import plots
 from .comparison import Comparison
-from .water_balance import WaterBalance
-
-if TYPE_CHECKING:
-    pass
-
+from .hydrograph import Hydrograph, hydrographs
+from .maps import score_map, worth_a_map
+from .series import STORES, read_other
+from .water_balance import WaterBalance, aligned
 
 # Days that hydrographs show, and steps where they are shorter.
 _HYDROGRAPH_DAYS, _HYDROGRAPH_STEPS = 730, 2160
 
 
 def write_report(
-    folder: Path, comparison: Comparison, balance: WaterBalance | None = None
+    folder: Path,
+    comparison: Comparison,
+    balance: WaterBalance | None = None,
+    results: Path | None = None,
 ) -> list[Path]:
     """Write a report to a folder.
 
-    `scores.csv`, `skill.png` (distribution), `hydrographs.png` (the best, the median and the worst
-    catchment), `untrained.png` (quantities that no loss saw), where there are coordinates
-    `map.png`, and where results have what they need `budyko.png` (runoff ratio against aridity)
-    and `snow.png` (the year of the snowpack).
+    `scores.csv`, `hydrographs.png` (the best, the median and the worst catchment, or the only one),
+    of several catchments `skill.png` (distribution), `untrained.png` (quantities that no loss saw)
+    and, where there are coordinates, `map.png`; where results have what they need `budyko.png`
+    (runoff ratio against aridity) and `snow.png` (the year of the snowpack).
 
     Parameters
     ----------
@@ -38,6 +40,8 @@ def write_report(
     comparison : Comparison
     balance : WaterBalance, optional
         Water balance of the same catchments.
+    results : Path, optional
+        The results that are compared: their precipitation and snow are drawn with the flow.
 
     Returns
     -------
@@ -51,34 +55,36 @@ def write_report(
     written = [folder / "scores.csv"]
     with replaced(written[0]) as temporary:
         scores.to_csv(temporary, float_format="%.5g")
-    written.append(folder / "skill.png")
-    plots.skill_distribution(
-        written[-1], {"NSE": scores["nse"].to_numpy(), "KGE": scores["kge"].to_numpy()}
-    )
+    if len(scores) > 1:
+        written.append(folder / "skill.png")
+        plots.skill_distribution(
+            written[-1], {"NSE": scores["nse"].to_numpy(), "KGE": scores["kge"].to_numpy()}
+        )
     ranked = np.argsort(-scores["nse"].fillna(-np.inf).to_numpy())
     ranked = ranked[: int(scores["nse"].notna().sum())]
     if ranked.size:
         written.append(folder / "hydrographs.png")
-        _draw_hydrographs(written[-1], comparison, ranked)
-    written.append(folder / "untrained.png")
-    plots.agreement(
-        written[-1],
-        {
-            title: (
-                scores[f"{name}_observed"].to_numpy(),
-                scores[f"{name}_simulated"].to_numpy(),
-            )
-            for title, name in (
-                ("baseflow index", "baseflow_index"),
-                ("annual trend, % per decade", "trend"),
-            )
-        },
-    )
+        _draw_hydrographs(written[-1], comparison, ranked, results)
+    if len(scores) > 1:
+        written.append(folder / "untrained.png")
+        plots.agreement(
+            written[-1],
+            {
+                title: (
+                    scores[f"{name}_observed"].to_numpy(),
+                    scores[f"{name}_simulated"].to_numpy(),
+                )
+                for title, name in (
+                    ("baseflow index", "baseflow_index"),
+                    ("annual trend, % per decade", "trend"),
+                )
+            },
+        )
     if {"latitude", "longitude"} <= set(scores.columns):
         longitude, latitude = scores["longitude"].to_numpy(), scores["latitude"].to_numpy()
-        if np.isfinite(longitude).any():
+        if worth_a_map(longitude, latitude):
             written.append(folder / "map.png")
-            plots.skill_map(written[-1], longitude, latitude, scores["nse"].to_numpy(), "NSE")
+            score_map(written[-1], longitude, latitude, scores["nse"].to_numpy(), "NSE")
     if balance is not None and balance.has_climate:
         written.append(folder / "budyko.png")
         plots.budyko(
@@ -95,21 +101,53 @@ def write_report(
     return written
 
 
-def _draw_hydrographs(path: Path, comparison: Comparison, ranked: NDArray) -> None:
+def _draw_hydrographs(
+    path: Path, comparison: Comparison, ranked: NDArray, results: Path | None
+) -> None:
     """Draw the last two observed years of the best, the median and the worst catchment."""
-    known = np.isfinite(comparison.observed[:, ranked]).any(axis=1)
-    last = int(np.flatnonzero(known)[-1]) + 1
     steps = _HYDROGRAPH_DAYS if comparison.seconds == SECONDS_PER_DAY else _HYDROGRAPH_STEPS
-    shown = slice(max(0, last - steps), last)
+    weather = {} if results is None else weather_and_snow(results, comparison)
+    # One catchment is shown once, two as best and worst.
+    places = {0: "best", ranked.size - 1: "worst"}
+    if ranked.size > 2:
+        places[ranked.size // 2] = "median"
     panels = []
-    for label, place in (("best", 0), ("median", ranked.size // 2), ("worst", ranked.size - 1)):
+    for place in sorted(places):
         k = ranked[place]
+        # Each has its own years: where another one is observed it may not be.
+        known = np.flatnonzero(np.isfinite(comparison.observed[:, k]))
+        shown = slice(max(0, int(known[-1]) + 1 - steps), int(known[-1]) + 1)
         name, row = comparison.scores.index[k], comparison.scores.iloc[k]
+        label = "" if ranked.size == 1 else f"{places[place]}: "
         panels.append(
-            {
-                "title": f"{label}: {name}, NSE {row['nse']:.2f}, KGE {row['kge']:.2f}",
-                "simulated": comparison.simulated[shown, k],
-                "observed": comparison.observed[shown, k],
-            }
+            Hydrograph(
+                f"{label}{name}, NSE {row['nse']:.2f}, KGE {row['kge']:.2f}",
+                comparison.dates[shown],
+                comparison.simulated[shown, k],
+                comparison.observed[shown, k],
+                **{key: values[shown, k] for key, values in weather.items()},
+            )
         )
-    plots.hydrographs(path, comparison.dates[shown], panels, "Simulated and observed flow")
+    hydrographs(path, panels, "Simulated and observed flow")
+
+
+def weather_and_snow(results: Path, comparison: Comparison) -> dict[str, Any]:
+    """Return precipitation (mm d-1) and snow (mm) of results, where they have them.
+
+    Parameters
+    ----------
+    results : Path
+    comparison : Comparison
+        Its steps and catchments are those of the arrays.
+
+    Returns
+    -------
+    dict of array, shape (steps, catchments)
+        By the names of `Hydrograph`.
+    """
+    found = {}
+    for key, names in (("precipitation", ("precipitation",)), ("snow", STORES)):
+        series = read_other(results, names)
+        if series is not None:
+            found[key] = aligned(series, comparison)
+    return found

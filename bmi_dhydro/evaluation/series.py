@@ -73,6 +73,31 @@ def read_flow(path: Path, variable: str | None = None) -> xarray.DataArray:
     return _without_gaps(path, _series(path, data, name))
 
 
+def read_members(path: Path) -> xarray.DataArray | None:
+    """Read the flow of each member of an ensemble, as mm d-1.
+
+    Parameters
+    ----------
+    path : Path
+        As for `read_flow`.
+
+    Returns
+    -------
+    DataArray, dimensions (time, member, station), or None
+        None where results have one member.
+    """
+    import xarray
+
+    if members_in(path) == 1:
+        return None
+    data = _loaded(path, _FLOW_NAMES)
+    name = next(name for name in _FLOW_NAMES if name in data)
+    members = [
+        _series(path, data.isel({MEMBER: number}), name) for number in range(data.sizes[MEMBER])
+    ]
+    return xarray.concat(members, MEMBER).transpose("time", MEMBER, "station")
+
+
 def members_in(path: Path) -> int:
     """Return how many members the results in a file have; 1 where they are no ensemble."""
     reader = _opened(path)

@@ -70,8 +70,8 @@ def water_balance(results: Path, observed: Path, comparison: Comparison) -> Wate
         rain, demand, ours, theirs = (
             np.where(known, values, 0.0).sum(axis=0)
             for values in (
-                _daily(precipitation, comparison),
-                _daily(pet, comparison),
+                aligned(precipitation, comparison),
+                aligned(pet, comparison),
                 comparison.simulated,
                 comparison.observed,
             )
@@ -86,7 +86,7 @@ def water_balance(results: Path, observed: Path, comparison: Comparison) -> Wate
         series = read_other(path, STORES)
         if series is None or not set(table.index) <= set(series["station"].values.tolist()):
             continue
-        means = monthly_means(_daily(series, comparison), months)
+        means = monthly_means(aligned(series, comparison), months)
         snow[label] = means
         known = np.isfinite(means).any(axis=0)
         filled = np.where(np.isfinite(means), means, -1.0)
@@ -98,8 +98,18 @@ def water_balance(results: Path, observed: Path, comparison: Comparison) -> Wate
     return WaterBalance(table, snow if "simulated" in snow else {})
 
 
-def _daily(series: xarray.DataArray, comparison: Comparison) -> NDArray:
-    """Return means of the steps and catchments of a comparison; NaN where there are none."""
+def aligned(series: xarray.DataArray, comparison: Comparison) -> NDArray:
+    """Return means of the steps and catchments of a comparison; NaN where there are none.
+
+    Parameters
+    ----------
+    series : DataArray, dimensions (time, station)
+    comparison : Comparison
+
+    Returns
+    -------
+    array, shape (steps, catchments)
+    """
     daily = averaged(series.name or "series", series, comparison.seconds)
     return daily.reindex(station=list(comparison.scores.index), time=comparison.dates).values
 

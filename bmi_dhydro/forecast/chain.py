@@ -26,7 +26,6 @@ from filelock import FileLock, Timeout
 
 from ..catchments.catchments import Catchments, climate_to_compute
 from ..errors import CatchmentError, ChainError, DhydroError, ResultsError, listed
-from ..evaluation import plots
 from ..files.whole import digest_holds, replaced
 from ..io.catchment_table import read_table
 from ..io.export import write_catchments
@@ -38,6 +37,7 @@ from ..weather.source import WeatherSource
 from . import archive
 from .config import ForecastConfig
 from .cycle import Forecast, Forecaster, stamp
+from .pictures import before, draw
 from .river import stations
 from .states import DAMAGED, StateFolder, time_of
 
@@ -296,18 +296,9 @@ class Chain:
         if absent:
             what = "catchment" if self.config.network is None else "gauge or reach"
             raise CatchmentError(f"plots: there is no {what} {listed(absent)}")
-        step = np.timedelta64(self.config.step_seconds, "s")
-        times = forecast.time + np.arange(len(forecast.flow)) * step
+        known = before(self.config, self._forecasts, forecast.time, where, list(wanted))
         for name in wanted:
-            row = rows[name]
-            to_volume = where.area[row] * 1e3 / self.config.step_seconds
-            plots.forecast(
-                self._forecasts / f"{stamp(forecast.time)}_{name}.png",
-                times,
-                forecast.flow[:, :, row] * to_volume,
-                self.config.quantiles,
-                f"{name}: forecast of {forecast.time}",
-            )
+            draw(self.config, self._forecasts, forecast, where, known, name)
 
     # ---- looking --------------------------------------------------------------------------
 

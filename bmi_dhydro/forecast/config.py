@@ -152,7 +152,9 @@ class ForecastConfig(Section, frozen=True):
     quantiles: tuple[Share, ...] = (0.1, 0.5, 0.9)
     """Quantiles of the members, written beside them."""
     plots: tuple[str, ...] = ()
-    """Catchments, or places on rivers, to draw: one picture for each forecast."""
+    """Catchments, or places on rivers, to draw: one picture for each forecast, with what was
+    observed and forecast in the month before it and, where observed flow has ten years at least,
+    the flow that is reached once in 2, 10 and 50 years."""
     carry_over: bool = False
     """Whether states of another trained model of the same process may be gone on from: their stores
     are taken over, and nothing else. For the first forecast after a model was replaced."""

@@ -93,12 +93,15 @@ class Forecast:
         In mm per step.
     notes : list of str
         What was out of the ordinary.
+    precipitation : array, shape (steps, stations), or None
+        In mm per step, the mean of members; None at gauges, which many catchments drain to.
     """
 
     time: np.datetime64
     analysis: Analysis
     flow: NDArray
     notes: list[str] = field(default_factory=list)
+    precipitation: NDArray | None = None
 
 
 class Forecaster:
@@ -220,7 +223,8 @@ class Forecaster:
             notes.append(
                 f"{analysis.left_out} observations left out, too far from what is expected"
             )
-        return Forecast(time, analysis, self._ahead(analysis, time, notes), notes)
+        flow, rain = self._ahead(analysis, time, notes)
+        return Forecast(time, analysis, flow, notes, rain if self._rivers is None else None)
 
     def _reached(self, time: np.datetime64, notes: list[str]) -> np.datetime64:
         """Return where the weather of the past ends, at most `time`."""
@@ -368,7 +372,7 @@ class Forecaster:
         self._run(model, self._analysis_noise, self.past, begin, min(start, until))
         for k, values in enumerate(flow):
             now = start + k * length
-            rows = self._run(model, self._analysis_noise, self.past, now, now + length)
+            rows, _ = self._run(model, self._analysis_noise, self.past, now, now + length)
             if not np.isfinite(values).any():
                 continue
             simulated = rows.sum(axis=0, dtype=float).reshape(members, -1)
@@ -434,7 +438,10 @@ class Forecaster:
 
     # ---- the future -----------------------------------------------------------------------
 
-    def _ahead(self, analysis: Analysis, time: np.datetime64, notes: list[str]) -> NDArray:
+    def _ahead(
+        self, analysis: Analysis, time: np.datetime64, notes: list[str]
+    ) -> tuple[NDArray, NDArray]:
+        """Return flow (steps, members, stations) and precipitation (steps, catchments)."""
         config, model, reached = self.config, self._model_ahead, analysis.reached
         what = f"state of {reached}"
         apply(analysis.state, model, self._fingerprint, self.ids, what)
@@ -451,10 +458,10 @@ class Forecaster:
                     )
             if reached < time:
                 self._run(model, self._noise_ahead, sources, reached, time)
-            rows = self._run(model, self._noise_ahead, sources, time, end)
+            rows, rain = self._run(model, self._noise_ahead, sources, time, end)
         flow = rows.reshape(len(rows), model.members, -1)
         if config.assimilation is None:
-            return flow
+            return flow, rain
         # In the middle of each step.
         ages = (time - reached) / np.timedelta64(1, "D") + (np.arange(len(rows)) + 0.5) * (
             config.step_seconds / SECONDS_PER_DAY
@@ -462,7 +469,7 @@ class Forecaster:
         share = config.assimilation.decay ** ages[:, None]
         left = share * analysis.unexplained
         left = left + (1.0 - share) * config.assimilation.drift * analysis.drift
-        return np.maximum(flow + left[:, None].astype(flow.dtype), 0.0)
+        return np.maximum(flow + left[:, None].astype(flow.dtype), 0.0), rain
 
     def _future(self, time: np.datetime64, opened: ExitStack) -> list[WeatherSource]:
         """Return the weather of the future: one file for all members, or one for each."""
@@ -508,10 +515,20 @@ class Forecaster:
         source: WeatherSource | list[WeatherSource],
         begin: np.datetime64,
         end: np.datetime64,
-    ) -> NDArray:
-        """Run a model over a period; return flow (steps, members x stations), in mm per step."""
+    ) -> tuple[NDArray, NDArray]:
+        """Run a model over a period.
+
+        Returns
+        -------
+        flow : array, shape (steps, members x stations)
+            In mm per step.
+        precipitation : array, shape (steps, catchments)
+            In mm per step, the mean of members.
+        """
         sources = source if isinstance(source, list) else [source]
         results = [np.empty((0, model.members * self._stations), dtype=model.dtype)]
+        rain = [np.empty((0, len(self.ids)))]
+        place = model.process.forcing_names.index(model.process.inflow)
         for first, last in self._blocks(begin, end, model.columns, noise):
             forcing = np.concatenate([self._read(one, first, last) for one in sources], axis=2)
             if noise is not None:
@@ -519,8 +536,10 @@ class Forecaster:
                 forcing = noise.forcing(forcing, seconds)
                 if noise.starts_day(seconds):
                     noise.states(model.state, seconds)
+            of_members = forcing[:, place].reshape(len(forcing), -1, len(self.ids))
+            rain.append(of_members.mean(axis=1))
             results.append(self._at_stations(model, model.run(forcing)[:, 0].copy()))
-        return np.concatenate(results)
+        return np.concatenate(results), np.concatenate(rain)
 
     def _blocks(
         self,

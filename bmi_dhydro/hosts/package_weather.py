@@ -1,4 +1,4 @@
-"""The weather of a NextGen run: tables for each divide made one file, evapotranspiration added.
+"""The weather of a NextGen run: evapotranspiration added to what the engine hands over.
 
 The engine hands over what its forcing has. Written into that file, potential evapotranspiration is
 of the method that the model learned with, and an instance is given three values a step, not eight.
@@ -6,7 +6,6 @@ of the method that the model learned with, and an instance is given three values
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,22 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..catchments.catchments import Catchments
-from ..errors import ForcingError, listed
+from ..errors import ForcingError
 from ..files.whole import replaced
 from ..io.netcdf import READ_ERRORS, identifier, netcdf4
 from ..variables import Input
-from ..weather.file import AORC_UNITS
 from ..weather.quantities import TEMPERATURE
 from ..weather.source import AHEAD_STEPS, WeatherSource
+from ..weather.tables import AORC_UNITS
 
 # What the variable is called that `add_evapotranspiration` writes, unless the file has one.
 _WRITTEN = "potential_evapotranspiration"
 
 # What the engine calls variables that it knows, where that is not our name.
 _ENGINE_NAMES = {"APCP_surface": "atmosphere_water__rainfall_volume_flux"}
-
-# A column of a table: its name, and its unit in brackets if it says one.
-_COLUMN = re.compile(r"^(?P<name>[^\[(]+?)\s*(?:[\[(](?P<units>[^\])]*)[\])])?$")
 
 
 def engine_name(variable: str, item: Input) -> str:
@@ -118,94 +114,3 @@ def _fill(variable: Any, source: WeatherSource, rows: NDArray, catchments_first:
             variable[place, part] = values.T
         else:
             variable[part, place] = values
-
-
-def gather_tables(folder: Path, ids: NDArray, target: Path) -> None:
-    """Make one NetCDF file of a folder of weather tables, one for each divide.
-
-    Parameters
-    ----------
-    folder : Path
-        With files such as `cat-12.csv`: a column of times in UTC and those of AORC, as the engine's
-        CSV provider reads them. A unit may stand in brackets behind a column's name.
-    ids : array of str
-    target : Path
-        Replaced.
-
-    Raises
-    ------
-    ForcingError
-        If a divide has no table or several, a table is malformed, or times or columns of two
-        tables differ.
-    """
-    paths = _tables_of(folder, ids)
-    first: tuple[NDArray, list[str]] | None = None
-    values: list[NDArray] = []
-    for path in paths:
-        times, columns, numbers = _read_table(path)
-        if first is None:
-            first = times, columns
-        elif not np.array_equal(times, first[0]):
-            raise ForcingError(f"{path}: its times are not those of {paths[0].name}")
-        elif columns != first[1]:
-            raise ForcingError(f"{path}: its columns are not those of {paths[0].name}")
-        values.append(numbers)
-    assert first is not None
-    times, columns = first
-    epoch = times.astype("datetime64[s]").astype(int)
-    with replaced(target) as temporary, netcdf4().Dataset(temporary, "w") as data:
-        data.createDimension("catchment-id", len(ids))
-        data.createDimension("time", times.size)
-        data.createVariable("ids", str, ("catchment-id",))[:] = ids.astype(object)
-        dimensions = ("catchment-id", "time")
-        time = data.createVariable("Time", "i8", dimensions, compression="zlib")
-        time.units = "s"
-        time[:] = np.tile(epoch, (len(ids), 1))
-        for k, column in enumerate(columns):
-            found = _COLUMN.match(column)
-            name = found["name"] if found else column
-            variable = data.createVariable(name, "f8", dimensions, compression="zlib")
-            units = (found["units"] if found else None) or AORC_UNITS.get(name)
-            if units:
-                variable.units = units
-            variable[:] = np.array([numbers[:, k] for numbers in values])
-
-
-def _tables_of(folder: Path, ids: NDArray) -> list[Path]:
-    """Return the table of each divide."""
-    every = sorted(folder.glob("*.csv"))
-    paths, absent = [], []
-    for name in ids.tolist():
-        own = re.compile(rf"(?<![0-9A-Za-z]){re.escape(name)}(?![0-9])")
-        found = [path for path in every if own.search(path.stem)]
-        if len(found) > 1:
-            raise ForcingError(
-                f"{folder}: {name} has several tables, "
-                f"{listed([path.name for path in found])}; leave one"
-            )
-        if found:
-            paths.append(found[0])
-        else:
-            absent.append(name)
-    if absent:
-        raise ForcingError(f"{folder}: there is no table (*.csv) of {listed(absent)}")
-    return paths
-
-
-def _read_table(path: Path) -> tuple[NDArray, list[str], NDArray]:
-    """Return times, names of columns, and values, of shape (times, columns), of a table."""
-    import pandas
-
-    try:
-        table = pandas.read_csv(path, skipinitialspace=True)
-        label = next(name for name in table.columns if str(name).lower() in ("time", "date"))
-        times = pandas.to_datetime(table.pop(label), utc=True).dt.tz_localize(None).to_numpy()
-        numbers = table.select_dtypes("number")
-    except Exception as error:  # pandas raises many kinds
-        raise ForcingError(
-            f"{path}: is no table of weather with a column `time` ({error!r})"
-        ) from None
-    other = [str(name) for name in table.columns if name not in numbers.columns]
-    if other:
-        raise ForcingError(f"{path}: column {listed(other)} has values that are no numbers")
-    return times.astype("datetime64[s]"), [str(name) for name in numbers], numbers.to_numpy(float)

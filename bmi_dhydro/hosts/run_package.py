@@ -30,11 +30,12 @@ from ..variables import inputs_for, outputs_of
 from ..weather.evapotranspiration_choice import EvapotranspirationChoice
 from ..weather.quantities import FROM_FORCING, PET, quantities_for
 from ..weather.source import WeatherSource
+from ..weather.tables import gather_tables
 from .calibration_bounds import write_bounds
 from .hydrofabric import Hydrofabric, read_hydrofabric
 from .package_options import PackageOptions
 from .package_state import place_state
-from .package_weather import add_evapotranspiration, engine_name, gather_tables
+from .package_weather import add_evapotranspiration, engine_name
 from .realization import STEP_SECONDS, realization
 from .troute import ROUTING, troute_configuration
 

@@ -26,10 +26,14 @@ from ..config.settings import (
     resolved,
 )
 from ..errors import ConfigError, nearest
+from ..networks.trained_model import SHIPPED
 from ..physics import PROCESSES, with_learned_curves
 
 # Made into the random numbers of each batch.
 TrainingSeed = Annotated[int, Meta(ge=0, le=2**40)]
+
+# What is said where nobody says under which licence a model may be used.
+NO_LICENCE = "not stated"
 
 # What can be made small; the functions are in `loss.LOSSES`.
 LossName = Literal["nse", "root", "log", "kge", "combined"]
@@ -79,6 +83,12 @@ class TrainingSettings(Section, frozen=True):
     """Largest norm of a gradient."""
     noise: NotNegative = 0.0
     """Standard deviation of noise on the normalised attributes."""
+    layers: Literal["all", "last"] = "all"
+    """Which weights are learned: all, or those of the last layer and of the head of the LSTM alone,
+    which few catchments suffice for (with `from`)."""
+    keep_near: NotNegative = 0.0
+    """With `from`: weight of the squared distance from the weights at the start, which is added to
+    the loss (such as 0.01): the larger, the more is kept of what was learned before."""
     validate_every: Count = 100
     """Batches between two validations."""
     patience: Count = 10
@@ -115,6 +125,10 @@ class TrainConfig(Section, frozen=True):
     """Observed flow."""
     split: SplitConfig
     """Which days and catchments train, and which judge."""
+    from_: str | None = msgspec.field(name="from", default=None)
+    """Trained model to start from, instead of drawn weights: `default`, `dynamic`, or a
+    `.safetensors` file. It decides process, components, attributes, dynamic and learned, and the
+    number of seeds."""
     network: GaugesConfig | None = None
     """The river that the catchments drain to, where flow is observed at its gauges."""
     process: str = "hbv"
@@ -137,8 +151,8 @@ class TrainConfig(Section, frozen=True):
     """Where it is done: `cpu`, `cuda` or `cuda:n`. A GPU needs triton."""
     name: str = "trained model"
     """What people will call the model."""
-    licence: str = "not stated"
-    """Under which it may be used."""
+    licence: str = NO_LICENCE
+    """Under which it may be used; with `from` that of the model at the start, unless given."""
 
 
 def read_train_config(path: str | Path) -> TrainConfig:
@@ -159,6 +173,7 @@ def _resolved(config: TrainConfig, folder: Path) -> TrainConfig:
         config,
         output=resolved(config.output, folder),
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
+        from_=config.from_ if config.from_ in SHIPPED else resolved(config.from_, folder),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
         observed=replace(config.observed, file=resolved(config.observed.file, folder)),
         network=None
@@ -205,6 +220,12 @@ def _check(config: TrainConfig) -> None:
         parse_duration(config.network.routing_step, "network.routing_step")
         if config.network.learn and len(config.seeds) > 1:
             raise ConfigError("network.learn: goes with one seed; give one of the seeds")
+    if config.from_ is None:
+        for key, idle in (("layers", "all"), ("keep_near", 0.0)):
+            if getattr(config.settings, key) != idle:
+                raise ConfigError(
+                    f"settings.{key}: goes with 'from', a trained model to start from"
+                )
     if config.settings.warm_up >= config.settings.days:
         raise ConfigError(
             f"settings.warm_up: {config.settings.warm_up} days leave nothing of a batch of "

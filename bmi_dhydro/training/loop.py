@@ -31,6 +31,7 @@ from ..networks.parameter_network import (
 from ..physics.unit_hydrograph import DISCHARGE
 from .config import TrainingSettings
 from .data import TrainingData
+from .fine_tuning import Start, distance, learned_names
 from .gauges import FIXED
 from .loss import LOSSES
 from .progress import Progress
@@ -129,6 +130,8 @@ class Trainer:
     device : str
         Where it is done: `cpu`, `cuda` or `cuda:n`. Progress is kept in the host's memory, so that
         a run can go on elsewhere; batches and noise are the same, dropout is not.
+    start : Start, optional
+        The trained network to begin with; drawn weights, unless given.
 
     Raises
     ------
@@ -145,6 +148,7 @@ class Trainer:
         validation: Validation | None = None,
         progress: Progress | None = None,
         device: str = "cpu",
+        start: Start | None = None,
     ) -> None:
         if settings.days > len(data.dates):
             raise TrainingError(
@@ -152,9 +156,9 @@ class Trainer:
             )
         self.layout, self.data, self.settings, self.seed = layout, data, settings, seed
         self.validation = validation
-        self.normalisation = Normalisation.of(
-            {name: data.attributes[name] for name in layout.attributes}
-        )
+        self._start = start
+        own = {name: data.attributes[name] for name in layout.attributes}
+        self.normalisation = Normalisation.of(own) if start is None else start.normalisation(own)
         self._device = torch.device("cpu") if device == "cpu" else devices_of(device)[0]
         self._inputs, self._area = self._tensors(data)
         self._forcing = self._placed(data.forcing)
@@ -171,9 +175,11 @@ class Trainer:
             name: self._placed(value.clone()).requires_grad_(name not in _FIXED)
             for name, value in self.progress.weights.items()
         }
+        changing = learned_names(first, settings) - set(_FIXED)
         # In the same order whether or not progress was read from a file: the norm of gradients is a
         # sum over them.
-        self._trained = [w for name, w in sorted(self._weights.items()) if name not in _FIXED]
+        self._trained = [self._weights[name] for name in sorted(changing)]
+        self._begun = {name: self._placed(first[name]) for name in sorted(changing)}
         self._averages: dict[str, Tensor] = {}
         if settings.average:
             begun = self.progress.averages or self.progress.weights
@@ -182,6 +188,9 @@ class Trainer:
             self._trained, lr=1.0, weight_decay=settings.weight_decay
         )
         self._restore_moments(self.progress.moments)
+        if start is not None and validation is not None and not self.progress.scores:
+            # So that nothing worse than the start is kept.
+            self._validate(validation)
 
     def _placed(self, values: NDArray | Tensor) -> Tensor:
         """Return values on the device."""
@@ -189,8 +198,11 @@ class Trainer:
 
     def _first_weights(self) -> dict[str, Tensor]:
         settings = self.settings
-        weights = initial_weights(self.layout, settings.hidden, self.seed, settings.memory)
-        if self.layout.dynamic:
+        if self._start is not None:
+            weights = self._start.weights
+        else:
+            weights = initial_weights(self.layout, settings.hidden, self.seed, settings.memory)
+        if self.layout.dynamic and self._start is None:
             weights[FORCING_MEAN] = np.nanmean(self.data.forcing, axis=(0, 2), dtype=float)
             weights[FORCING_DEVIATION] = np.nanstd(self.data.forcing, axis=(0, 2), dtype=float)
         if self.data.gauged is not None:
@@ -218,7 +230,7 @@ class Trainer:
         moments = {
             f"{name}/{key}": value.cpu().clone()
             for name, weight in self._weights.items()
-            if name not in _FIXED
+            if name in self._begun
             for key, value in self._optimiser.state[weight].items()
         }
         return Progress(
@@ -275,6 +287,8 @@ class Trainer:
             self._observed[block][settings.warm_up :, counted],
             self._spread[counted],
         )
+        if settings.keep_near:
+            loss = loss + settings.keep_near * distance(self._weights, self._begun)
         self._optimiser.zero_grad()
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self._trained, settings.clip)

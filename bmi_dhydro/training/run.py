@@ -25,7 +25,7 @@ from ..networks.learned_evapotranspiration import LearnedEvapotranspiration, mon
 from ..networks.merged import merge
 from ..networks.parameter_network import NetworkLayout
 from ..networks.similarity import TrainingCatchments
-from ..networks.trained_model import TrainedModel
+from ..networks.trained_model import TrainedModel, load
 from ..physics import PROCESSES, with_learned_curves
 from ..progress_bar import Bar
 from ..river.tables import read_network
@@ -33,9 +33,10 @@ from ..units import SECONDS_PER_DAY
 from ..weather.file import ForcingFile
 from ..weather.quantities import PET_METHODS
 from ..weather.source import WeatherSource
-from .config import GaugesConfig, TrainConfig, read_train_config
+from .config import NO_LICENCE, GaugesConfig, TrainConfig, read_train_config
 from .data import TrainingData
 from .dependence_on_start import dependence_on_start, described
+from .fine_tuning import Start, completed, warn_of_evapotranspiration
 from .gauges import REACHES, GaugedRiver
 from .loop import Trainer, Validation
 from .progress import Progress
@@ -247,16 +248,26 @@ class TrainingRun:
         self.config = read_train_config(path)
         self.folder = Path(self.config.output)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.begun: TrainedModel | None = None
+        if self.config.from_ is not None:
+            self.begun = load(self.config.from_)
+            self.config = completed(self.config, self.begun)
         self._claim()
         self.data = read_training_data(self.config)
         self.learned, self.validation = split(self.config, self.data)
         names = tuple(self.config.attributes or NETWORK_INPUTS)
-        process = with_learned_curves(PROCESSES[self.config.process], self.config.learned)
-        self.layout = NetworkLayout(process, self.config.components, names, self.config.dynamic)
+        if self.begun is None:
+            process = with_learned_curves(PROCESSES[self.config.process], self.config.learned)
+            self.layout = NetworkLayout(process, self.config.components, names, self.config.dynamic)
+        else:
+            self.layout = self.begun.network(0).layout
+            warn_of_evapotranspiration(self.begun, self.data.evapotranspiration.methods)
 
     def _claim(self) -> None:
         """Make sure that what is in the folder was made by this configuration."""
         described = msgspec.to_builtins(msgspec.structs.replace(self.config, output=""))
+        if self.begun is not None:
+            described["from"] = f"{self.config.from_} ({self.begun.fingerprint})"
         text = json.dumps(described, indent=2, sort_keys=True) + "\n"
         record = self.folder / "config.json"
         if record.exists() and record.read_bytes() != text.encode():
@@ -355,6 +366,7 @@ class TrainingRun:
                 self.validation,
                 progress,
                 self.config.device,
+                self._start(seed),
             )
         except TrainingError as error:
             if not path.exists() and not older.exists():
@@ -364,6 +376,12 @@ class TrainingRun:
                 if str(path.parent) in str(error)
                 else f"{path}: has {error}; remove it to begin again"
             ) from None
+
+    def _start(self, seed: int) -> Start | None:
+        """Return the network that a seed starts from."""
+        if self.begun is None:
+            return None
+        return Start(self.begun.network(self.config.seeds.index(seed)))
 
     def _save(self, progress: Progress, seed: int) -> None:
         progress.save(self._progress_file(seed))
@@ -396,11 +414,16 @@ class TrainingRun:
                 },
             }
         learned, normalisation = self.data.evapotranspiration, members[0].normalisation
+        start = None if self.begun is None else Start(self.begun)
+        licence = config.licence
+        if start is not None and licence == NO_LICENCE:
+            licence = start.described()["licence"]
         about = {
             "name": config.name,
             "version": "1",
-            "licence": config.licence,
+            "licence": licence,
             "training": {
+                **({} if start is None else {"from": start.described()}),
                 "data": Path(config.observed.file).name,
                 "period": list(config.split.train),
                 "catchments": len(self.learned.ids),
@@ -414,7 +437,7 @@ class TrainingRun:
         }
         path = self.folder / "model.safetensors"
         inputs = normalisation({name: self.learned.attributes[name] for name in layout.attributes})
-        catchments = TrainingCatchments.of(inputs)
+        catchments = TrainingCatchments.of(inputs) if start is None else start.catchments(inputs)
         model = TrainedModel(layout, weights, normalisation, about, learned, catchments)
         if layout.dynamic:
             apart = dependence_on_start(model, self.learned)

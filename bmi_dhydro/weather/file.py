@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ForcingError, UnitsError, listed, nearest
+from ..errors import ForcingError, UnitsError, listed, nearest, without_zeros
 from ..io.netcdf import READ_ERRORS, Reader, identifier, texts
 from ..units import SECONDS_PER_DAY, conversion, dimension
 from .evapotranspiration_choice import said_method
@@ -25,6 +25,7 @@ from .quantities import (
     TEMPERATURE_EXTREMES,
     WIND,
 )
+from .tables import AORC_UNITS, gathered
 
 # Names under which data sets keep a quantity: CF standard names, then variable names.
 _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
@@ -88,19 +89,6 @@ _KNOWN_NAMES: dict[str, tuple[str, ...]] = {
 }
 _TIME_NAMES = ("time", "Time")
 
-# Units of the variables of AORC, where a file does not say them.
-AORC_UNITS = {
-    "precip_rate": "mm s-1",
-    "APCP_surface": "kg m-2",
-    "TMP_2maboveground": "K",
-    "SPFH_2maboveground": "kg kg-1",
-    "DSWRF_surface": "W m-2",
-    "DLWRF_surface": "W m-2",
-    "PRES_surface": "Pa",
-    "UGRD_10maboveground": "m s-1",
-    "VGRD_10maboveground": "m s-1",
-}
-
 # Units of time since 1970, and how many make a second.
 _EPOCH_UNITS = {
     **dict.fromkeys(("", "s", "seconds"), 1),
@@ -129,6 +117,7 @@ class ForcingFile:
     Parameters
     ----------
     path : Path
+        Or a folder of tables, one for each catchment: see `tables.gather_tables`.
     ids : sequence of str
         The catchments to read, in the order wanted.
     names : mapping
@@ -138,6 +127,8 @@ class ForcingFile:
 
     Attributes
     ----------
+    opened : Path
+        The NetCDF file itself, or the one that was made of tables.
     start, end : datetime64[s]
         Start and end of the period that is read; the whole file, until `begin_at` is called.
     steps : int
@@ -162,7 +153,8 @@ class ForcingFile:
         if not path.exists():
             raise ForcingError(f"{path}: no such weather file")
         try:
-            self._reader = Reader(path)
+            self.opened = gathered(path, np.asarray(ids)) if path.is_dir() else path
+            self._reader = Reader(self.opened)
         except READ_ERRORS as error:
             raise ForcingError(f"{path}: not a readable NetCDF file ({error})") from None
         self._wanted = np.asarray(ids)
@@ -465,7 +457,8 @@ class ForcingFile:
         places = self._order[np.minimum(places, self._order.size - 1)]
         absent = ids[self._ids[places] != ids]
         if absent.size:
-            raise self._error(f"it has no weather for catchment {listed(absent)}")
+            hint = without_zeros(absent.tolist(), self._ids.tolist())
+            raise self._error(f"it has no weather for catchment {listed(absent)}{hint}")
         return places
 
     def _read_times(self) -> NDArray:

@@ -309,11 +309,11 @@ class WeatherSource:
 
     def identity(self) -> tuple[object, ...]:
         """Return all that what is read depends on, for a digest."""
-        status = self.path.stat()
+        status = self._file.opened.stat()
         catchments = self._catchments
         factors = self._factors
         return (
-            str(self.path.resolve()),
+            str(self._file.opened.resolve()),
             (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns),
             self.start,
             self.pet_method,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bmi_dhydro.catchments.catchments import Catchments
 from bmi_dhydro.catchments.soil_texture import soil_properties
 from bmi_dhydro.errors import CatchmentError
 
@@ -62,3 +63,24 @@ def test_unknown_texture_stays_unknown():
 def test_what_cannot_be(sand, clay):
     with pytest.raises(CatchmentError, match="cannot be; give percent"):
         soil_properties([30.0, sand], [20.0, clay])
+
+
+def test_a_table_gets_what_it_lacks_from_its_texture():
+    columns = {
+        "id": ["a", "b"],
+        "area": [10.0, 20.0],
+        "sand_percentage": [43.0, 22.0],
+        "clay_percentage": [18.0, 58.0],
+        "soil_porosity": [0.5, np.nan],
+    }
+    found = Catchments.from_columns(columns, "a table").attributes
+    made = soil_properties([43.0, 22.0], [18.0, 58.0])
+    assert found["soil_porosity"].tolist() == [0.5, made["soil_porosity"][1]]
+    for name in ("wilting_point", "clapp_hornberger_b", "log10_saturated_conductivity"):
+        np.testing.assert_array_equal(found[name], made[name])
+    known = {key: [1.0, 2.0] for key in made}
+    assert Catchments.from_columns({**columns, **known}, "a table").attributes[
+        "soil_porosity"
+    ].tolist() == [1.0, 2.0]
+    with pytest.raises(CatchmentError, match="soil texture: 80 % sand and 58 % clay"):
+        Catchments.from_columns({**columns, "sand_percentage": [43.0, 80.0]}, "a table")

@@ -21,7 +21,9 @@ from bmi_dhydro.errors import (
     ResultsError,
     StateError,
 )
+from bmi_dhydro.forecast.config import read_forecast_config
 from bmi_dhydro.forecast.cycle import stamp
+from bmi_dhydro.forecast.pictures import before
 from bmi_dhydro.variables import RUNOFF_FLUX
 from tests.forecast.conftest import DAYS, NOISE, OBSERVED, chain, changed, day
 
@@ -411,3 +413,24 @@ def test_killed_at_any_moment_the_next_call_brings_it_to_where_it_would_be(case,
                     done = True
         same(contents(tmp_path / "chain"), calm)
     assert not list((tmp_path / "chain").rglob(".*.part"))
+
+
+def test_a_picture_shows_what_was_before_and_nothing_later(case):
+    """Earlier forecasts, observations before the start, and levels of a record of ten years."""
+    case.write_text(case.read_text() + OBSERVED)
+    ours = chain(case)
+    for time in DAYS[:3]:
+        ours.run(time)
+    config = read_forecast_config(case)
+    where = ours.catchments(DAYS[2])
+    names = where.ids.tolist()
+    known = before(config, case.parent / "chain" / "forecasts", DAYS[2], where, names)
+    assert list(known.times) == DAYS[:2]
+    for time, row in zip(DAYS[:2], known.flow, strict=True):
+        with xarray.open_dataset(ours.path(time)) as data:
+            first = np.median(data[RUNOFF_FLUX].values[0], axis=0) * 24.0
+            assert (data["precipitation"].values >= 0.0).all()
+        np.testing.assert_allclose(row, first)
+    assert known.observed_times[-1] == DAYS[2] - np.timedelta64(1, "D")
+    assert np.isfinite(known.observed).all()
+    assert known.thresholds[names[0]] == {}

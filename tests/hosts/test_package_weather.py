@@ -142,7 +142,7 @@ def test_tables_that_do_not_fit_are_named(year, write, tmp_path):
         write(weather=tables)
     (tables / "x-cat-2.csv").unlink()
     path.unlink()
-    with pytest.raises(ForcingError, match=r"there is no table \(\*.csv\) of cat-2"):
+    with pytest.raises(ForcingError, match=r"there is no table \(\*.csv, \*.parquet\) of cat-2"):
         write(weather=tables)
     lines = good.splitlines()
     for text, message in (

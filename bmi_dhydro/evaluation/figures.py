@@ -1,0 +1,26 @@
+"""What all pictures share: a figure without a screen, saved whole; colours of what is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..files.whole import replaced
+
+OBSERVED, SIMULATED, RAIN, SNOW = "#222222", "#0b62a4", "#7f9fbf", "#8fc1d9"
+
+
+def figure(rows: int = 1, columns: int = 1, **options: Any) -> Any:
+    """Return a figure and its axes, an array of (rows, columns); `options` are matplotlib's."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(layout="constrained", **options)
+    FigureCanvasAgg(made)
+    return made, made.subplots(rows, columns, squeeze=False)
+
+
+def save(made: Any, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with replaced(path) as temporary:
+        made.savefig(temporary, format="png", dpi=130)
