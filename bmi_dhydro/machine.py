@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from .errors import ConfigError, MissingPackageError
 
 # What brings each package that not every installation has.
-_EXTRAS = {"torch": "train", "triton": "gpu", "plotly": "page"}
+_EXTRAS = {"torch": "train", "triton": "gpu", "plotly": "page", "matplotlib": "plot"}
 
 # Where Linux says how much memory a container may have.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -34,9 +35,21 @@ def required(package: str, what: str) -> None:
         importlib.import_module(package)
     except ModuleNotFoundError:
         raise MissingPackageError(
-            f"{what} needs {package}, which is not installed: "
-            f"pip install 'bmi_dhydro[{_EXTRAS[package]}]'"
+            f"{what} needs {package}, which is not installed: {install_command(package)}"
         ) from None
+
+
+def installed(package: str) -> bool:
+    """Return whether a package that not every installation has is there."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def install_command(package: str) -> str:
+    """Return the command that installs a package that not every installation has."""
+    return f"pip install 'bmi_dhydro[{_EXTRAS[package]}]'"
 
 
 def processors() -> int:

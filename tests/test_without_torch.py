@@ -1,4 +1,4 @@
-"""What needs no torch runs where it is not installed; what does says so, and how to install it."""
+"""What needs no torch or matplotlib runs without; what does says so, and how to install it."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ import sys
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "triton"):
+        if name.partition(".")[0] in sys.argv[2].split(","):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())
@@ -32,13 +32,13 @@ for words in json.loads(sys.argv[1]):
 """
 
 
-def commands(folder, *lines):
-    """Run commands in a process without torch; return exit codes and what they said."""
+def commands(folder, *lines, without="torch,triton"):
+    """Run commands in a process without some packages; return exit codes and what they said."""
     import json
 
     words = json.dumps([line.split() for line in lines])
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _RUN, words],
+        [sys.executable, "-W", "ignore", "-c", _RUN, words, without],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -104,3 +104,26 @@ def test_without_torch_what_needs_none_runs_and_the_rest_says_so(folder):
     for _, text in done[len(run) :]:
         assert "needs torch, which is not installed: pip install 'bmi_dhydro[train]'" in text
         assert len(text.splitlines()) == 1
+
+
+def test_without_matplotlib_there_are_numbers_and_no_pictures(tmp_path):
+    write_example(tmp_path / "run", 3, 500, "1d", "file")
+    (tmp_path / "run" / "chain.yaml").write_text(CHAIN)
+    (tmp_path / "run" / "drawn.yaml").write_text(CHAIN + "plots: [cat-1]\n")
+    done = commands(
+        tmp_path,
+        "demo --out demo --catchments 2 --years 1",
+        "run run/config.yaml",
+        "evaluate run/results.nc run/results.nc --out evaluation",
+        "forecast run/chain.yaml --at 2001-03-01",
+        "plot run/results.nc",
+        "forecast run/drawn.yaml --at 2001-03-02",
+        without="matplotlib",
+    )
+    assert [code for code, _ in done] == [0, 0, 0, 0, 1, 1]
+    assert "without a picture, which needs matplotlib: pip install" in done[0][1]
+    assert (tmp_path / "demo" / "results.nc").exists()
+    assert [path.name for path in (tmp_path / "evaluation").iterdir()] == ["scores.csv"]
+    assert "without pictures" in done[2][1]
+    for _, text in done[4:]:
+        assert "needs matplotlib, which is not installed: pip install 'bmi_dhydro[plot]'" in text

@@ -14,6 +14,7 @@ from ..bmi import BmiDhydro
 from ..catchments.synthetic import CLIMATES
 from ..errors import counted
 from ..evaluation.hydrograph import Hydrograph, hydrographs
+from ..machine import install_command, installed
 from ..progress_bar import progress
 from ..variables import RUNOFF_FLUX
 from .example import write_example
@@ -63,14 +64,18 @@ def run_demo(folder: Path, catchments: int, years: int) -> None:
     for name in ("flow", "baseflow", "evaporation"):
         series[name] *= 24.0  # mm h-1 to mm d-1
     _show_table(component, series)
-    picture = folder / "hydrograph.png"
-    _draw(picture, component, series)
+    written = [folder / "results.nc", config]
+    if installed("matplotlib"):
+        written.insert(1, folder / "hydrograph.png")
+        _draw(written[1], component, series)
+    else:
+        click.echo(f"without a picture, which needs matplotlib: {install_command('matplotlib')}")
     click.echo(
         f"{counted(catchments, 'catchment')} x {component.model.parameter_sets} parallel "
         "parameter sets, "
         f"{steps} days through the interface in {seconds:.2f} s"
     )
-    for path in (folder / "results.nc", picture, config):
+    for path in written:
         click.echo(f"wrote {path}")
 
 

@@ -22,7 +22,7 @@ _CLIMATE_YEARS = 10
 
 _HEADER = """\
 # A made-up example of bmi_dhydro: {count} catchment(s), {days} days, steps of {step}.
-# All keys are explained in docs/config.md.
+# All keys are explained by: bmi-dhydro docs config
 model: default            # the trained model that comes with the package
 """
 

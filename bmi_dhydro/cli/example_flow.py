@@ -24,7 +24,7 @@ _FEW_DAYS = 540
 
 _TRAINING = """\
 # Learns the parameters of the made-up catchments from their observed flow, in a minute or so.
-# All keys are explained in docs/training.md.
+# All keys are explained by: bmi-dhydro docs training
 output: trained            # folder of the model, its log and curves
 catchments: {{table: catchments.csv}}
 forcing: {{file: weather.nc, potential_evapotranspiration: hargreaves}}
@@ -39,7 +39,7 @@ settings: {{hidden: [32], batches: 120, days: 300, warm_up: 120, validate_every:
 
 _CHAIN = """\
 # Forecasts of the made-up catchments, whose states are corrected by observed flow.
-# All keys are explained in docs/forecast.md.
+# All keys are explained by: bmi-dhydro docs forecast
 folder: chain              # states, forecasts and log
 catchments: {{table: catchments.csv}}
 start: {start}

@@ -43,7 +43,7 @@ def forecast(
     Finds the newest state, runs the analysis on the weather of the past up to the given time, saves
     its state, and forecasts from there. Call it again with later times, from cron or a workflow:
     it goes on where the last call ended, also where that was killed. One that is there already is
-    not made again. docs/forecast.md explains every key.
+    not made again. `bmi-dhydro docs forecast` explains every key.
     """
     from ..errors import ConfigError
     from ..forecast.chain import Chain, compute_here

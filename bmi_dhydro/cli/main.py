@@ -10,9 +10,10 @@ import click
 
 from .. import __version__
 from ..errors import counted
-from ..machine import required
+from ..machine import install_command, installed, required
 from ..training.config import LossName
 from .data_sets import import_data
+from .documents import docs
 from .forecast import forecast, hindcast
 from .plot import plot
 from .river import route
@@ -29,6 +30,7 @@ def main() -> None:
       bmi-dhydro demo                         a run of made-up catchments, with a picture
       bmi-dhydro example my-run               a folder to start your own run from
       bmi-dhydro run my-run/config.yaml       run it
+      bmi-dhydro docs                         the documentation
     """
 
 
@@ -120,7 +122,7 @@ def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str
     """Run CONFIG, a YAML file, from its first to its last step.
 
     Weather must be in a file (forcing.file); results go to output.file. Both are explained in
-    docs/config.md, and `bmi-dhydro example` writes a configuration to start from.
+    `bmi-dhydro docs config`, and `bmi-dhydro example` writes a configuration to start from.
     """
     from ..config import read_config
     from ..errors import ConfigError
@@ -171,7 +173,7 @@ def train(config: Path, stop_after: int | None) -> None:
 
     Weather, observed flow and a catchment table go in; model.safetensors comes out, in the folder
     that the configuration names, with a log and curves. Call it again after a break, and it goes
-    on with the same result. docs/training.md explains every key.
+    on with the same result. `bmi-dhydro docs training` explains every key.
     """
     required("torch", "training")
     from ..progress_bar import progress
@@ -212,6 +214,23 @@ def train(config: Path, stop_after: int | None) -> None:
 @click.option("--warm-up", default=365, show_default=True, help="Days at the start not to count.")
 @click.option("--until", help="Last day that counts; what comes later judges the result.")
 @click.option("--only", help="Parameters to calibrate, separated by commas; all, unless given.")
+@click.option(
+    "--snow",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="NetCDF file of observed snow water equivalent, to calibrate on too.",
+)
+@click.option(
+    "--evapotranspiration",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="NetCDF file of actual evapotranspiration, to calibrate on too.",
+)
+@click.option(
+    "--target-weight",
+    default=0.25,
+    show_default=True,
+    type=click.FloatRange(0.0, 1e6, min_open=True),
+    help="How much the error of --snow and --evapotranspiration counts beside that of flow.",
+)
 @click.option("--variable", help="Name of observed flow, where it is not recognised.")
 @click.option(
     "--network",
@@ -239,6 +258,9 @@ def calibrate(
     warm_up: int,
     until: str | None,
     only: str | None,
+    snow: Path | None,
+    evapotranspiration: Path | None,
+    target_weight: float,
     variable: str | None,
     network: Path | None,
     process: str,
@@ -255,9 +277,17 @@ def calibrate(
     from ..progress_bar import progress
     from ..training.calibration import CalibrationSettings
     from ..training.calibration import calibrate as descend
+    from ..training.config import TargetConfig
 
     names = tuple(name.strip() for name in only.split(",")) if only else ()
-    settings = CalibrationSettings(iterations, loss, warm_up=warm_up, until=until, parameters=names)
+    targets = {
+        name: TargetConfig(file=str(path), weight=target_weight)
+        for name, path in (("snow", snow), ("evapotranspiration", evapotranspiration))
+        if path is not None
+    }
+    settings = CalibrationSettings(
+        iterations, loss, warm_up=warm_up, until=until, parameters=names, targets=targets
+    )
     with progress("calibrating", iterations) as advance:
         if network is None:
             scores = descend(read_config(config), observed, settings, out, variable, advance)
@@ -343,6 +373,7 @@ def evaluate(
     from ..evaluation.comparison import compare
     from ..evaluation.report import write_report
     from ..evaluation.series import is_simulated, members_in, read_flow
+    from ..evaluation.targets import target_scores
     from ..evaluation.water_balance import water_balance
 
     if is_simulated(observed) and not is_simulated(results):
@@ -373,10 +404,16 @@ def evaluate(
     for name in _SHOWN:
         values = scores[name].quantile([0.25, 0.5, 0.75])
         table.add_row(name, *(f"{value:.3f}" for value in values))
+    of_targets = target_scores(results, observed, comparison)
+    for column in of_targets:
+        values = of_targets[column].quantile([0.25, 0.5, 0.75])
+        table.add_row(str(column), *(f"{value:.3f}" for value in values))
     Console().print(table)
     balance = water_balance(results, observed, comparison)
-    for path in write_report(out, comparison, balance, results):
+    for path in write_report(out, comparison, balance, results, of_targets):
         click.echo(f"wrote {path}")
+    if not installed("matplotlib"):
+        click.echo(f"without pictures, which need matplotlib: {install_command('matplotlib')}")
 
 
 @main.command()
@@ -489,7 +526,7 @@ def ngen(
     cd my-run && ngen config/*.gpkg all config/*.gpkg all config/realization.json
     bmi-dhydro ngen --check my-run          after you have changed something
 
-    The layout is that of NextGen in a Box; docs/nextgen.md explains every key.
+    The layout is that of NextGen in a Box; `bmi-dhydro docs nextgen` explains every key.
     """
     from ..config.settings import parse_date
     from ..errors import ConfigError
@@ -586,6 +623,7 @@ def info(model_or_config: str) -> None:
 
 
 main.add_command(import_data)
+main.add_command(docs)
 main.add_command(plot)
 main.add_command(route)
 main.add_command(forecast)

@@ -65,6 +65,7 @@ def plot(
     from ..evaluation.overview import Overview, draw_overview
     from ..machine import required
 
+    required("matplotlib", "plot")
     if page:
         required("plotly", "--page")
     overview = Overview.read(

@@ -43,7 +43,7 @@ _NAMES = {
 }
 
 _TRAINING = """\
-# A training run on {name}. All keys are explained in docs/training.md.
+# A training run on {name}. All keys are explained by: bmi-dhydro docs training
 output: trained
 catchments: {{table: catchments.csv, climate: forcing}}
 forcing: {{file: weather.nc, potential_evapotranspiration: {method}}}
@@ -58,7 +58,7 @@ licence: {licence}
 """
 
 _RUN = """\
-# A run of {name}. All keys are explained in docs/config.md.
+# A run of {name}. All keys are explained by: bmi-dhydro docs config
 model: default
 catchments: {{table: catchments.csv, climate: forcing}}
 forcing: {{file: weather.nc, potential_evapotranspiration: {method}}}

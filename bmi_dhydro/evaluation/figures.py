@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from ..files.whole import replaced
+from ..machine import required
 
 OBSERVED, SIMULATED, RAIN, SNOW = "#222222", "#0b62a4", "#7f9fbf", "#8fc1d9"
 
 
 def figure(rows: int = 1, columns: int = 1, **options: Any) -> Any:
-    """Return a figure and its axes, an array of (rows, columns); `options` are matplotlib's."""
+    """Return a figure and its axes, an array of (rows, columns); `options` are matplotlib's.
+
+    Raises
+    ------
+    MissingPackageError
+        If matplotlib is not installed.
+    """
+    required("matplotlib", "a picture")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..files.whole import replaced
+from ..machine import installed
 from ..units import SECONDS_PER_DAY
 from . import plots
 from .comparison import Comparison
@@ -16,6 +17,9 @@ from .hydrograph import Hydrograph, hydrographs
 from .maps import score_map, worth_a_map
 from .series import STORES, read_other
 from .water_balance import WaterBalance, aligned
+
+if TYPE_CHECKING:
+    import pandas
 
 # Days that hydrographs show, and steps where they are shorter.
 _HYDROGRAPH_DAYS, _HYDROGRAPH_STEPS = 730, 2160
@@ -26,13 +30,15 @@ def write_report(
     comparison: Comparison,
     balance: WaterBalance | None = None,
     results: Path | None = None,
+    more: pandas.DataFrame | None = None,
 ) -> list[Path]:
     """Write a report to a folder.
 
     `scores.csv`, `hydrographs.png` (the best, the median and the worst catchment, or the only one),
     of several catchments `skill.png` (distribution), `untrained.png` (quantities that no loss saw)
     and, where there are coordinates, `map.png`; where results have what they need `budyko.png`
-    (runoff ratio against aridity) and `snow.png` (the year of the snowpack).
+    (runoff ratio against aridity) and `snow.png` (the year of the snowpack). Where matplotlib is
+    not installed, `scores.csv` alone.
 
     Parameters
     ----------
@@ -42,6 +48,8 @@ def write_report(
         Water balance of the same catchments.
     results : Path, optional
         The results that are compared: their precipitation and snow are drawn with the flow.
+    more : DataFrame, optional
+        Other scores of the same catchments, for `scores.csv`.
 
     Returns
     -------
@@ -52,9 +60,13 @@ def write_report(
     scores = comparison.scores
     if balance is not None:
         scores = scores.join(balance.table)
+    if more is not None:
+        scores = scores.join(more)
     written = [folder / "scores.csv"]
     with replaced(written[0]) as temporary:
         scores.to_csv(temporary, float_format="%.5g")
+    if not installed("matplotlib"):
+        return written
     if len(scores) > 1:
         written.append(folder / "skill.png")
         plots.skill_distribution(

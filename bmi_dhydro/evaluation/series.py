@@ -159,7 +159,9 @@ def read_flow_of(ids: NDArray, path: Path, variable: str | None = None) -> xarra
     return flow.reindex(station=ids)
 
 
-def read_other(path: Path, names: Sequence[str]) -> xarray.DataArray | None:
+def read_other(
+    path: Path, names: Sequence[str], stored: bool | None = None
+) -> xarray.DataArray | None:
     """Read a flux as mm d-1, or a store as mm, if a file has it.
 
     Parameters
@@ -168,6 +170,8 @@ def read_other(path: Path, names: Sequence[str]) -> xarray.DataArray | None:
         As for `read_flow`.
     names : sequence of str
         What it may be called; those in `STORES` are stores.
+    stored : bool, optional
+        Whether it is a store, whatever it is called.
 
     Returns
     -------
@@ -176,7 +180,7 @@ def read_other(path: Path, names: Sequence[str]) -> xarray.DataArray | None:
     """
     data = _loaded(path, names)
     name = next((name for name in names if name in data), None)
-    return None if name is None else _series(path, data, name)
+    return None if name is None else _series(path, data, name, stored)
 
 
 def _opened(path: Path) -> Reader:
@@ -201,7 +205,9 @@ def _loaded(path: Path, names: Sequence[str]) -> xarray.Dataset:
         raise ResultsError(f"{path}: not a readable NetCDF file ({error})") from None
 
 
-def _series(path: Path, data: xarray.Dataset, name: str) -> xarray.DataArray:
+def _series(
+    path: Path, data: xarray.Dataset, name: str, stored: bool | None = None
+) -> xarray.DataArray:
     import xarray
 
     key = identifier(data.variables)
@@ -221,7 +227,7 @@ def _series(path: Path, data: xarray.Dataset, name: str) -> xarray.DataArray:
         )
     values = values.transpose("time", station).load()
     result = xarray.DataArray(
-        _converted(path, values, data),
+        _converted(path, values, data, name in STORES if stored is None else stored),
         dims=("time", "station"),
         coords={
             "time": _times(path, data),
@@ -327,13 +333,13 @@ def read_daily_flow(path: Path, variable: str | None, ids: NDArray, dates: NDArr
     return flow.reindex(time=dates.astype("datetime64[ns]")).values
 
 
-def _converted(path: Path, values: Any, data: xarray.Dataset) -> Any:
+def _converted(path: Path, values: Any, data: xarray.Dataset, stored: bool) -> Any:
     """Turn a flux into mm d-1 and a store into mm."""
     units = str(values.attrs.get("units", ""))
     try:
         kind = dimension(units)
         if kind == "depth":
-            if values.name in STORES:
+            if stored:
                 return values.values * conversion(units, "mm")[0]
             times = _times(path, data)
             if times.size < 2:

@@ -30,6 +30,7 @@ from ..files.whole import digest_holds, replaced
 from ..io.catchment_table import read_table
 from ..io.export import write_catchments
 from ..io.netcdf import READ_ERRORS, loaded
+from ..machine import required
 from ..model.state import SavedState
 from ..networks import trained_model
 from ..weather.evapotranspiration_choice import EvapotranspirationChoice
@@ -221,6 +222,8 @@ class Chain:
 
     def _check(self) -> None:
         """Refuse a folder of another chain; make that of a new one."""
+        if self.config.plots:
+            required("matplotlib", "plots")
         config, path = self.config, self.folder / "chain.json"
         ours = Identity(
             self._trained.fingerprint,

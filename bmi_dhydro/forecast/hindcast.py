@@ -15,6 +15,7 @@ from ..catchments.catchments import Catchments
 from ..errors import ConfigError
 from ..evaluation import metrics, plots
 from ..files.whole import replaced
+from ..machine import installed
 from ..model.state import SavedState
 from ..run.workers import Mapper, here
 from ..units import SECONDS_PER_DAY
@@ -286,12 +287,14 @@ def summary(table: pandas.DataFrame) -> pandas.DataFrame:
 
 
 def write_report(folder: Path, result: Hindcast) -> list[Path]:
-    """Write `scores.csv` and `skill_by_lead.png`; return their paths."""
+    """Write `scores.csv` and, where matplotlib is installed, `skill_by_lead.png`; return paths."""
     table = scores(result)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "scores.csv", folder / "skill_by_lead.png"]
+    paths = [folder / "scores.csv"]
     with replaced(paths[0]) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
-    medians = summary(table)
-    plots.skill_by_lead(paths[1], medians, int(medians["catchments"].max()))
+    if installed("matplotlib"):
+        medians = summary(table)
+        paths.append(folder / "skill_by_lead.png")
+        plots.skill_by_lead(paths[1], medians, int(medians["catchments"].max()))
     return paths

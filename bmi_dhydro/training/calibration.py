@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ..config.settings import parse_date
 from ..errors import ConfigError, TrainingError, nearest
 from ..evaluation import metrics
 from ..evaluation.series import read_daily_flow
+from ..evaluation.targets import TARGETS, read_target
 from ..io import parameter_file
 from ..kernels.autograd import run_process
 from ..kernels.ir.binding import bind
@@ -29,10 +30,11 @@ from ..model.differentiable import Block, moved_dynamics, run
 from ..model.model import Model
 from ..networks.dynamics import Dynamics
 from ..physics import Parameter, between_bounds, share_between_bounds
-from ..physics.unit_hydrograph import DISCHARGE
+from ..physics.unit_hydrograph import DISCHARGE, stored_outputs
 from ..run.component import Component
 from ..units import SECONDS_PER_DAY
-from .loss import LOSSES
+from .config import TargetConfig
+from .loss import LOSSES, spread_of
 
 _between = bind(between_bounds, TORCH_PRIMITIVES)
 
@@ -57,6 +59,8 @@ class CalibrationSettings:
         Day after which observations do not count, so that they can judge.
     parameters : tuple of str
         What is calibrated; all, unless given.
+    targets : mapping of TargetConfig
+        What is observed beside flow, by the names of `evaluation.targets.TARGETS`.
     """
 
     iterations: int = 100
@@ -65,6 +69,26 @@ class CalibrationSettings:
     warm_up: int = 365
     until: str | None = None
     parameters: tuple[str, ...] = ()
+    targets: Mapping[str, TargetConfig] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Observations of something beside flow.
+
+    Attributes
+    ----------
+    output : str
+        Name of the process model's output.
+    weight : float
+        How much its error counts beside that of flow.
+    observed : array, shape (days, catchments)
+        NaN where there is none.
+    """
+
+    output: str
+    weight: float
+    observed: NDArray
 
 
 def calibrate(
@@ -95,7 +119,7 @@ def calibrate(
     -------
     DataFrame
         A row for each calibrated catchment: NSE and KGE before and after, on the days that counted,
-        and on the days after `until` where there are any.
+        and on the days after `until` where there are any; and of what is observed beside flow.
 
     Raises
     ------
@@ -116,13 +140,42 @@ def calibrate(
         )
     flow = flow[:, chosen]
     ids = component.catchments.ids[chosen]
+    targets = read_targets(settings, model, ids, dates)
     with torch_threads(threads_of(config.threads)):
         problem = Problem(model, forcing[:, :, chosen], chosen, settings.parameters)
-        before = problem.flow()
-        descend(problem, flow, counted, settings, advance)
-        after = problem.flow()
+        before = problem.daily(targets)
+        descend(problem, flow, counted, settings, advance, targets)
+        after = problem.daily(targets)
     problem.write(out, ids, described(component, observed, settings))
-    return scores_of(ids, before, after, flow, counted, later)
+    scores = scores_of(ids, before[DISCHARGE], after[DISCHARGE], flow, counted, later)
+    for name, target in targets.items():
+        of_target = scores_of(
+            ids, before[target.output], after[target.output], target.observed, counted, later
+        )
+        scores = scores.join(of_target.add_prefix(f"{name}_"))
+    return scores
+
+
+def read_targets(
+    settings: CalibrationSettings, model: Model, ids: NDArray, dates: NDArray
+) -> dict[str, Beside]:
+    """Read what is observed beside flow.
+
+    Raises
+    ------
+    ConfigError
+        If the process model has no such output.
+    ResultsError
+        If a file has none of it.
+    """
+    found = {}
+    for name, wanted in settings.targets.items():
+        target = TARGETS[name]  # type: ignore[index]
+        if target.output not in model.process.output_names:
+            raise ConfigError(f"{model.process.name} has no {target.long_name}")
+        values = read_target(name, Path(wanted.file), wanted.variable, ids, dates)  # type: ignore[arg-type]
+        found[name] = Beside(target.output, wanted.weight, values)
+    return found
 
 
 def with_weather(config: Config) -> tuple[Component, NDArray, NDArray]:
@@ -177,6 +230,8 @@ def described(
 ) -> dict[str, str]:
     """Return what a parameter file says of how it was made."""
     about = {"observed": observed.name, "loss": settings.loss}
+    if settings.targets:
+        about["targets"] = ", ".join(settings.targets)
     if component.source.evapotranspiration is not None:
         about["potential_evapotranspiration"] = component.source.evapotranspiration
     return about
@@ -199,6 +254,7 @@ def descend(
     counted: NDArray,
     settings: CalibrationSettings,
     advance: Callable[[], object],
+    targets: Mapping[str, Beside] | None = None,
 ) -> None:
     """Change the parameters of a problem so that its flow is like that observed.
 
@@ -211,12 +267,25 @@ def descend(
     settings : CalibrationSettings
     advance : callable
         Called after each iteration.
+    targets : mapping of Beside, optional
+        What is observed beside flow.
 
     Raises
     ------
     TrainingError
         If a loss is not a number.
     """
+    beside = [
+        (
+            one.output,
+            one.weight,
+            torch.as_tensor(one.observed[counted]),
+            torch.as_tensor(spread_of(one.observed[counted])),
+        )
+        for one in (targets or {}).values()
+        if np.isfinite(one.observed[counted]).any()
+    ]
+    names = [name for name, *_ in beside]
     loss_function = LOSSES[settings.loss]
     target = torch.as_tensor(flow[counted])
     spread = torch.as_tensor(np.nanstd(flow[counted], axis=0))
@@ -224,7 +293,8 @@ def descend(
     days = torch.as_tensor(np.flatnonzero(counted))
     for iteration in range(settings.iterations):
         optimiser.zero_grad()
-        simulated = problem.simulate()[days]
+        outputs = problem.outputs(names)
+        simulated = problem.flow_of(outputs)[days]
         if problem.weights is None:
             # A sum over catchments: each has parameters of its own, and its own descent.
             loss = loss_function(simulated, target, spread) * flow.shape[1]
@@ -233,6 +303,11 @@ def descend(
             loss = torch.stack(
                 [w * loss_function(s[:, None], o[:, None], u[None]) for s, o, u, w in places]
             ).sum()
+        for name, weight, seen, own_spread in beside:
+            daily = problem.day_of(name, outputs[name])[days]
+            share = torch.isfinite(seen).any(dim=0).sum()
+            # A sum over the catchments that have some, as for flow.
+            loss = loss + weight * share * LOSSES["nse"](daily, seen, own_spread)
         if not torch.isfinite(loss):
             raise TrainingError(f"loss of iteration {iteration} is {loss.item()}")
         loss.backward()
@@ -314,15 +389,26 @@ class Problem:
 
     def simulate(self) -> Tensor:
         """Return daily flow: shape (days, catchments)."""
-        return self.by_day(self.steps())
+        return self.flow_of(self.outputs())
+
+    def flow_of(self, outputs: Mapping[str, Tensor]) -> Tensor:
+        """Return daily flow (days, catchments) of what `outputs` returns."""
+        return self.by_day(outputs[DISCHARGE])
+
+    def day_of(self, name: str, values: Tensor) -> Tensor:
+        """Return another output of each day: a store at its end, or what passed during it."""
+        if name in stored_outputs(self.model.process):
+            per_day = round(SECONDS_PER_DAY / self.model.step_seconds)
+            return values[per_day - 1 :: per_day]
+        return self.by_day(values)
 
     def by_day(self, flow: Tensor) -> Tensor:
         """Add up the steps of each day."""
         per_day = round(SECONDS_PER_DAY / self.model.step_seconds)
         return flow.reshape(-1, per_day, flow.shape[1]).sum(dim=1)
 
-    def steps(self) -> Tensor:
-        """Return the flow of each step, in mm: shape (steps, catchments)."""
+    def outputs(self, names: Sequence[str] = ()) -> dict[str, Tensor]:
+        """Return discharge and other outputs of each step, in mm: shape (steps, catchments)."""
         values = self.parameters()
         process = self.model.process
         block = Block(
@@ -338,8 +424,17 @@ class Problem:
             block.dynamic = moved_dynamics(self.model.dynamics, values, self.moving)
         days = self.model.step_seconds / SECONDS_PER_DAY
         kernel = partial(run_process, threads=self.model.threads)
-        result = run(process, (DISCHARGE,), block, days, self.model.routed, kernel)
-        return result.outputs[DISCHARGE]
+        return run(process, (DISCHARGE, *names), block, days, self.model.routed, kernel).outputs
+
+    def daily(self, targets: Mapping[str, Beside]) -> dict[str, NDArray]:
+        """Return daily flow, as `discharge`, and outputs of targets, by name."""
+        with torch.no_grad():
+            outputs = self.outputs([one.output for one in targets.values()])
+            daily = {
+                one.output: self.day_of(one.output, outputs[one.output]).numpy()
+                for one in targets.values()
+            }
+            return {DISCHARGE: self.flow_of(outputs).numpy(), **daily}
 
     def flow(self) -> NDArray:
         """Return what `simulate` does, as an array."""

@@ -26,6 +26,7 @@ from ..config.settings import (
     resolved,
 )
 from ..errors import ConfigError, nearest
+from ..evaluation.targets import TARGETS, TargetName
 from ..networks.trained_model import SHIPPED
 from ..physics import PROCESSES, with_learned_curves
 
@@ -95,6 +96,17 @@ class TrainingSettings(Section, frozen=True):
     """Validations without improvement that end training."""
 
 
+class TargetConfig(Section, frozen=True):
+    """Something observed beside flow that is learned from too."""
+
+    file: str
+    """NetCDF file with a catchment and a time dimension; gaps do not count."""
+    variable: str | None = None
+    """Its name in the file, where it is not recognised."""
+    weight: Positive = 0.25
+    """How much its error counts beside that of flow; both are scaled by their variability."""
+
+
 class GaugesConfig(Section, frozen=True):
     """The river between catchments and the gauges whose flow is learned from."""
 
@@ -125,6 +137,8 @@ class TrainConfig(Section, frozen=True):
     """Observed flow."""
     split: SplitConfig
     """Which days and catchments train, and which judge."""
+    targets: dict[TargetName, TargetConfig] = msgspec.field(default_factory=dict)
+    """What else is learned from: `snow` (water equivalent), `evapotranspiration` (actual)."""
     from_: str | None = msgspec.field(name="from", default=None)
     """Trained model to start from, instead of drawn weights: `default`, `dynamic`, or a
     `.safetensors` file. It decides process, components, attributes, dynamic and learned, and the
@@ -176,6 +190,10 @@ def _resolved(config: TrainConfig, folder: Path) -> TrainConfig:
         from_=config.from_ if config.from_ in SHIPPED else resolved(config.from_, folder),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
         observed=replace(config.observed, file=resolved(config.observed.file, folder)),
+        targets={
+            name: replace(target, file=resolved(target.file, folder))
+            for name, target in config.targets.items()
+        },
         network=None
         if config.network is None
         else replace(config.network, file=resolved(config.network.file, folder)),
@@ -193,6 +211,10 @@ def _check(config: TrainConfig) -> None:
         known = with_learned_curves(PROCESSES[config.process], config.learned).parameter_names
     except ValueError as error:
         raise ConfigError(f"learned: {error}") from None
+    outputs = PROCESSES[config.process].output_names
+    for target in config.targets:
+        if TARGETS[target].output not in outputs:
+            raise ConfigError(f"targets.{target}: {config.process} has no such output")
     for name in config.dynamic:
         if name not in known:
             raise ConfigError(f"dynamic: parameter {name!r} is unknown; {nearest(name, known)}")

@@ -42,6 +42,9 @@ class TrainingData:
         The river between catchments and gauges, where flow is that of gauges.
     gauges : array of str, shape (stations,), optional
         Ids of these gauges.
+    targets : mapping of array, shape (days, catchments)
+        What is observed beside flow, by the names of `evaluation.targets.TARGETS`, NaN where it is
+        not: snow in mm, evapotranspiration in mm d-1.
     """
 
     ids: NDArray
@@ -56,6 +59,7 @@ class TrainingData:
     evapotranspiration: LearnedEvapotranspiration = field(default_factory=LearnedEvapotranspiration)
     gauged: GaugedRiver | None = None
     gauges: NDArray | None = None
+    targets: Mapping[str, NDArray] = field(default_factory=dict)
 
     @property
     def stations(self) -> NDArray:
@@ -98,6 +102,7 @@ class TrainingData:
             fold=self.fold[chosen],
             latitude=self.latitude[chosen],
             longitude=self.longitude[chosen],
+            targets={name: values[:, chosen] for name, values in self.targets.items()},
         )
 
     def period(self, start: str, end: str) -> TrainingData:
@@ -108,6 +113,7 @@ class TrainingData:
             dates=self.dates[days],
             forcing=self.forcing[days],
             streamflow=self.streamflow[days],
+            targets={name: values[days] for name, values in self.targets.items()},
         )
 
     def observed_in(self, start: str, end: str) -> TrainingData:
@@ -137,7 +143,8 @@ class TrainingData:
         -------
         TrainingData
             With the attributes that both have, as they are (climate of their own days). Weather
-            and flow are NaN on days that a catchment has no record of.
+            and flow are NaN on days that a catchment has no record of; so is what one of both has
+            observed beside flow, for the catchments of the other.
         """
         other = other.catchments(~np.isin(other.ids, self.ids))
         first, last = min(self.dates[0], other.dates[0]), max(self.dates[-1], other.dates[-1])
@@ -174,7 +181,16 @@ class TrainingData:
             fold=both(self.fold, other.fold + apart),
             latitude=both(self.latitude, other.latitude),
             longitude=both(self.longitude, other.longitude),
+            targets={
+                name: over_all(self._target(name), other._target(name))
+                for name in {**self.targets, **other.targets}
+            },
         )
+
+    def _target(self, name: str) -> NDArray:
+        """Return observations of a target; NaN where there are none at all."""
+        nothing = np.full((len(self.dates), len(self.ids)), np.nan, np.float32)
+        return self.targets.get(name, nothing)
 
     def between(self, start: str, end: str) -> slice:
         """Return the days from `start` to `end`, both included."""

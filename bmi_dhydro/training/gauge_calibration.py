@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..errors import TrainingError, listed
 from ..evaluation.series import read_daily_flow
 from ..machine import threads_of
 from ..model.model import Model
+from ..physics.unit_hydrograph import DISCHARGE
 from ..river.differentiable import route
 from ..river.drainage import Drainage
 from ..river.river import River
@@ -25,6 +26,7 @@ from .calibration import (
     days_that_count,
     descend,
     described,
+    read_targets,
     scores_of,
     torch_threads,
     with_weather,
@@ -110,8 +112,9 @@ def calibrate_to_gauges(
             np.searchsorted(inside, reaches[chosen]),
             np.array([part.gauges[name] for name in names]),
         )
+        targets = read_targets(settings, model, ids[chosen], dates)
         before = problem.flow()
-        descend(problem, flow, counted, settings, advance)
+        descend(problem, flow, counted, settings, advance, targets)
         after = problem.flow()
     problem.write(out, ids[chosen], described(component, observed, settings))
     scores = scores_of(names, before, after, flow, counted, later)
@@ -159,7 +162,7 @@ class GaugedProblem(Problem):
         self.weights = drainage.own_share.tolist()
         self._whole = torch.as_tensor(drainage.whole)
         with torch.no_grad():
-            first = self._lateral()[0].numpy()
+            first = self._lateral(self.outputs()[DISCHARGE])[0].numpy()
         river.start_steady(first)
 
     def parameters(self) -> dict[str, Tensor]:
@@ -169,13 +172,13 @@ class GaugedProblem(Problem):
         }
         return super().parameters()
 
-    def _lateral(self) -> Tensor:
+    def _lateral(self, discharge: Tensor) -> Tensor:
         """Return lateral inflow of the reaches, in m3 s-1: shape (steps, reaches)."""
-        runoff = self.steps() * (self.area * (1e3 / self.model.step_seconds))
+        runoff = discharge * (self.area * (1e3 / self.model.step_seconds))
         lateral = runoff.new_zeros((len(runoff), len(self._river.network)))
         return lateral.index_add(1, self._reaches, runoff)
 
-    def simulate(self) -> Tensor:
+    def flow_of(self, outputs: Mapping[str, Tensor]) -> Tensor:
         """Return daily flow at the gauges, in mm over their catchments: shape (days, gauges)."""
-        flow = route(self._river, self._lateral()).mean_flow[:, self._gauges]
+        flow = route(self._river, self._lateral(outputs[DISCHARGE])).mean_flow[:, self._gauges]
         return self.by_day(flow * (self.model.step_seconds / 1e3) / self._whole)

@@ -8,7 +8,7 @@ with the same result.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..errors import TrainingError, listed
 from ..evaluation.metrics import nse
+from ..evaluation.targets import TARGETS
 from ..kernels.gpu.devices import devices_of
 from ..model.differentiable import Block, run, torch_dynamics, torch_parameters
 from ..networks.normalisation import Normalisation
@@ -33,7 +34,8 @@ from .config import TrainingSettings
 from .data import TrainingData
 from .fine_tuning import Start, distance, learned_names
 from .gauges import FIXED
-from .loss import LOSSES
+from .loss import LOSSES, spread_of
+from .loss import nse as nse_loss
 from .progress import Progress
 from .stations import stations_of
 
@@ -74,6 +76,22 @@ def simulate(
     Tensor, shape (days after `warm_up`, catchments)
         Discharge in mm d-1.
     """
+    return simulate_outputs(layout, weights, inputs, area, forcing, dropout, warm_up, (DISCHARGE,))[
+        DISCHARGE
+    ]
+
+
+def simulate_outputs(
+    layout: NetworkLayout,
+    weights: dict[str, Tensor],
+    inputs: Tensor,
+    area: Tensor,
+    forcing: Tensor,
+    dropout: float,
+    warm_up: int,
+    outputs: Sequence[str],
+) -> dict[str, Tensor]:
+    """Return several outputs of the days after `warm_up`, by name; arguments as `simulate`."""
     process, routing = torch_parameters(layout, weights, inputs)
     dynamic = torch_dynamics(layout, weights, inputs, forcing, dropout, warm_up)
     block = Block(torch.stack(process), routing, area, forcing[warm_up:])
@@ -85,7 +103,7 @@ def simulate(
                 layout.process, (), replace(block, forcing=forcing[:warm_up], dynamic=first)
             )
         block.state, block.pending = filled.state, filled.pending
-    return run(layout.process, (DISCHARGE,), block).outputs[DISCHARGE]
+    return run(layout.process, outputs, block).outputs
 
 
 def learning_rate(settings: TrainingSettings, batch: int) -> float:
@@ -132,6 +150,8 @@ class Trainer:
         a run can go on elsewhere; batches and noise are the same, dropout is not.
     start : Start, optional
         The trained network to begin with; drawn weights, unless given.
+    target_weights : mapping, optional
+        How much the error of each of `data.targets` counts beside that of flow.
 
     Raises
     ------
@@ -149,6 +169,7 @@ class Trainer:
         progress: Progress | None = None,
         device: str = "cpu",
         start: Start | None = None,
+        target_weights: Mapping[str, float] | None = None,
     ) -> None:
         if settings.days > len(data.dates):
             raise TrainingError(
@@ -164,6 +185,14 @@ class Trainer:
         self._forcing = self._placed(data.forcing)
         self._observed = self._placed(data.streamflow)
         self._spread = self._placed(np.nanstd(data.streamflow, axis=0))
+        self._targets = {
+            TARGETS[name].output: (  # type: ignore[index]
+                weight,
+                self._placed(data.targets[name]),
+                self._placed(spread_of(data.targets[name]).astype(np.float32)),
+            )
+            for name, weight in (target_weights or {}).items()
+        }
         self._stations = stations_of(data)
         self._judged = None if validation is None else stations_of(validation.data)
         self._loss = LOSSES[settings.loss]
@@ -272,21 +301,33 @@ class Trainer:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + batch)
             noise = torch.randn(inputs.shape, generator=generator)
             inputs = inputs + settings.noise * self._placed(noise)
+        given = (
+            self._weights,
+            inputs,
+            self._area[index],
+            self._forcing[block][:, :, index],
+            settings.dropout,
+            settings.warm_up,
+        )
+        beside: dict[str, Tensor] = {}
         with self._random(batch):
-            discharge = self.discharge(
-                self._weights,
-                inputs,
-                self._area[index],
-                self._forcing[block][:, :, index],
-                settings.dropout,
-                settings.warm_up,
-            )
+            if self._targets:
+                wanted = (DISCHARGE, *self._targets)
+                beside = simulate_outputs(self.layout, *given, wanted)
+                discharge = beside.pop(DISCHARGE)
+            else:
+                discharge = self.discharge(*given)
         counted = self._placed(stations)
         loss = self._loss(
             self._stations.flow(discharge, stations, catchments, self._weights),
             self._observed[block][settings.warm_up :, counted],
             self._spread[counted],
         )
+        for name, (weight, observed, spread) in self._targets.items():
+            seen = observed[block][settings.warm_up :, index]
+            # A window may have none of it.
+            if bool(torch.isfinite(seen).any()):
+                loss = loss + weight * nse_loss(beside[name], seen, spread[index])
         if settings.keep_near:
             loss = loss + settings.keep_near * distance(self._weights, self._begun)
         self._optimiser.zero_grad()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 # Keeps catchments whose flow hardly varies from dominating, in mm d-1 (Kratzert et al. 2019).
@@ -22,6 +24,21 @@ LOG_OFFSET = 0.1
 
 # Observed days in a window below which statistics of a catchment mean nothing.
 _FEW_DAYS = 30
+
+
+def spread_of(observed: NDArray) -> NDArray:
+    """Return the standard deviation of each catchment's observations; 0 where there are none.
+
+    Parameters
+    ----------
+    observed : array, shape (days, catchments)
+        NaN where there is no observation.
+    """
+    known = np.isfinite(observed)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, observed, 0.0).sum(axis=0) / count
+    squares = np.where(known, observed - mean, 0.0) ** 2
+    return np.sqrt(squares.sum(axis=0) / count)
 
 
 def nse(simulated: Tensor, observed: Tensor, spread: Tensor) -> Tensor:

@@ -19,8 +19,10 @@ from ..config.settings import parse_duration
 from ..errors import CatchmentError, TrainingError, listed
 from ..evaluation.plots import training_curves
 from ..evaluation.series import read_daily_flow
+from ..evaluation.targets import read_target
 from ..files.whole import replaced
 from ..io.catchment_table import read_table
+from ..machine import installed
 from ..networks.learned_evapotranspiration import LearnedEvapotranspiration, monthly_factors
 from ..networks.merged import merge
 from ..networks.parameter_network import NetworkLayout
@@ -105,6 +107,12 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         table.latitude,
         table.longitude,
         learned,
+        targets={
+            name: read_target(name, Path(target.file), target.variable, table.ids, dates).astype(
+                np.float32
+            )
+            for name, target in config.targets.items()
+        },
     )
     if river is None:
         data = _observed(data, str(begin), str(end))
@@ -229,6 +237,16 @@ def _standing(progress: Progress) -> str:
     return text + (f", NSE {progress.scores[-1][1]:.3f}" if progress.scores else "")
 
 
+def _completed(before: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration that an earlier version wrote, with the keys that are new since."""
+    try:
+        found = msgspec.to_builtins(msgspec.convert({**before, "from": None}, TrainConfig))
+    except msgspec.ValidationError:
+        return before
+    complete = json.loads(json.dumps(found))
+    return {**complete, "from": before.get("from")}
+
+
 class TrainingRun:
     """A training run in its folder.
 
@@ -271,12 +289,13 @@ class TrainingRun:
         text = json.dumps(described, indent=2, sort_keys=True) + "\n"
         record = self.folder / "config.json"
         if record.exists() and record.read_bytes() != text.encode():
-            ours, before = json.loads(text), self._described(record)
+            ours, before = json.loads(text), _completed(self._described(record))
             differing = [key for key in ours if ours[key] != before.get(key)]
-            raise TrainingError(
-                f"{self.folder}: holds a run of another configuration (different: "
-                f"{', '.join(differing)}); choose another output, or remove the folder"
-            )
+            if differing:
+                raise TrainingError(
+                    f"{self.folder}: holds a run of another configuration (different: "
+                    f"{', '.join(differing)}); choose another output, or remove the folder"
+                )
         with replaced(record) as temporary:
             temporary.write_text(text)
 
@@ -367,6 +386,7 @@ class TrainingRun:
                 progress,
                 self.config.device,
                 self._start(seed),
+                {name: target.weight for name, target in self.config.targets.items()},
             )
         except TrainingError as error:
             if not path.exists() and not older.exists():
@@ -429,6 +449,7 @@ class TrainingRun:
                 "catchments": len(self.learned.ids),
                 **({} if self.learned.gauges is None else {"gauges": len(self.learned.gauges)}),
                 "forcing": Path(str(config.forcing.file)).name,
+                **({"targets": list(config.targets)} if config.targets else {}),
                 "potential_evapotranspiration": " or ".join(learned.methods) or "of the file",
                 "seeds": list(config.seeds),
                 "settings": msgspec.to_builtins(config.settings),
@@ -447,11 +468,12 @@ class TrainingRun:
         if learned_reaches is not None:
             learned_reaches.save(self.folder / "reaches.safetensors")
         model.save(path)
-        training_curves(
-            self.folder / "curves.png",
-            {
-                f"seed {seed}": (member.progress.losses, member.progress.scores)
-                for seed, member in zip(config.seeds, members, strict=True)
-            },
-        )
+        if installed("matplotlib"):
+            training_curves(
+                self.folder / "curves.png",
+                {
+                    f"seed {seed}": (member.progress.losses, member.progress.scores)
+                    for seed, member in zip(config.seeds, members, strict=True)
+                },
+            )
         return path
