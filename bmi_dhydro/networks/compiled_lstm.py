@@ -133,12 +133,15 @@ def compiled_lstm(
 
         return over_lanes(parameter_sets, float, body)
 
+    # Loops, where an assignment of rows would do: Numba would compile what raises the error of rows
+    # that do not fit, which takes longer than all the rest.
     values = [line for k, item in enumerate(parameters) for line in placed(k, item)]
     each = [
         "c = first + r",
         "if t == 0 and not known:",
         f"    for f in range({count}):",
-        "        window[c, f, :] = real(forcing[0, f, c])",
+        "        for s in range(window.shape[2]):",
+        "            window[c, f, s] = real(forcing[0, f, c])",
         *(
             line
             for f, depth in enumerate(depths)
@@ -151,9 +154,12 @@ def compiled_lstm(
                 f"seen[r, {f}] = (total - mean[{f}]) / deviation[{f}]",
             )
         ),
-        f"seen[r, {count}:] = hidden[c]",
-        f"gates[r, 0, : {4 * units}] = static[c]",
-        "moved[r] = real(0.0)",
+        f"for m in range({units}):",
+        f"    seen[r, {count} + m] = hidden[c, m]",
+        f"for m in range({4 * units}):",
+        "    gates[r, 0, m] = static[c, m]",
+        "for m in range(moved.shape[2]):",
+        "    moved[r, 0, m] = real(0.0)",
     ]
     function = [
         f"gates = np.zeros(({_TOGETHER}, 1, matrix.shape[0] * {LANES}), real)",
@@ -173,7 +179,8 @@ def compiled_lstm(
         "        for r in range(count):",
         "            c = first + r",
         *indented(over_lanes(units, float, gates), 3),
-        "            new_hidden[c] = remembered[r]",
+        f"            for m in range({units}):",
+        "                new_hidden[c, m] = remembered[r, m]",
         *indented(_products("remembered", "head", "moved"), 2),
         "        for r in range(count):",
         "            c = first + r",
@@ -185,7 +192,8 @@ def compiled_lstm(
         "        if place == window.shape[2]:",
         "            place = 0",
         "            for c in range(first, first + count):",
-        "                hidden[c], cell[c] = new_hidden[c], new_cell[c]",
+        f"                for m in range({units}):",
+        "                    hidden[c, m], cell[c, m] = new_hidden[c, m], new_cell[c, m]",
     ]
     arguments = (
         "forcing, known, position, static, hidden, cell, window, mean, deviation, matrix, head, "
