@@ -410,6 +410,8 @@ class TrainingRun:
             with temporary.open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(("batch", "loss", "validation_median_nse"))
+                if 0 in scores:
+                    writer.writerow((0, "", scores[0]))
                 for batch, loss in enumerate(progress.losses, 1):
                     writer.writerow((batch, f"{loss:.6g}", scores.get(batch, "")))
 
