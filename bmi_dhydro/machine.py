@@ -11,7 +11,13 @@ from pathlib import Path
 from .errors import ConfigError, MissingPackageError
 
 # What brings each package that not every installation has.
-_EXTRAS = {"torch": "train", "triton": "gpu", "plotly": "page", "matplotlib": "plot"}
+_EXTRAS = {
+    "torch": "train",
+    "triton": "gpu",
+    "plotly": "page",
+    "matplotlib": "plot",
+    "emcee": "posterior",
+}
 
 # Where Linux says how much memory a container may have.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

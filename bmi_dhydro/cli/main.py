@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import click
 
 from .. import __version__
-from ..errors import counted
+from ..errors import ConfigError, counted
 from ..machine import install_command, installed, required
 from ..training.config import LossName
 from .data_sets import import_data
@@ -18,6 +18,9 @@ from .forecast import forecast, hindcast
 from .plot import plot
 from .river import route
 from .tools import explained, options_of_workers
+
+if TYPE_CHECKING:
+    from ..training.calibration import CalibrationSettings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -231,6 +234,15 @@ def train(config: Path, stop_after: int | None) -> None:
     type=click.FloatRange(0.0, 1e6, min_open=True),
     help="How much the error of --snow and --evapotranspiration counts beside that of flow.",
 )
+@click.option(
+    "--posterior",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for samples of the parameters' posterior distribution, around what was "
+    "calibrated: parameter_file: FOLDER/{sample}.safetensors of `bmi-dhydro run --band`.",
+)
+@click.option(
+    "--samples", default=50, show_default=True, type=click.IntRange(2), help="With --posterior."
+)
 @click.option("--variable", help="Name of observed flow, where it is not recognised.")
 @click.option(
     "--network",
@@ -261,6 +273,8 @@ def calibrate(
     snow: Path | None,
     evapotranspiration: Path | None,
     target_weight: float,
+    posterior: Path | None,
+    samples: int,
     variable: str | None,
     network: Path | None,
     process: str,
@@ -273,6 +287,10 @@ def calibrate(
     comes out as parameter_file in a configuration, and runs use it.
     """
     required("torch", "calibration")
+    if posterior is not None:
+        required("emcee", "--posterior")
+        if network is not None:
+            raise ConfigError("--posterior: does not go with --network; leave one of them out")
     from ..config import read_config
     from ..progress_bar import progress
     from ..training.calibration import CalibrationSettings
@@ -307,6 +325,35 @@ def calibrate(
     for name, value in scores.median().items():
         click.echo(f"{str(name).replace('_', ' '):18s} {value:.3f}")
     click.echo(f"wrote {out}")
+    if posterior is not None:
+        _sample(config, observed, out, settings, posterior, samples, len(scores), variable)
+
+
+def _sample(
+    config: Path,
+    observed: Path,
+    calibrated: Path,
+    settings: CalibrationSettings,
+    folder: Path,
+    samples: int,
+    catchments: int,
+    variable: str | None,
+) -> None:
+    """Sample the posterior around calibrated parameters, and say how that went."""
+    import msgspec
+
+    from ..config import read_config
+    from ..progress_bar import progress
+    from ..training.posterior import PosteriorSettings, sample_posterior
+
+    own = msgspec.structs.replace(read_config(config), parameter_file=str(calibrated))
+    with progress("sampling", catchments) as advance:
+        table = sample_posterior(
+            own, observed, settings, PosteriorSettings(samples), folder, variable, advance
+        )
+    for name, value in table.median().items():
+        click.echo(f"{str(name).replace('_', ' '):24s} {value:.3f}")
+    click.echo(f"wrote {samples} parameter files to {folder}")
 
 
 _SHOWN = (

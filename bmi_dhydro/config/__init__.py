@@ -3,6 +3,7 @@
 from .run import (
     LARGEST_LOGARITHM,
     LARGEST_SPREAD,
+    SAMPLE,
     CatchmentsConfig,
     Config,
     EnsembleConfig,
@@ -22,6 +23,7 @@ from .run import (
 __all__ = [
     "LARGEST_LOGARITHM",
     "LARGEST_SPREAD",
+    "SAMPLE",
     "CatchmentsConfig",
     "Config",
     "EnsembleConfig",

@@ -31,6 +31,10 @@ from .time_units import TimeUnits
 ReachProcessName = Literal["muskingum_cunge", "muskingum_cunge_nwm", "linear"]
 
 
+# Stands for the number of a sample of a posterior in the names of parameter files.
+SAMPLE = "{sample}"
+
+
 class CatchmentsConfig(Section, frozen=True):
     """Which catchments: a table, or one catchment in place."""
 
@@ -251,7 +255,8 @@ class Config(Section, frozen=True):
     """Steps that are remembered, for derivatives with respect to the past (`BmiDhydro.vjp`)."""
     parameter_file: str | None = None
     """Parameters that replace those of the network, for the catchments that the file has; written
-    by `bmi-dhydro calibrate`."""
+    by `bmi-dhydro calibrate`. `{sample}` in the name stands for all samples of a posterior, which
+    `bmi-dhydro run --band` runs."""
     parameters: dict[str, float | list[float]] = msgspec.field(default_factory=dict)
     """Values that replace those of the network, by parameter name: one for all, or one for each
     component."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..catchments.catchments import Catchments
-from ..config import Config
+from ..config import SAMPLE, Config
 from ..errors import CheckpointError, ConfigError, listed, nearest
 from ..io import parameter_file
 from ..io.catchment_table import read_table
@@ -91,6 +91,11 @@ def build_model(
     )
     given = {name: np.zeros(len(catchments), bool) for name in model.parameters}
     if config.parameter_file is not None:
+        if SAMPLE in config.parameter_file:
+            raise ConfigError(
+                f"parameter_file: {config.parameter_file!r} stands for samples of a posterior; run "
+                "them with --band, or name one of them"
+            )
         rows = _apply_file(Path(config.parameter_file), config, model, catchments)
         for known in given.values():
             known[rows] = True

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from ..config import Config, OutputConfig, read_config
+from ..config import SAMPLE, Config, OutputConfig, read_config
 from ..errors import ConfigError
 from ..networks import trained_model
 from ..progress_bar import progress
@@ -79,7 +79,10 @@ def run_config(path: Path, out: Path | None = None) -> tuple[Component, float]:
 
 
 def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
-    """Run each network of a model that was trained from several seeds, and write quantiles.
+    """Run networks of several seeds, or samples of parameters, and write quantiles.
+
+    Where `parameter_file` has `{sample}` in its name, all files of that pattern are run; else each
+    network of a model that was trained from several seeds.
 
     Parameters
     ----------
@@ -99,31 +102,39 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
     Raises
     ------
     ConfigError
-        As `run_config`, and if the model has one member only.
+        As `run_config`, and if the model has one member only, or there are no samples.
     """
     from ..io.results import ResultsWriter
 
     config = complete(path, out)
     trained = trained_model.load(config.model)
-    count = trained.layout.networks
+    samples = _samples(config)
+    count = len(samples) or trained.layout.networks
+    what = "samples of parameters" if samples else "networks"
     if count < 2:
         raise ConfigError(
             f"{config.model}: a band needs a model trained from several seeds, and this one has "
-            "one; list seeds in the configuration of its training"
+            "one; list seeds in the configuration of its training, or give parameter_file with "
+            "{sample} in its name"
         )
     idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None, network=None)
     components: list[Component] = []
     writer = None
     begin = time.perf_counter()
     try:
-        components += (Component(idle, trained.network(k)) for k in range(count))
+        if samples:
+            components += (
+                Component(msgspec.structs.replace(idle, parameter_file=str(one))) for one in samples
+            )
+        else:
+            components += (Component(idle, trained.network(k)) for k in range(count))
         first = components[0]
         assert first.clock.steps is not None
         assert first.clock.start is not None
         assert config.output.file is not None
         names = config.output.variables or [RUNOFF_FLUX]
         columns = [
-            (f"{name}_{label}", units, f"{long_name}: {share:.0%} quantile of {count} networks")
+            (f"{name}_{label}", units, f"{long_name}: {share:.0%} quantile of {count} {what}")
             for name, units, long_name in first.table.described(names)
             for share, label in QUANTILES.items()
         ]
@@ -134,7 +145,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
             first.clock.start,
             config.step_seconds,
             {
-                "title": "Band of networks trained from several seeds",
+                "title": f"Band of {count} {what}",
                 **provenance(first.trained, first.driver),
             },
         )
@@ -158,3 +169,21 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
         for component in components:
             component.abandon()
     return first, time.perf_counter() - begin
+
+
+def _samples(config: Config) -> list[Path]:
+    """Return the parameter files that a pattern with `{sample}` stands for.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    pattern = config.parameter_file
+    if pattern is None or SAMPLE not in pattern:
+        return []
+    path = Path(pattern)
+    found = sorted(path.parent.glob(path.name.replace(SAMPLE, "*")))
+    if not found:
+        raise ConfigError(f"parameter_file: there is no {pattern}")
+    return found

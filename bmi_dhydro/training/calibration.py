@@ -442,17 +442,45 @@ class Problem:
             return self.simulate().numpy()
 
     def write(self, out: Path, ids: NDArray, about: dict[str, str]) -> None:
-        """Give the model the parameters, and write those of the calibrated catchments."""
+        """Write the parameters of the calibrated catchments."""
         values = {name: value.detach().numpy() for name, value in self.parameters().items()}
-        process = self.model.process
-        calibrated = Model(
-            process,
-            np.stack([values[name] for name in process.parameter_names]),
-            np.stack([values[n] for n in self.items if n not in process.parameter_names]),
-            self.model.area[self.chosen],
-            outputs=(DISCHARGE,),
-        )
-        parameter_file.save(out, calibrated, ids, about)
+        write_parameters(out, self.model, self.chosen, values, ids, about)
+
+
+def write_parameters(
+    out: Path,
+    model: Model,
+    chosen: NDArray,
+    values: Mapping[str, NDArray],
+    ids: NDArray,
+    about: dict[str, str],
+) -> None:
+    """Write parameters of some catchments of a model.
+
+    Parameters
+    ----------
+    out : Path
+        Parameter file.
+    model : Model
+    chosen : array of int
+        Places of the catchments in the model.
+    values : mapping of array, shape (catchments, parameter sets), or (catchments,) for routing
+        Daily values, by name.
+    ids : array of str, shape (catchments,)
+    about : dict
+        For people: where they come from.
+    """
+    process = model.process
+    routing = [item.name for item in model.parameter_items]
+    routing = [name for name in routing if name not in process.parameter_names]
+    calibrated = Model(
+        process,
+        np.stack([values[name] for name in process.parameter_names]),
+        np.stack([values[name] for name in routing]),
+        model.area[chosen],
+        outputs=(DISCHARGE,),
+    )
+    parameter_file.save(out, calibrated, ids, about)
 
 
 def scores_of(
