@@ -44,8 +44,11 @@ def measure(python: str, wheel: Path, folder: Path) -> list[str]:
     seconds_of([python, "-m", "venv", str(folder)])
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     before = megabytes(folder)
-    installing = seconds_of([str(programs / "pip"), "install", "--no-compile", str(wheel)])
-    size = megabytes(folder) - before
+    sizes, installing = [], 0.0
+    for extra in ("", "[plot]"):
+        command = [str(programs / "pip"), "install", "--no-compile", f"{wheel}{extra}"]
+        installing += seconds_of(command)
+        sizes.append(megabytes(folder) - before)
     environment = {
         **os.environ,
         "BMI_DHYDRO_CACHE_DIR": str(folder / "cache"),
@@ -65,7 +68,7 @@ def measure(python: str, wheel: Path, folder: Path) -> list[str]:
         check=True,
     ).stdout.strip()
     shown = [f"{installing:.0f}", *(f"{run:.1f}" for run in runs)]
-    return [version, f"{size:.0f}", *shown, "yes" if picture else "no"]
+    return [version, *(f"{size:.0f}" for size in sizes), *shown, "yes" if picture else "no"]
 
 
 @click.command()
@@ -73,7 +76,8 @@ def measure(python: str, wheel: Path, folder: Path) -> list[str]:
 def main(pythons: tuple[str, ...]) -> None:
     """Print a row for each of PYTHONS."""
     table = Table(title="Fresh environments, without torch", title_justify="left")
-    for heading in ("Python", "MB", "install, s", "first demo, s", "second demo, s", "picture"):
+    headings = ("Python", "MB", "MB with pictures", "install, s", "first demo, s", "second demo, s")
+    for heading in (*headings, "picture"):
         table.add_column(heading, justify="right")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)

@@ -123,14 +123,17 @@ def draw(axis: Any, panel: Hydrograph) -> None:
         other.set_ylabel("rain and snowfall,\nmm d$^{-1}$", fontsize=8)
         handles, labels = _more(other, handles, labels)
         beside = 1
-    if panel.snow is not None and np.nanmax(panel.snow) > _LEAST_SNOW:
+    deepest = 0.0
+    if panel.snow is not None and np.isfinite(panel.snow).any():
+        deepest = float(np.nanmax(panel.snow))
+    if panel.snow is not None and deepest > _LEAST_SNOW:
         pack = axis.twinx()
         # Beside the axis of rain, where there is one; the pack itself is behind the flow.
         pack.spines["right"].set_position(("outward", 52.0 * beside))
         pack.fill_between(
             panel.dates, panel.snow, color=SNOW, alpha=0.35, lw=0, label="water in the snowpack"
         )
-        pack.set_ylim(0.0, float(np.nanmax(panel.snow)) * 2.2)
+        pack.set_ylim(0.0, deepest * 2.2)
         pack.set_ylabel("snowpack, mm", fontsize=8)
         handles, labels = _more(pack, handles, labels)
         axis.set_zorder(pack.get_zorder() + 1)

@@ -63,5 +63,7 @@ def test_what_was_before_a_forecast():
 
 def test_gaps_and_nothing_at_all():
     observed = np.full(60, np.nan)
-    _, axis = drawn(observed=observed, precipitation=observed, simulated=np.zeros(60))
+    _, axis = drawn(
+        observed=observed, precipitation=observed, snow=observed, simulated=np.zeros(60)
+    )
     assert labels(axis) == ["simulated flow"]
