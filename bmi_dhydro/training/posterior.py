@@ -231,7 +231,7 @@ class _Catchment:
         chain = sampler.get_chain(discard=int(wanted.steps * _BURN_IN))
         flat = chain.reshape(-1, count)
         chosen = random.choice(len(flat), wanted.samples, replace=False)
-        times = emcee.autocorr.integrated_time(chain, quiet=True)
+        times = emcee.autocorr.integrated_time(chain, tol=0)
         return flat[chosen], {
             "acceptance": float(np.mean(sampler.acceptance_fraction)),
             "autocorrelation": float(np.max(times)),
