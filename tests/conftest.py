@@ -115,6 +115,12 @@ def gpus(monkeypatch):
 
 
 @pytest.fixture
+def without_pictures(monkeypatch):
+    """Let an evaluation write its numbers alone, which takes a second instead of five."""
+    monkeypatch.setattr("bmi_dhydro.evaluation.report.installed", lambda package: False)
+
+
+@pytest.fixture
 def file_example(tmp_path) -> Path:
     """A runnable folder of five catchments with weather in a file; the configuration's path."""
     return write_example(tmp_path / "example", 5, 500, "1d", "file")

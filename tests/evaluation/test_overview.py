@@ -28,7 +28,7 @@ def shape(path):
 
 
 def test_all_pictures_by_the_command(tmp_path):
-    results, observed = made(tmp_path)
+    results, observed = made(tmp_path, 3, days=400)
     out = tmp_path / "plots"
     config = str(tmp_path / "config.yaml")
     text = call("plot", str(results), str(observed), "--out", str(out), "--config", config)

@@ -18,6 +18,8 @@ from bmi_dhydro.run.simulation import run_config
 
 FLUX = "land_surface_water__runoff_volume_flux"
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 def write(path, flow, step="1D", name="basin", units="mm d-1", start="2001-01-01", **attributes):
     """Write flow (time, catchment), of catchments a, b, ..., and return it."""

@@ -24,7 +24,7 @@ ET = "land_surface_water__evaporation_volume_flux"
 @pytest.fixture
 def truth(tmp_path):
     """Results of an example, and those of the same with other snow and soils, as observations."""
-    results, _ = made(tmp_path, 4, days=900, observed=False)
+    results, _ = made(tmp_path, 4, days=760, observed=False)
     config = tmp_path / "config.yaml"
     other = tmp_path / "other.yaml"
     other.write_text(config.read_text() + "parameters: {CFMAX: 1.2, LP: 0.35, BETAET: 0.8}\n")
@@ -55,7 +55,7 @@ def test_they_are_read_whatever_they_are_called(truth, tmp_path):
         read_target("evapotranspiration", observed, None, ids[1:], dates)
 
 
-def test_evaluation_scores_them(truth, tmp_path):
+def test_evaluation_scores_them(truth, tmp_path, without_pictures):
     results, observed, _ = truth
     text = call("evaluate", str(results), str(observed), "--out", str(tmp_path / "e"))
     assert "snow_nse" in text
@@ -78,7 +78,7 @@ def test_calibration_finds_them_too(truth, model, tmp_path):
     }
     found = {}
     for name, given in (("flow", {}), ("all", targets)):
-        settings = CalibrationSettings(25, warm_up=200, targets=given)
+        settings = CalibrationSettings(10, warm_up=200, targets=given)
         found[name] = calibrate(
             read_config(config), observed, settings, tmp_path / f"{name}.safetensors"
         )
