@@ -32,7 +32,11 @@ MOPEX = DATA / "mopex_daily.nc"
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what is marked `gpu` where there is none."""
+    """Skip what is marked `long` by day, and what is marked `gpu` where there is none."""
+    if not os.environ.get("BMI_DHYDRO_LONG_TESTS"):
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(pytest.mark.skip(reason="long; set BMI_DHYDRO_LONG_TESTS=1"))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return

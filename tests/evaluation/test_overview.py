@@ -83,7 +83,7 @@ def test_members_are_a_fan(tmp_path):
     draw_overview(tmp_path / "out", overview)
 
 
-@pytest.mark.parametrize("step", ["1d", "1h"])
+@pytest.mark.parametrize("step", [pytest.param("1d", marks=pytest.mark.long), "1h"])
 def test_one_catchment_has_one_panel_and_no_map(tmp_path, step):
     results, _ = made(tmp_path, 1, step, 40 if step == "1h" else 400, observed=False)
     written = draw_overview(tmp_path / "out", Overview.read(results))

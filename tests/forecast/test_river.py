@@ -133,9 +133,9 @@ def test_flow_at_gauges_corrects_the_catchments_upstream(case, method):
     "more",
     [
         "",
-        "assimilation: {window: 3d}\n",
+        pytest.param("assimilation: {window: 3d}\n", marks=pytest.mark.long),
         "dtype: float32\nmodel: dynamic\nassimilation: {window: 3d}\n",
-        NOISE + "assimilation: {window: 3d}\n",
+        pytest.param(NOISE + "assimilation: {window: 3d}\n", marks=pytest.mark.long),
         NOISE + "assimilation: {method: ensemble_filter}\n",
     ],
 )

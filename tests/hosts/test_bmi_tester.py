@@ -24,8 +24,15 @@ STAGES = 4
 OPTIONS = f"--ignore-unknown-dependency -rs --confcutdir={Path(bmi_tester.__file__).parent}"
 
 
-@pytest.mark.parametrize("forcing", ["host", "file"])
-@pytest.mark.parametrize("catchments", [1, 7])
+@pytest.mark.parametrize(
+    ("catchments", "forcing"),
+    [
+        (1, "host"),
+        (7, "file"),
+        pytest.param(1, "file", marks=pytest.mark.long),
+        pytest.param(7, "host", marks=pytest.mark.long),
+    ],
+)
 def test_bmi_tester_passes_with_no_stage_skipped(tmp_path, catchments, forcing):
     folder = tmp_path / "case"
     write_example(folder, catchments, 400, "1d", forcing)

@@ -64,8 +64,15 @@ def test_a_state_that_is_given_is_taken(write):
     np.testing.assert_array_equal(Engine(folder, IDS).advance(5), Engine(source, IDS).advance(5))
 
 
-@pytest.mark.parametrize("fleet", [False, True], ids=["coupled", "fleet"])
-@pytest.mark.parametrize("model", ["default", "dynamic"])
+@pytest.mark.parametrize(
+    ("model", "fleet"),
+    [
+        ("default", True),
+        ("dynamic", False),
+        pytest.param("default", False, marks=pytest.mark.long),
+        pytest.param("dynamic", True, marks=pytest.mark.long),
+    ],
+)
 def test_the_next_run_starts_from_states_that_a_run_has_saved(write, tmp_path, fleet, model):
     """Two runs, one after the other, are one."""
     kind = {"fleet": fleet, "model": model}

@@ -245,7 +245,7 @@ def test_a_parameter_that_moves_does_so_around_what_is_set():
     assert changed.tolist() == [False, False, True, True, False]
 
 
-@pytest.mark.parametrize("step_seconds", [86400, 21600])
+@pytest.mark.parametrize("step_seconds", [pytest.param(86400, marks=pytest.mark.long), 21600])
 def test_derivatives_agree_with_differences(step_seconds):
     per_day = 86400 // step_seconds
     weather = spread(WEATHER[:30], per_day)

@@ -14,6 +14,9 @@ pytestmark = pytest.mark.usefixtures("gpus")
 INPUTS = [item.name for item in inputs_for(DEFAULT_INPUTS)]
 RUNOFF = OUTPUTS[0].name
 
+# What several devices do, one does.
+ONE = pytest.param("cuda", marks=pytest.mark.long)
+
 
 def started(config, device, more=""):
     text = config.read_text()
@@ -60,7 +63,7 @@ def driven(model, step):
     model.update()
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0,1"])
+@pytest.mark.parametrize("device", [ONE, "cuda:0,1"])
 def test_a_host_that_reads_and_changes(many_host_example, device):
     models = pair(many_host_example, device)
     for step in range(12):
@@ -118,7 +121,7 @@ def test_what_nobody_asks_for_stays(many_host_example, monkeypatch):
     assert (moved.count(False), moved.count(True)) == (3, 1)
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0,1"])
+@pytest.mark.parametrize("device", [ONE, "cuda:0,1"])
 def test_impossible_weather_is_refused_and_nothing_done(many_host_example, device):
     """A host that writes through a pointer is only found out in the step."""
     cpu, gpu = pair(many_host_example, device)
@@ -177,7 +180,7 @@ def test_on_a_cpu_dlpack_is_the_host_s_memory(many_host_example):
     close(value(model, INPUTS[0]), np.arange(6.0), 0.0)
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0,1"])
+@pytest.mark.parametrize("device", [ONE, "cuda:0,1"])
 def test_weather_of_a_file(file_example, device):
     file_example.write_text(shortened(file_example, 0, 16))
     models = pair(file_example, device)
@@ -231,7 +234,7 @@ def run(config, device, name, first, last, more=""):
         return results.load()
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:0,1"])
+@pytest.mark.parametrize("device", [ONE, "cuda:0,1"])
 def test_results_and_states_of_runs(file_example, device):
     """A run that is cut in two, on another device each."""
     whole = run(file_example, "cpu", "whole.nc", 0, 18)

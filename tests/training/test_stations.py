@@ -183,7 +183,9 @@ def test_bad_input(case):
         TrainingRun(case)
 
 
-@pytest.mark.parametrize("process", ["muskingum_cunge", "linear"])
+@pytest.mark.parametrize(
+    "process", [pytest.param("muskingum_cunge", marks=pytest.mark.long), "linear"]
+)
 def test_reaches_are_learned_and_runs_take_them(case, process):
     """Flow of rivers three times as slow is learned; a run has the flow that was validated."""
     folder = case.parent
@@ -221,7 +223,9 @@ def test_reaches_are_learned_and_runs_take_them(case, process):
     assert skill == pytest.approx(max(score for _, score in scores), abs=0.02)
 
 
-@pytest.mark.parametrize("process", ["muskingum_cunge", "linear"])
+@pytest.mark.parametrize(
+    "process", ["muskingum_cunge", pytest.param("linear", marks=pytest.mark.long)]
+)
 def test_what_is_learned_of_reaches_is_how_slow_they_are(case, process):
     """Given the runoff, the network of reaches alone finds flow that is three times as slow."""
     folder = case.parent

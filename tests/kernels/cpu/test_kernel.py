@@ -34,7 +34,10 @@ def run(kernel, forcing, parameters, state, lags=16, block=None, position=0):
     return outputs, state, pending
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [pytest.param(np.float32, 1e-5, marks=pytest.mark.long), (np.float64, 1e-10)],
+)
 def test_cpu_equals_reference_over_ten_years(dtype, tolerance):
     arrays = random_setup(12, 16, 3650, dtype)
     ours = run(CpuKernel(HBV, EVERYTHING, 16, dtype), *arrays)

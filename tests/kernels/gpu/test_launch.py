@@ -37,7 +37,10 @@ def close(ours, theirs, tolerance):
 
 
 @pytest.mark.parametrize("process", VARIANTS.values(), ids=VARIANTS)
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-10)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [(np.float32, 1e-5), pytest.param(np.float64, 1e-10, marks=pytest.mark.long)],
+)
 def test_a_block_is_that_of_the_reference(process, dtype, tolerance):
     setup = arrays(process, 5, 6, 24, dtype)
     rows, final = gpu.run_process(process, process.output_names, *setup)
@@ -47,6 +50,7 @@ def test_a_block_is_that_of_the_reference(process, dtype, tolerance):
     close(final, after, tolerance)
 
 
+@pytest.mark.long
 def test_years_stay_with_the_reference():
     """Ten of them on a GPU; the interpreter runs the same code a thousand times slower."""
     years = 10 if torch.cuda.is_available() else 1
@@ -82,7 +86,11 @@ def pulled(module, process, setup, names=(), moving=()):
 
 
 @pytest.mark.parametrize(
-    ("process", "steps"), [*((process, 20) for process in VARIANTS.values()), (HBV, 70)]
+    ("process", "steps"),
+    [
+        *((process, 20) for process in VARIANTS.values()),
+        pytest.param(HBV, 70, marks=pytest.mark.long),
+    ],
 )
 def test_gradients_are_those_of_autograd_through_the_reference(process, steps):
     """Of a block that is kept whole, and of one in segments."""

@@ -65,7 +65,7 @@ def pulled(river, lateral, on_device):
     [
         (LINEAR, np.float64, 1e-10),
         (LINEAR, np.float32, 1e-5),
-        (muskingum_cunge(1e-12), np.float64, 1e-9),
+        pytest.param(muskingum_cunge(1e-12), np.float64, 1e-9, marks=pytest.mark.long),
         (MUSKINGUM_CUNGE, np.float32, 1e-4),
         (MUSKINGUM_CUNGE_NWM, np.float64, 1e-9),
     ],

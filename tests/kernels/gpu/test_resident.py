@@ -94,7 +94,7 @@ def test_without_a_unit_hydrograph():
     close(ours.run(WEATHER[:8]), theirs.run(WEATHER[:8]))
 
 
-@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("members", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_catchments_are_divided_over_several_gpus(members):
     """Also where there are more of them than catchments."""
     weather = np.tile(WEATHER, (1, 1, members))[:4]
@@ -111,7 +111,7 @@ def test_catchments_are_divided_over_several_gpus(members):
         one = made(members=members)
 
 
-@pytest.mark.parametrize("step_seconds", [3600, 43200, 86400])
+@pytest.mark.parametrize("step_seconds", [3600, pytest.param(43200, marks=pytest.mark.long), 86400])
 def test_steps_in_parts_and_short_ones(step_seconds):
     ours, theirs = made(step_seconds=step_seconds), made("cpu", step_seconds=step_seconds)
     close(ours.run(WEATHER[:6]), theirs.run(WEATHER[:6]))
