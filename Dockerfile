@@ -9,7 +9,7 @@
 FROM python:3.12-slim AS build
 COPY . /source
 RUN python -m venv /opt/dhydro \
-    && /opt/dhydro/bin/pip install --no-cache-dir "/source[grpc,plot]"
+    && /opt/dhydro/bin/pip install --no-cache-dir "/source[grpc,ngen,plot]"
 
 FROM python:3.12-slim
 LABEL org.opencontainers.image.title="bmi_dhydro" \

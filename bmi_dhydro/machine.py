@@ -17,6 +17,7 @@ _EXTRAS = {
     "plotly": "page",
     "matplotlib": "plot",
     "emcee": "posterior",
+    "pyproj": "ngen",
 }
 
 # Where Linux says how much memory a container may have.

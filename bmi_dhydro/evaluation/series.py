@@ -32,6 +32,8 @@ _FLOW_NAMES = (
     "flow",
     "q",
     "Q",
+    # Of a band, its median.
+    f"{RUNOFF_FLUX}_q50",
 )
 # Depths that are water in a store, not water that passes in a step.
 STORES = ("snowpack__liquid-equivalent_depth", "snow_water_equivalent", "swe", "SWE")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..catchments.catchments import Catchments
 from ..errors import CatchmentError, listed, nearest
+from ..machine import required
 
 if TYPE_CHECKING:
     import pandas
@@ -200,6 +201,7 @@ def _projection(database: sqlite3.Connection) -> str:
 
 
 def _degrees(path: Path, projection: str, x: NDArray, y: NDArray) -> tuple[NDArray, NDArray]:
+    required("pyproj", "the reference system of a hydrofabric")
     from pyproj import Transformer
     from pyproj.exceptions import CRSError
 

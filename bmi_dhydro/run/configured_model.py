@@ -91,11 +91,7 @@ def build_model(
     )
     given = {name: np.zeros(len(catchments), bool) for name in model.parameters}
     if config.parameter_file is not None:
-        if SAMPLE in config.parameter_file:
-            raise ConfigError(
-                f"parameter_file: {config.parameter_file!r} stands for samples of a posterior; run "
-                "them with --band, or name one of them"
-            )
+        refuse_samples(config)
         rows = _apply_file(Path(config.parameter_file), config, model, catchments)
         for known in given.values():
             known[rows] = True
@@ -213,6 +209,20 @@ def check_run_memory(
     if config.history:
         what += f" with a history of {config.history} steps (history)"
     check_memory(bytes_needed, what)
+
+
+def refuse_samples(config: Config) -> None:
+    """Refuse a parameter file that stands for samples of a posterior.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if config.parameter_file is not None and SAMPLE in config.parameter_file:
+        raise ConfigError(
+            f"parameter_file: {config.parameter_file!r} stands for samples of a posterior; run "
+            "them with --band, or name one of them"
+        )
 
 
 def _apply_file(path: Path, config: Config, model: Model, catchments: Catchments) -> NDArray:

@@ -30,6 +30,7 @@ from ..river.state_file import joined as joined_states
 from ..variables import FLOW
 from .clock import Clock
 from .component import Component
+from .configured_model import refuse_samples
 from .divided_rivers import DividedRivers
 from .joined_river import join_river
 from .simulation import complete
@@ -125,6 +126,7 @@ def run_divided(
         As `simulation.run_config`, and if states are to be saved during the run.
     """
     config = complete(path, out)
+    refuse_samples(config)
     save = config.save_state_section
     if save is not None and save.every is not None:
         raise ConfigError("save_state.every: several workers save the state at the end only")

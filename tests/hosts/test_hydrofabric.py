@@ -9,6 +9,7 @@ import pytest
 
 from bmi_dhydro.hosts.hydrofabric import read_hydrofabric
 from tests.hosts.conftest import RARE
+from tests.test_without_torch import commands
 
 pytestmark = pytest.mark.filterwarnings(RARE)
 
@@ -30,3 +31,10 @@ def test_attributes_under_the_names_of_other_regions_and_versions(year, tmp_path
         attributes = read_hydrofabric(path).catchments.attributes
         for key, values in expected.items():
             np.testing.assert_array_equal(attributes[key], values, err_msg=f"{name} {key}")
+
+
+def test_without_pyproj_a_hydrofabric_says_what_it_needs(year, tmp_path):
+    line = f"ngen {year / 'h.gpkg'} --forcing {year / 'f.nc'} --out run"
+    ((code, text),) = commands(tmp_path, line, without="pyproj")
+    assert code == 1
+    assert "needs pyproj, which is not installed: pip install 'bmi_dhydro[ngen]'" in text

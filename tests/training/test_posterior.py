@@ -102,6 +102,9 @@ def test_the_command_and_the_band_of_a_run(noisy):
     assert "run them with --band" in " ".join(
         call("run", str(noisy), "--out", str(folder / "x.nc"), code=1).split()
     )
+    # Of a band, the median is judged and drawn.
+    text = call("evaluate", str(folder / "band.nc"), str(folder / "noisy.nc"), "--out", str(folder))
+    assert "2 catchments" in text
     noisy.write_text(written + "parameter_file: gone/{sample}.safetensors\n")
     assert "there is no" in call("run", str(noisy), "--band", "--out", "x.nc", code=1)
 
