@@ -56,6 +56,7 @@ TESTED_ELSEWHERE = {
     "bmi.reaches": "bmi.test_river",
     "cli.river": "run.test_routed_results",
     "config.river": "bmi.test_river",
+    "cli.learning": "training.test_run",
     "cli.plot": "evaluation.test_overview",
     "evaluation.figures": "evaluation.test_hydrograph",
     "evaluation.maps": "evaluation.test_overview",
