@@ -1,6 +1,7 @@
 """Training runs as people start them: in a folder, cut off and gone on with, judged, refused."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -212,6 +213,18 @@ def test_climate_is_that_of_the_days_to_learn_from(case):
     days = run.data.between("2000-10-01", "2002-06-30")
     expected = run.data.forcing[days, 0].mean(axis=0)
     np.testing.assert_allclose(run.data.attributes["mean_precipitation"], expected, rtol=1e-5)
+
+
+def test_a_configuration_that_lacks_newer_keys_is_the_same(case):
+    assert TrainingRun(case).run(progress, 1) is None
+    record = case.parent / "run" / "config.json"
+    before = json.loads(record.read_text())
+    for key in ("targets", "from"):
+        del before[key]
+    for key in ("layers", "keep_near"):
+        del before["settings"][key]
+    record.write_text(json.dumps(before))
+    assert TrainingRun(case).run(progress) is not None
 
 
 def test_another_configuration_is_refused(case):
