@@ -84,13 +84,8 @@ def describe_model(name: str) -> None:
 
 def describe_config(path: Path) -> None:
     """Check a configuration by building it, without running or writing; print what it makes."""
-    import msgspec
-
-    from ..config import OutputConfig
-
     config = read_config(path)
-    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
-    component = Component(idle)
+    component = Component(config.without_files())
     try:
         model = component.model
         click.echo(f"{path}: fits together")

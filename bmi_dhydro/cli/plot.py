@@ -87,26 +87,22 @@ def plot(
 
 def _parameters(path: Path, ids: list[str]) -> dict[str, NDArray]:
     """Return the parameters that a run has, means of parallel parameter sets, by name and units."""
-    import msgspec
     import numpy as np
 
-    from ..config import OutputConfig, read_config
+    from ..config import read_config
     from ..errors import ResultsError, listed
-    from ..physics.unit_hydrograph import PARAMETERS
     from ..run.component import Component
 
-    config = msgspec.structs.replace(read_config(path), output=OutputConfig(), save_state=None)
-    component = Component(config)
+    component = Component(read_config(path).without_files())
     try:
         known = component.catchments.ids.tolist()
         absent = [name for name in ids if name not in known]
         if absent:
             raise ResultsError(f"{path}: has no catchment {listed(absent)} of the results")
         rows = np.array([known.index(name) for name in ids])
-        items = (*component.model.process.parameters, *PARAMETERS)
         return {
             f"{item.name}, {item.units}": values[rows].reshape(rows.size, -1).mean(axis=1)
-            for item in items
+            for item in component.model.parameter_items
             if (values := component.model.parameters.get(item.name)) is not None
         }
     finally:

@@ -278,6 +278,10 @@ class Config(Section, frozen=True):
         """Length of a step in seconds."""
         return parse_step(self.time.step)
 
+    def without_files(self) -> Config:
+        """Return the same run, which writes neither results nor a state."""
+        return msgspec.structs.replace(self, output=OutputConfig(), save_state=None)
+
 
 def read_config(path: str | Path) -> Config:
     """Read a configuration; relative paths in it are relative to its folder.

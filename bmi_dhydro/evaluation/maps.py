@@ -40,12 +40,17 @@ def frame(longitude: NDArray, latitude: NDArray) -> tuple[float, float, float, f
         ends += [low - margin, high + margin]
     west, east, south, north = ends
     # No strip: half as high as wide at least, and the other way round.
-    narrower = max(float(np.cos(np.deg2rad(0.5 * (south + north)))), 0.1)
+    narrower = 1.0 / stretch(south, north)
     width, height = (east - west) * narrower, north - south
     more = max(0.0, 0.5 * width - height) / 2.0
     south, north = south - more, north + more
     more = max(0.0, 0.5 * height - width) / narrower / 2.0
     return west - more, east + more, south, north
+
+
+def stretch(south: float, north: float) -> float:
+    """Return how much longer a degree of latitude is than one of longitude, at most 10."""
+    return 1.0 / max(float(np.cos(np.deg2rad(0.5 * (south + north)))), 0.1)
 
 
 def worth_a_map(longitude: NDArray, latitude: NDArray) -> bool:
@@ -92,8 +97,7 @@ def draw_map(
         linewidth=0.3,
     )
     axis.set(xlim=(west, east), ylim=(south, north))
-    middle = np.deg2rad(0.5 * (south + north))
-    axis.set_aspect(1.0 / max(np.cos(middle), 0.1))
+    axis.set_aspect(stretch(south, north))
     axis.tick_params(labelsize=7)
     return points
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import ResultsError
 from ..files.whole import replaced
 from .figures import OBSERVED, RAIN, SIMULATED, SNOW
-from .maps import frame, outlines
+from .maps import frame, outlines, stretch
 from .overview import Overview
 
 # Numbers of series that a page may hold: beyond, a browser would be slow to open it.
@@ -167,7 +167,7 @@ def _document(overview: Overview) -> dict[str, Any]:
             "latitude": _numbers(where[1]),
             "lines": [_numbers(lines[:, 0]), _numbers(lines[:, 1])],
             "frame": [west, east, south, north],
-            "stretch": 1.0 / max(float(np.cos(np.deg2rad(0.5 * (south + north)))), 0.1),
+            "stretch": stretch(south, north),
         }
     return document
 

@@ -294,8 +294,8 @@ class Chain:
         wanted = self.config.plots
         if not wanted:
             return
-        rows = {name: row for row, name in enumerate(where.ids.tolist())}
-        absent = [name for name in wanted if name not in rows]
+        known_ids = set(where.ids.tolist())
+        absent = [name for name in wanted if name not in known_ids]
         if absent:
             what = "catchment" if self.config.network is None else "gauge or reach"
             raise CatchmentError(f"plots: there is no {what} {listed(absent)}")

@@ -224,7 +224,7 @@ class Forecaster:
                 f"{analysis.left_out} observations left out, too far from what is expected"
             )
         flow, rain = self._ahead(analysis, time, notes)
-        return Forecast(time, analysis, flow, notes, rain if self._rivers is None else None)
+        return Forecast(time, analysis, flow, notes, rain)
 
     def _reached(self, time: np.datetime64, notes: list[str]) -> np.datetime64:
         """Return where the weather of the past ends, at most `time`."""
@@ -372,7 +372,7 @@ class Forecaster:
         self._run(model, self._analysis_noise, self.past, begin, min(start, until))
         for k, values in enumerate(flow):
             now = start + k * length
-            rows, _ = self._run(model, self._analysis_noise, self.past, now, now + length)
+            rows = self._run(model, self._analysis_noise, self.past, now, now + length)
             if not np.isfinite(values).any():
                 continue
             simulated = rows.sum(axis=0, dtype=float).reshape(members, -1)
@@ -440,8 +440,11 @@ class Forecaster:
 
     def _ahead(
         self, analysis: Analysis, time: np.datetime64, notes: list[str]
-    ) -> tuple[NDArray, NDArray]:
-        """Return flow (steps, members, stations) and precipitation (steps, catchments)."""
+    ) -> tuple[NDArray, NDArray | None]:
+        """Return flow (steps, members, stations) and precipitation (steps, catchments).
+
+        At gauges, which many catchments drain to, there is no precipitation.
+        """
         config, model, reached = self.config, self._model_ahead, analysis.reached
         what = f"state of {reached}"
         apply(analysis.state, model, self._fingerprint, self.ids, what)
@@ -458,7 +461,9 @@ class Forecaster:
                     )
             if reached < time:
                 self._run(model, self._noise_ahead, sources, reached, time)
-            rows, rain = self._run(model, self._noise_ahead, sources, time, end)
+            blocks: list[NDArray] | None = [] if self._rivers is None else None
+            rows = self._run(model, self._noise_ahead, sources, time, end, blocks)
+        rain = np.concatenate(blocks) if blocks else None
         flow = rows.reshape(len(rows), model.members, -1)
         if config.assimilation is None:
             return flow, rain
@@ -515,19 +520,24 @@ class Forecaster:
         source: WeatherSource | list[WeatherSource],
         begin: np.datetime64,
         end: np.datetime64,
-    ) -> tuple[NDArray, NDArray]:
+        precipitation: list[NDArray] | None = None,
+    ) -> NDArray:
         """Run a model over a period.
+
+        Parameters
+        ----------
+        model, noise, source, begin, end
+            What runs, how weather and stores are perturbed, the weather, and the period.
+        precipitation : list of array, optional
+            Takes the mean of members in mm per step, shape (steps, catchments), block by block.
 
         Returns
         -------
-        flow : array, shape (steps, members x stations)
-            In mm per step.
-        precipitation : array, shape (steps, catchments)
-            In mm per step, the mean of members.
+        array, shape (steps, members x stations)
+            Flow in mm per step.
         """
         sources = source if isinstance(source, list) else [source]
         results = [np.empty((0, model.members * self._stations), dtype=model.dtype)]
-        rain = [np.empty((0, len(self.ids)))]
         place = model.process.forcing_names.index(model.process.inflow)
         for first, last in self._blocks(begin, end, model.columns, noise):
             forcing = np.concatenate([self._read(one, first, last) for one in sources], axis=2)
@@ -536,10 +546,11 @@ class Forecaster:
                 forcing = noise.forcing(forcing, seconds)
                 if noise.starts_day(seconds):
                     noise.states(model.state, seconds)
-            of_members = forcing[:, place].reshape(len(forcing), -1, len(self.ids))
-            rain.append(of_members.mean(axis=1))
+            if precipitation is not None:
+                of_members = forcing[:, place].reshape(len(forcing), -1, len(self.ids))
+                precipitation.append(of_members.mean(axis=1))
             results.append(self._at_stations(model, model.run(forcing)[:, 0].copy()))
-        return np.concatenate(results), np.concatenate(rain)
+        return np.concatenate(results)
 
     def _blocks(
         self,

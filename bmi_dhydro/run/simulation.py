@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from ..config import SAMPLE, Config, OutputConfig, read_config
+from ..config import SAMPLE, Config, read_config
 from ..errors import ConfigError
 from ..networks import trained_model
 from ..progress_bar import progress
@@ -117,7 +117,7 @@ def run_band(path: Path, out: Path | None = None) -> tuple[Component, float]:
             "one; list seeds in the configuration of its training, or give parameter_file with "
             "{sample} in its name"
         )
-    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None, network=None)
+    idle = msgspec.structs.replace(config.without_files(), network=None)
     components: list[Component] = []
     writer = None
     begin = time.perf_counter()

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pandas
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..config import Config, OutputConfig
+from ..config import Config
 from ..config.settings import parse_date
 from ..errors import ConfigError, TrainingError, nearest
 from ..evaluation import metrics
@@ -196,8 +195,7 @@ def with_weather(config: Config) -> tuple[Component, NDArray, NDArray]:
         raise ConfigError("forcing.file: calibration needs weather in a file")
     if config.members > 1:
         raise ConfigError("ensemble: members share parameters; calibrate without it")
-    idle = msgspec.structs.replace(config, output=OutputConfig(), save_state=None)
-    component = Component(idle)
+    component = Component(config.without_files())
     try:
         return component, *component.source.whole_days()
     finally:

@@ -158,7 +158,6 @@ class _Catchment:
         self._centre = {name: logit.detach()[0] for name, logit in problem.logits.items()}
         self._model, self._row, self._wanted = problem.model, row, wanted
         self._forcing = forcing[:, :, None]
-        self._given = tuple(self.names)
         self._observed, self._counted = observed, counted
         self._problems: dict[int, Problem] = {}
         error = self._errors(np.zeros((1, len(self.names))))[0]
@@ -180,7 +179,7 @@ class _Catchment:
                 self._model,
                 np.repeat(self._forcing, count, axis=2),
                 np.full(count, self._row),
-                self._given,
+                tuple(self.names),
             )
         problem = self._problems[count]
         for k, name in enumerate(self.names):
