@@ -216,6 +216,20 @@ OUTPUTS: tuple[Output, ...] = (
         "depth_to_mm_per_hour",
     ),
     Output(
+        "soil_sat-zone_water~lateral-exchange__volume_flux",
+        "lateral_exchange",
+        "mm h-1",
+        "gain from neighbouring catchments below ground, where the model has one",
+        "depth_to_mm_per_hour",
+    ),
+    Output(
+        "land_surface_water~created__volume_flux",
+        "created_water",
+        "mm h-1",
+        "water that floors under the stores of a published model create",
+        "depth_to_mm_per_hour",
+    ),
+    Output(
         "land_surface_water__potential_evapotranspiration_volume_flux",
         "potential_evapotranspiration",
         "mm h-1",

@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli", "plugins"),
     ("bmi",),
-    ("hosts", "training", "forecast", "datasets"),
+    ("hosts", "training", "forecast", "datasets", "published"),
     ("run", "evaluation"),
     ("config", "variables"),
     ("weather",),

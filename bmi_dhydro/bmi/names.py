@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catchments.attributes import ATTRIBUTES
+from ..catchments.attributes import units_of
 from ..variables import (
     MEMBER,
     OF_PARAMETER_SETS,
@@ -275,7 +275,7 @@ def _own(component: Component) -> dict[str, Variable]:
     for name in parameters.attribute_names:
         table[name] = Variable(
             "attribute",
-            ATTRIBUTES[name].units,
+            units_of(name),
             CATCHMENTS,
             parameters.attribute(name),
             "float64",

@@ -100,8 +100,41 @@ ATTRIBUTES: dict[str, Attribute] = {
         Attribute("mean_elevation", "mean elevation above sea level", "m", "terrain"),
         Attribute("mean_slope", "mean slope of the terrain", "m km-1", "terrain"),
         Attribute("area", "catchment area", "km2", "geometry"),
+        Attribute("upstream_area", "area that drains through the catchment", "km2", "geometry"),
     )
 }
+
+# What the data set CAMELS (Addor et al. 2017, 10.5194/hess-21-5293-2017), and published models that
+# learned from it, call attributes whose meaning and units are the same.
+CAMELS_NAMES = {
+    "p_mean": "mean_precipitation",
+    "pet_mean": "mean_potential_evapotranspiration",
+    "frac_snow": "snow_fraction",
+    "p_seasonality": "precipitation_seasonality",
+    "high_prec_freq": "high_precipitation_frequency",
+    "high_prec_dur": "high_precipitation_duration",
+    "low_prec_freq": "low_precipitation_frequency",
+    "low_prec_dur": "low_precipitation_duration",
+    "frac_forest": "forest_fraction",
+    "lai_max": "leaf_area_index_maximum",
+    "lai_diff": "leaf_area_index_difference",
+    "gvf_max": "greenness_maximum",
+    "gvf_diff": "greenness_difference",
+    "sand_frac": "sand_percentage",
+    "clay_frac": "clay_percentage",
+    "soil_depth_pelletier": "soil_depth",
+    "max_water_content": "maximum_water_content",
+    "carbonate_rocks_frac": "carbonate_rocks_fraction",
+    "geol_permeability": "subsurface_permeability",
+    "elev_mean": "mean_elevation",
+    "slope_mean": "mean_slope",
+}
+
+
+def units_of(name: str) -> str:
+    """Return the units of an attribute; those of one that is not in the vocabulary are unknown."""
+    return ATTRIBUTES[name].units if name in ATTRIBUTES else "unknown"
+
 
 CLIMATE = tuple(name for name, item in ATTRIBUTES.items() if item.kind == "climate")
 

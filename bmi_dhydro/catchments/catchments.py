@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CatchmentError, listed, nearest, without_zeros
-from .attributes import ATTRIBUTES, CLIMATE
+from .attributes import ATTRIBUTES, CAMELS_NAMES, CLIMATE
 from .soil_texture import soil_of_texture
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ GEOGRAPHY = {
 }
 
 
+# Those that are fields of their own.
+_PLACES = ("latitude", "longitude", "elevation", "fold")
+
+
 @dataclass
 class Catchments:
     """Spatial units of a model.
@@ -44,7 +48,7 @@ class Catchments:
     fold : array, shape (catchments,)
         Number of a group of neighbours, for tests in space; NaN where unknown.
     attributes : dict of array, shape (catchments,)
-        By the names of `attributes.ATTRIBUTES`.
+        By the names of `attributes.ATTRIBUTES`, and others that the table has.
     """
 
     ids: NDArray
@@ -95,34 +99,49 @@ class Catchments:
 
     @classmethod
     def from_columns(
-        cls, columns: Mapping[str, Any], source: str, strict: bool = True
+        cls,
+        columns: Mapping[str, Any],
+        source: str,
+        strict: bool = True,
+        more: Sequence[str] = (),
     ) -> Catchments:
         """Make catchments of columns by name.
 
         Parameters
         ----------
         columns : mapping
-            `id` and `area` at least; `latitude`, `longitude`, `elevation`, attributes. Soil
-            properties that are missing are made of `sand_percentage` and `clay_percentage`.
+            `id` and `area` at least; `latitude`, `longitude`, `elevation`, attributes, also by the
+            names that CAMELS gives them. Soil properties that are missing are made of
+            `sand_percentage` and `clay_percentage`.
         source : str
             What to call their origin in errors.
         strict : bool
-            Whether a column that is not known is an error; else it is left out.
+            Whether a column that is not known is an error; else it is an attribute, if it is
+            numeric, and left out otherwise.
+        more : sequence of str
+            Names that are known beside the vocabulary: attributes of a trained model.
 
         Raises
         ------
         CatchmentError
             If a column is missing, unknown, not numeric, or impossible.
         """
-        known = ("id", *GEOGRAPHY, *ATTRIBUTES)
+        columns = {
+            name if name in more else CAMELS_NAMES.get(name, name): values
+            for name, values in columns.items()
+            # Where both names are there, that of the vocabulary is meant.
+            if name in more or name not in CAMELS_NAMES or CAMELS_NAMES[name] not in columns
+        }
+        known = ("id", *GEOGRAPHY, *ATTRIBUTES, *more)
         unknown = [name for name in columns if name not in known]
         if unknown and strict:
             raise CatchmentError(
                 f"{source}: column {unknown[0]!r} is unknown; {nearest(unknown[0], known)}"
             )
-        if unknown:
-            _log.info("%s: columns without a use: %s", source, ", ".join(unknown))
-        columns = {name: values for name, values in columns.items() if name in known}
+        without_use = [name for name in unknown if not _is_numeric(columns[name])]
+        if without_use:
+            _log.info("%s: columns without a use: %s", source, ", ".join(without_use))
+        columns = {name: values for name, values in columns.items() if name not in without_use}
         for name in ("id", "area"):
             if name not in columns:
                 raise CatchmentError(f"{source}: column {name!r} is missing")
@@ -160,8 +179,17 @@ class Catchments:
             numbers.get("longitude", absent),
             numbers.get("elevation", absent),
             numbers.get("fold", absent),
-            {name: numbers[name] for name in ATTRIBUTES if name in numbers},
+            {name: values for name, values in numbers.items() if name not in _PLACES},
         )
+
+
+def _is_numeric(column: Any) -> bool:
+    """Return whether all values of a column are numbers."""
+    try:
+        np.array(column, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def climate_to_compute(catchments: Catchments, needed: Sequence[str], source: str) -> list[str]:

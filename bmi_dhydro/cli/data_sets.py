@@ -15,13 +15,26 @@ if TYPE_CHECKING:
     from ..datasets.records import GaugedRecords
 
 
-@click.group("import")
+class _DataOrModel(click.Group):
+    """Commands of data sets; what is none of them is the file of a model."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names, or that of models."""
+        if args[0] not in self.commands and Path(args[0]).suffix:
+            args = ["model", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group("import", cls=_DataOrModel)
 def import_data() -> None:
-    """Bring a data set of gauged catchments to the files that train, run and evaluate take.
+    """Bring a data set of gauged catchments, or a published model, to files of this package.
 
     \b
     bmi-dhydro import camels basin_dataset_public_v1p2 camels --forcing daymet
     bmi-dhydro import caravan Caravan gb --source camelsgb
+    bmi-dhydro import dHBV_2_0_Ep100.pt dhbv_2.safetensors
     """
 
 

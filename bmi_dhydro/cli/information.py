@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
-from ..catchments.attributes import ATTRIBUTES
+from ..catchments.attributes import ATTRIBUTES, units_of
 from ..config import read_config
+from ..errors import counted
 from ..networks.trained_model import load
 from ..run.component import Component
+
+# How licences say so.
+_NOT_COMMERCIAL = re.compile(r"non[- ]?commercial|\bNC\b", re.IGNORECASE)
 
 
 def describe_model(name: str) -> None:
     """Print what a trained model is, expects and can do; `name` is as for `trained_model.load`."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     model = load(name)
@@ -26,6 +32,21 @@ def describe_model(name: str) -> None:
         f"{process.long_name}; {model.layout.parameter_sets} parallel parameter sets; "
         f"{process.reference}"
     )
+    if _NOT_COMMERCIAL.search(str(about.get("licence", ""))):
+        console.print("[yellow]its licence does not allow commercial use")
+    if "published" in about:
+        published = about["published"]
+        held = ", with parameters held" if published["warm_up_states"] else ""
+        console.print(
+            f"made of {published['file']} ({escape(published['source'])}), digest "
+            f"{published['digest'][:16]}; learned with {counted(published['warm_up'], 'day')} that "
+            f"fill the stores{held}"
+        )
+    if model.layout.static_by == "weather":
+        console.print(
+            "its static parameters depend on the weather of a period: a run takes its own, "
+            "`bmi-dhydro freeze` fixes them for hosts and forecasts"
+        )
     training, skill = about.get("training", {}), about.get("skill", {})
     if training:
         console.print(
@@ -66,11 +87,16 @@ def describe_model(name: str) -> None:
     for heading in ("attribute", "units", "in training", "meaning"):
         table.add_column(heading, no_wrap=heading != "meaning", overflow="fold")
     normalisation = model.normalisation
-    for name, lowest, highest in zip(
-        normalisation.names, normalisation.lowest, normalisation.highest, strict=True
-    ):
-        item = ATTRIBUTES[name]
-        table.add_row(name, item.units, f"{lowest:.4g} to {highest:.4g}", item.long_name)
+    ranges = {
+        name: f"{lowest:.4g} to {highest:.4g}"
+        for name, lowest, highest in zip(
+            normalisation.names, normalisation.lowest, normalisation.highest, strict=True
+        )
+        if name in model.layout.attributes
+    }
+    for name in model.layout.needed:
+        meaning = ATTRIBUTES[name].long_name if name in ATTRIBUTES else "as the model's makers say"
+        table.add_row(name, units_of(name), ranges.get(name, ""), meaning)
     console.print(table)
     table = Table(title="parameters it gives", title_justify="left")
     for heading in ("parameter", "units", "bounds", "meaning"):

@@ -16,6 +16,7 @@ from .documents import docs
 from .forecast import forecast, hindcast
 from .learning import calibrate, train
 from .plot import plot
+from .published import freeze
 from .river import route
 from .tools import explained, options_of_workers
 
@@ -471,6 +472,7 @@ def info(model_or_config: str) -> None:
 
 main.add_command(import_data)
 main.add_command(train)
+main.add_command(freeze)
 main.add_command(calibrate)
 main.add_command(docs)
 main.add_command(plot)

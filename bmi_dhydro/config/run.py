@@ -119,6 +119,12 @@ class SpinUpConfig(Section, frozen=True):
     weather: str | None = None
     """File of weather before the run, where a host sets that of the run: its first years are
     repeated, and the model is run from there to `time.start`."""
+    before: str | None = None
+    """Instead of repeating years: how much of `forcing.file` before `time.start` fills the stores,
+    such as 365d."""
+    held: bool = False
+    """With `before`: hold parameters that change daily at what they are on the last of these days,
+    and begin with nothing on its way, as published models with `warm_up_states` do."""
     years: Count = 1
     """How many of the first years of the run, or of `weather`, to repeat."""
     tolerance: Positive = 1.0
@@ -361,7 +367,24 @@ def _resolved_save(
     return resolved(wanted, folder)
 
 
+def _check_warm_up(config: Config, wanted: SpinUpConfig) -> None:
+    if wanted.before is None:
+        if wanted.held:
+            raise ConfigError("spin_up.held: goes with spin_up.before")
+        return
+    seconds = parse_duration(wanted.before, "spin_up.before")
+    if seconds % config.step_seconds:
+        raise ConfigError(f"spin_up.before: {wanted.before!r} is no multiple of time.step")
+    if config.forcing.file is None or config.time.start is None:
+        raise ConfigError("spin_up.before: needs forcing.file and time.start, before which it is")
+    if wanted.weather is not None:
+        raise ConfigError("spin_up: give either before or weather")
+    if config.fleet:
+        raise ConfigError("spin_up.before: does not go with fleet; leave one of them out")
+
+
 def _check_spin_up(config: Config, wanted: SpinUpConfig) -> None:
+    _check_warm_up(config, wanted)
     if config.forcing.file is None and wanted.weather is None:
         raise ConfigError(
             "spin_up: needs weather before the run, since a host sets that of the run: give "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..catchments.attributes import CAMELS_NAMES
 from ..catchments.catchments import Catchments
 from ..catchments.soil_texture import soil_properties
 from ..errors import CatchmentError, ForcingError, listed
@@ -53,21 +54,12 @@ _CUBIC_FOOT = 0.3048**3  # m3
 _QUALITIES = ("approved", "estimated", "provisional", "missing")
 _FLAGS = {"A": 0, "A:e": 1, "P": 2, "M": 3}
 
-# Attributes of the vocabulary by table and column, in whose units the tables are.
+# Attributes to take of each table, in whose units the vocabulary has them.
 _ATTRIBUTES = {
-    "forest_fraction": ("vege", "frac_forest"),
-    "leaf_area_index_maximum": ("vege", "lai_max"),
-    "leaf_area_index_difference": ("vege", "lai_diff"),
-    "greenness_maximum": ("vege", "gvf_max"),
-    "greenness_difference": ("vege", "gvf_diff"),
-    "sand_percentage": ("soil", "sand_frac"),
-    "clay_percentage": ("soil", "clay_frac"),
-    "soil_depth": ("soil", "soil_depth_pelletier"),
-    "maximum_water_content": ("soil", "max_water_content"),
-    "carbonate_rocks_fraction": ("geol", "carbonate_rocks_frac"),
-    "subsurface_permeability": ("geol", "geol_permeability"),
-    "mean_elevation": ("topo", "elev_mean"),
-    "mean_slope": ("topo", "slope_mean"),
+    "vege": ("frac_forest", "lai_max", "lai_diff", "gvf_max", "gvf_diff"),
+    "soil": ("sand_frac", "clay_frac", "soil_depth_pelletier", "max_water_content"),
+    "geol": ("carbonate_rocks_frac", "geol_permeability"),
+    "topo": ("elev_mean", "slope_mean"),
 }
 
 
@@ -194,7 +186,11 @@ def _catchments(
     def column(table: str, name: str) -> NDArray:
         return _column(tables[table], name, ids)
 
-    attributes = {name: column(table, source) for name, (table, source) in _ATTRIBUTES.items()}
+    attributes = {
+        CAMELS_NAMES[name]: column(table, name)
+        for table, names in _ATTRIBUTES.items()
+        for name in names
+    }
     texture = soil_properties(attributes["sand_percentage"], attributes["clay_percentage"])
     porosity = column("soil", "soil_porosity")
     conductivity = column("soil", "soil_conductivity") * (0.01 / 3600.0)  # cm h-1

@@ -111,7 +111,7 @@ def complete_catchments(config: ForecastConfig, time: np.datetime64) -> Catchmen
         If an attribute is missing.
     """
     table, trained = _table(config), trained_model.load(config.model)
-    needed = trained.layout.attributes
+    needed = trained.layout.needed
     absent = climate_to_compute(table, needed, config.catchments.climate)
     if absent:
         analysis = config.analysis

@@ -287,7 +287,7 @@ class FleetInstance(Instance):
         """Return the catchment, if the engine can have it."""
         catchments = read_catchments(_alone(self.config))
         sample.source.require(catchments.ids)
-        for name in sample.trained.layout.attributes:
+        for name in sample.trained.layout.needed:
             if not np.isfinite(catchments.attributes.get(name, np.zeros(1))).all():
                 raise CatchmentError(f"attribute {name!r} has no value for catchment {self.id}")
         # The engine has the attributes of all.

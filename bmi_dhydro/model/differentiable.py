@@ -22,7 +22,9 @@ from ..kernels.ir.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES, route
 from ..networks import lstm, lstm_block
 from ..networks.dynamics import Dynamics, day_of
+from ..networks.normalisation import logarithm
 from ..networks.parameter_network import (
+    ENTRANCE,
     FORCING_DEVIATION,
     FORCING_MEAN,
     NetworkLayout,
@@ -30,6 +32,7 @@ from ..networks.parameter_network import (
     dynamic_centres,
     dynamic_items,
     dynamic_parameters,
+    entered,
 )
 from ..networks.parameter_network import parameters as network_parameters
 from ..physics import Process, per_step, unit_hydrograph
@@ -45,6 +48,8 @@ torch_parameters = bind(network_parameters, TORCH_PRIMITIVES)
 _dynamic_parameters = bind(dynamic_parameters, TORCH_PRIMITIVES)
 _dynamic_centres = bind(dynamic_centres, TORCH_PRIMITIVES)
 _centre = bind(centre, TORCH_PRIMITIVES)
+_entered = bind(entered, TORCH_PRIMITIVES)
+_logarithm = bind(logarithm, TORCH_PRIMITIVES)
 _lstm_step = bind(lstm.step, TORCH_PRIMITIVES)
 _delay = bind(unit_hydrograph.delay, TORCH_PRIMITIVES)
 _weights = bind(unit_hydrograph.weights, TORCH_PRIMITIVES)
@@ -101,26 +106,65 @@ class Result:
     pending: Tensor | None = None
 
 
-def torch_dynamics(
+def hidden_states(
     layout: NetworkLayout,
     weights: Mapping[str, Tensor],
     inputs: Tensor,
     forcing: Tensor,
-    dropout: float = 0.0,
     constant: int = 0,
-) -> dict[str, Tensor]:
-    """Return the parameters that change from day to day over a block, from an empty LSTM state.
+) -> Tensor | None:
+    """Return what the LSTM remembers after each day of a block, from an empty state.
 
-    The LSTM runs over the whole block (`networks.lstm_block`; torch's own on a GPU);
-    `networks.lstm` is the same day by day.
+    It runs over the whole block (`networks.lstm_block`; torch's own on a GPU); `networks.lstm` is
+    the same day by day.
 
     Parameters
     ----------
     layout : NetworkLayout
     weights : mapping of Tensor
-    inputs : Tensor, shape (catchments, attributes)
+    inputs : Tensor, shape (catchments, inputs)
         Normalised.
     forcing : Tensor, shape (days, forcings, catchments)
+    constant : int
+        First days through which no gradient flows.
+
+    Returns
+    -------
+    Tensor, shape (days, catchments, units), or None
+        None where the network has no LSTM.
+    """
+    if not layout.dynamic and layout.static_by == "attributes":
+        return None
+    rows = _logarithms(layout, list(forcing.unbind(1)))
+    weather = (torch.stack(rows, dim=2) - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
+    seen = inputs[:, : len(layout.attributes)]
+    if ENTRANCE in weights:
+        weather = _entered(weights, torch.cat([weather, seen.expand(len(weather), -1, -1)], dim=2))
+        seen = seen[:, :0]
+    return _hidden_states(weights, weather, seen, constant)
+
+
+def torch_dynamics(
+    layout: NetworkLayout,
+    weights: Mapping[str, Tensor],
+    inputs: Tensor,
+    hidden: Tensor | None,
+    remembered: Tensor | None = None,
+    dropout: float = 0.0,
+    constant: int = 0,
+) -> dict[str, Tensor]:
+    """Return the parameters that change from day to day over a block.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+    weights : mapping of Tensor
+    inputs : Tensor, shape (catchments, inputs)
+        Normalised.
+    hidden : Tensor, shape (days, catchments, units), or None
+        From `hidden_states`.
+    remembered : Tensor, shape (catchments, units), optional
+        As `parameter_network.static_logits`.
     dropout : float
         Share of the LSTM's outputs that is left out, in training.
     constant : int
@@ -133,11 +177,10 @@ def torch_dynamics(
     """
     if not layout.dynamic:
         return {}
-    weather = (forcing.transpose(1, 2) - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
-    hidden = _hidden_states(weights, weather, inputs, constant)
+    assert hidden is not None
     if dropout:
         hidden = _left_out(hidden, dropout)
-    centres = _dynamic_centres(layout, weights, inputs)
+    centres = _dynamic_centres(layout, weights, inputs, remembered)
     later = _dynamic_parameters(layout, weights, centres, hidden[constant:])
     if not constant:
         return dict(zip(layout.dynamic, later, strict=True))
@@ -145,6 +188,14 @@ def torch_dynamics(
         first = _dynamic_parameters(layout, weights, centres, hidden[:constant])
     values = [torch.cat(both) for both in zip(first, later, strict=True)]
     return dict(zip(layout.dynamic, values, strict=True))
+
+
+def _logarithms(layout: NetworkLayout, rows: list[Tensor]) -> list[Tensor]:
+    """Take logarithms of the forcings of which the LSTM sees them."""
+    return [
+        _logarithm(values) if item.name in layout.logarithms else values
+        for values, item in zip(rows, layout.process.forcings, strict=True)
+    ]
 
 
 def _left_out(values: Tensor, share: float) -> Tensor:
@@ -237,10 +288,12 @@ def remembered_dynamics(
         windows = torch.stack(
             [weather[k + 1 : k + 1 + per_day] for k in range(first, last)], dim=3
         )  # (steps of a day, forcings, catchments, steps)
-        day = torch.stack(day_of(windows.transpose(0, 1), layout.process.forcings), dim=2)
+        rows = _logarithms(layout, day_of(windows.transpose(0, 1), layout.process.forcings))
+        day = torch.stack(rows, dim=2)
         day = (day.transpose(0, 1) - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
         steps, size = day.shape[:2]
-        seen = torch.cat([day, inputs.expand(steps, -1, -1)], dim=2).flatten(0, 1)
+        static = inputs[:, : len(layout.attributes)].expand(steps, -1, -1)
+        seen = _entered(weights, torch.cat([day, static], dim=2).flatten(0, 1))
         state = (values.expand(steps, -1, -1).flatten(0, 1) for values in (hidden, cell))
         now, cells = _lstm_step(weights, seen, *state)
         moving.append(now.reshape(steps, size, -1))
@@ -279,12 +332,13 @@ def _days(steps: int, per_day: int, position: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise([0, *ends]))
 
 
-def hydrograph(routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
+def hydrograph(process: Process, routing: Sequence[Tensor], area: Tensor, days: float) -> Tensor:
     """Return the unit hydrograph of steps of `days` days: shape (catchments, lags)."""
     shape, route_delay, exponent = routing
+    form = unit_hydrograph.hydrograph_of(process)
     times, matrix = (
         None if values is None else torch.tensor(values, dtype=shape.dtype, device=shape.device)
-        for values in (unit_hydrograph.lag_times(days), unit_hydrograph.lag_matrix(days))
+        for values in (form.lag_times(days), form.lag_matrix(days))
     )
     return _weights(shape, _delay(route_delay, exponent, area), times, matrix)
 
@@ -351,7 +405,7 @@ def run(
         return result
     weights = block.weights
     if weights is None:
-        weights = hydrograph(block.routing, block.area, days)
+        weights = hydrograph(process, block.routing, block.area, days)
     pending = torch.zeros_like(weights) if block.pending is None else block.pending
     discharge, result.pending = route(rows[:, 0], weights, pending)
     result.outputs[DISCHARGE] = _added(discharge, substeps)

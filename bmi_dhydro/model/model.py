@@ -122,9 +122,10 @@ class Model:
         # Long steps are done in substeps: parameters, unit hydrograph and its store are theirs.
         self.substeps = process.substeps(self.step_seconds / SECONDS_PER_DAY)
         days = self._part_days
-        self._lag_times = unit_hydrograph.lag_times(days)
-        self._lag_matrix = unit_hydrograph.lag_matrix(days)
-        lags = unit_hydrograph.lags(days) if routed else 1
+        hydrograph = unit_hydrograph.hydrograph_of(process)
+        self._lag_times = hydrograph.lag_times(days)
+        self._lag_matrix = hydrograph.lag_matrix(days)
+        lags = hydrograph.lags(days) if routed else 1
         self.ring = Ring(
             np.ones((catchments, lags), dtype=self.dtype),
             np.zeros((columns, lags), dtype=self.dtype),
@@ -219,7 +220,7 @@ class Model:
     @property
     def parameter_items(self) -> tuple[Parameter, ...]:
         """Names, units and bounds of all parameters, those of routing last."""
-        return (*self.process.parameters, *unit_hydrograph.PARAMETERS)
+        return (*self.process.parameters, *unit_hydrograph.hydrograph_of(self.process).parameters)
 
     @property
     def steps(self) -> int:

@@ -18,6 +18,7 @@ from ..kernels.ir.program import Program, trace
 from ..physics import Parameter, Quantity, between_bounds, per_step
 from .lstm import cell_step
 from .mlp import sigmoid
+from .normalisation import logarithm
 
 # Numbers that are multiplied together, and columns that share what is read of a matrix.
 LANES = 8
@@ -29,37 +30,57 @@ _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
 def packed(matrix: NDArray) -> NDArray:
     """Return a matrix (rows, columns) as the product reads it: (groups, rows, `LANES`).
 
-    Columns beyond the last are zero.
+    Columns beyond the last are zero. Numbers that single precision holds are kept in it: reading
+    the matrix is what most of the time goes to.
     """
     rows, columns = matrix.shape
     groups = -(-columns // LANES)
-    padded = np.zeros((rows, groups * LANES))
+    single = np.float32 if np.array_equal(matrix, matrix.astype(np.float32)) else np.float64
+    padded = np.zeros((rows, groups * LANES), single)
     padded[:, :columns] = matrix
     return np.ascontiguousarray(padded.reshape(rows, groups, LANES).transpose(1, 0, 2))
 
 
-def _product(source: str, matrix: str, target: str, columns: int) -> list[str]:
-    """Add rows of `source` times a packed matrix to rows of `target`, for `r` and its next."""
-    rows = range(columns)
+def _product(
+    source: str, matrix: str, target: str, columns: int, groups: int, begin: str = "0"
+) -> list[str]:
+    """Add rows of `source` times a packed matrix to rows of `target`, for `r` and its next.
+
+    Each sum waits for itself, so that several are under way at a time: of `columns` rows and
+    `groups` groups of the matrix, from group `begin` on, as long as there are so many.
+    """
+    sums = [(k, g) for k in range(columns) for g in range(groups)]
+    place = f"(group + {{}}) * {LANES}"
     return [
-        f"for group in range({matrix}.shape[0]):",
-        *(f"    sum_{k} = load({target}, r + {k}, 0, group * {LANES}, {LANES})" for k in rows),
+        f"for group in range({begin}, {matrix}.shape[0] - {groups - 1}, {groups}):",
+        *(
+            f"    sum_{k}_{g} = load({target}, r + {k}, 0, {place.format(g)}, {LANES})"
+            for k, g in sums
+        ),
         f"    for i in range({matrix}.shape[1]):",
-        f"        weights = load({matrix}, group, i, 0, {LANES})",
-        *(f"        sum_{k} = fma({source}[r + {k}, i], weights, sum_{k})" for k in rows),
-        *(f"    store({target}, r + {k}, 0, group * {LANES}, sum_{k})" for k in rows),
+        *(
+            f"        weights_{g} = wide(load({matrix}, group + {g}, i, 0, {LANES}))"
+            for g in range(groups)
+        ),
+        *(
+            f"        sum_{k}_{g} = fma({source}[r + {k}, i], weights_{g}, sum_{k}_{g})"
+            for k, g in sums
+        ),
+        *(f"    store({target}, r + {k}, 0, {place.format(g)}, sum_{k}_{g})" for k, g in sums),
     ]
 
 
 def _products(source: str, matrix: str, target: str) -> list[str]:
     """Do the product for all columns that are together: at once, or one after the other."""
+    rest = f"{matrix}.shape[0] // {_TOGETHER} * {_TOGETHER}"
     return [
         f"if count == {_TOGETHER}:",
         "    r = 0",
-        *indented(_product(source, matrix, target, _TOGETHER)),
+        *indented(_product(source, matrix, target, _TOGETHER, 1)),
         "else:",
         "    for r in range(count):",
-        *indented(_product(source, matrix, target, 1), 2),
+        *indented(_product(source, matrix, target, 1, _TOGETHER), 2),
+        *indented(_product(source, matrix, target, 1, 1, rest), 2),
     ]
 
 
@@ -79,6 +100,8 @@ def compiled_lstm(
     units: int,
     forcings: tuple[Quantity, ...],
     days: float,
+    logarithms: tuple[str, ...] = (),
+    entrance: int = 0,
 ) -> CompiledLoop:
     """Compile a block of steps of an LSTM and of the parameters that it moves.
 
@@ -92,6 +115,10 @@ def compiled_lstm(
         What it sees of the weather: daily sums of depths, means of others.
     days : float
         Length of the step (or substep) whose parameters are wanted, in days.
+    logarithms : tuple of str
+        Forcings of which it sees a logarithm; see `normalisation.logarithm`.
+    entrance : int
+        Units of a layer with rectifiers before the LSTM; none, unless given.
 
     Returns
     -------
@@ -100,8 +127,10 @@ def compiled_lstm(
         kind; known (bool), whether `window` holds yesterday; position, steps of today that are
         done; static (columns, 4 units), what attributes and bias add to the gates; hidden, cell
         (columns, units), LSTM state after whole days; window (columns, forcings, steps of a day);
-        mean, deviation (forcings,); matrix, head: packed, of (forcings + units, 4 units) and
-        (units, parameters x parameter sets); centres (parameters, columns, parameter sets).
+        mean, deviation (forcings,); entering (columns, entrance), what attributes and bias add to
+        the layer before; door, matrix, head: packed, of (forcings, entrance), (forcings or
+        entrance + units, 4 units) and (units, parameters x parameter sets), of any kind; centres
+        (parameters, columns, parameter sets).
         Written: hidden, cell and window; new_hidden, new_cell (columns, units) after the last step;
         values (steps, columns, parameters, parameter sets), of any kind.
     """
@@ -133,9 +162,20 @@ def compiled_lstm(
 
         return over_lanes(parameter_sets, float, body)
 
+    def scaled(f: int) -> list[str]:
+        """Bring the day's value of a forcing to the scale of training: to `seen`, or `weather`."""
+        place = f"weather[r, {f}]" if entrance else f"seen[r, {f}]"
+        number = "total"
+        lines = []
+        if forcings[f].name in logarithms:
+            program = trace(logarithm, ("total",))
+            lines, number = printed(program), operand(program.outputs[0])
+        return [*lines, f"{place} = ({number} - mean[{f}]) / deviation[{f}]"]
+
     # Loops, where an assignment of rows would do: Numba would compile what raises the error of rows
     # that do not fit, which takes longer than all the rest.
     values = [line for k, item in enumerate(parameters) for line in placed(k, item)]
+    before = entrance or count
     each = [
         "c = first + r",
         "if t == 0 and not known:",
@@ -151,20 +191,37 @@ def compiled_lstm(
                 "for s in range(window.shape[2]):",
                 f"    total += window[c, {f}, s]",
                 *([] if depth else ["total /= window.shape[2]"]),
-                f"seen[r, {f}] = (total - mean[{f}]) / deviation[{f}]",
+                *scaled(f),
             )
         ),
         f"for m in range({units}):",
-        f"    seen[r, {count} + m] = hidden[c, m]",
+        f"    seen[r, {before} + m] = hidden[c, m]",
         f"for m in range({4 * units}):",
         "    gates[r, 0, m] = static[c, m]",
         "for m in range(moved.shape[2]):",
         "    moved[r, 0, m] = real(0.0)",
     ]
+    layer_before = []
+    if entrance:
+        each += [f"for m in range({entrance}):", "    entered[r, 0, m] = entering[c, m]"]
+        layer_before = [
+            *_products("weather", "door", "entered"),
+            "for r in range(count):",
+            f"    for m in range({entrance}):",
+            "        seen[r, m] = max(entered[r, 0, m], real(0.0))",
+        ]
     function = [
         f"gates = np.zeros(({_TOGETHER}, 1, matrix.shape[0] * {LANES}), real)",
         f"moved = np.zeros(({_TOGETHER}, 1, head.shape[0] * {LANES}), real)",
-        f"seen = np.empty(({_TOGETHER}, {count + units}), real)",
+        f"seen = np.empty(({_TOGETHER}, {before + units}), real)",
+        *(
+            [
+                f"weather = np.empty(({_TOGETHER}, {count}), real)",
+                f"entered = np.zeros(({_TOGETHER}, 1, door.shape[0] * {LANES}), real)",
+            ]
+            if entrance
+            else []
+        ),
         f"made = np.empty(({_TOGETHER}, {len(parameters)}, {parameter_sets}), real)",
         f"hiddens = np.empty(({_TOGETHER}, 1, {units}), real)",
         "remembered = hiddens[:, 0]",
@@ -175,6 +232,7 @@ def compiled_lstm(
         "    for t in range(forcing.shape[0]):",
         "        for r in range(count):",
         *indented(each, 3),
+        *indented(layer_before, 2),
         *indented(_products("seen", "matrix", "gates"), 2),
         "        for r in range(count):",
         "            c = first + r",
@@ -196,8 +254,8 @@ def compiled_lstm(
         "                    hidden[c, m], cell[c, m] = new_hidden[c, m], new_cell[c, m]",
     ]
     arguments = (
-        "forcing, known, position, static, hidden, cell, window, mean, deviation, matrix, head, "
-        "centres, new_hidden, new_cell, values"
+        "forcing, known, position, static, hidden, cell, window, mean, deviation, entering, door, "
+        "matrix, head, centres, new_hidden, new_cell, values"
     )
     return CompiledLoop(
         loop_module("The LSTM of dynamic parameters", float, arguments, function), "lstm"

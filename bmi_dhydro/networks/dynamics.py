@@ -19,12 +19,17 @@ from ..physics import Quantity
 from .compiled_lstm import compiled_lstm, packed
 from .parameter_network import (
     DYNAMIC_HEAD,
+    ENTRANCE,
+    ENTRANCE_BIAS,
     FORCING_DEVIATION,
     FORCING_MEAN,
     NetworkLayout,
     centre,
     dynamic_items,
 )
+
+# Weights beside those of the LSTM itself.
+_WEIGHTS = (DYNAMIC_HEAD, FORCING_MEAN, FORCING_DEVIATION, ENTRANCE, ENTRANCE_BIAS)
 
 # Outputs and contents of units that are all but full.
 _FULL_HIDDEN, _FULL_CELL = 0.9, 3.0
@@ -56,16 +61,18 @@ class Dynamics:
     layout : NetworkLayout
     weights : mapping of array
         Weights of the network.
-    inputs : array, shape (catchments, attributes)
-        Normalised attributes.
+    inputs : array, shape (catchments, inputs)
+        Normalised attributes; see `parameter_network.static_logits`.
     steps_per_day : int
 
     Attributes
     ----------
-    inputs : array, shape (catchments, attributes)
+    inputs : array, shape (catchments, inputs)
         Changed by `set_inputs`.
     static : array, shape (catchments, 4 units)
         What attributes and bias add to the gates.
+    entering : array, shape (catchments, units of the layer before the LSTM)
+        What they add to that layer, where there is one; the bias alone goes to the gates then.
     centres : array, shape (parameters, catchments, parameter sets)
         Static values around which parameters move, as `parameter_network.centre` gives them.
     hidden, cell : array, shape (catchments, units)
@@ -87,15 +94,22 @@ class Dynamics:
         self.weights = {
             name: np.asarray(value, dtype=float)
             for name, value in weights.items()
-            if name in (DYNAMIC_HEAD, FORCING_MEAN, FORCING_DEVIATION) or name.startswith("lstm.")
+            if name in _WEIGHTS or name.startswith("lstm.")
         }
         catchments, units = len(inputs), self.weights["lstm.hidden"].shape[0]
         forcings = len(layout.process.forcings)
-        of_weather, self._of_attributes = np.split(self.weights["lstm.input"], [forcings])
-        self._matrix = packed(np.concatenate([of_weather, self.weights["lstm.hidden"]]))
+        # Attributes and weather go into the LSTM, or into a layer before it.
+        self._first = ENTRANCE if ENTRANCE in self.weights else "lstm.input"
+        of_weather, self._of_attributes = np.split(self.weights[self._first], [forcings])
+        taken_in, door = of_weather, np.zeros((forcings, 0))
+        if self._first == ENTRANCE:
+            taken_in, door = self.weights["lstm.input"], of_weather
+        self._door = packed(door)
+        self._matrix = packed(np.concatenate([taken_in, self.weights["lstm.hidden"]]))
         self._head = packed(self.weights[DYNAMIC_HEAD])
         self.inputs = np.array(inputs, dtype=float)
-        self.static = np.empty((catchments, 4 * units))
+        self.static = np.tile(self.weights["lstm.bias"], (catchments, 1))
+        self.entering = np.empty((catchments, door.shape[1]))
         self.set_inputs(np.arange(catchments), self.inputs)
         self.hidden = np.zeros((catchments, units))
         self.cell = np.zeros((catchments, units))
@@ -119,16 +133,20 @@ class Dynamics:
         Parameters
         ----------
         catchments : array of int
-        inputs : array, shape (catchments, attributes)
+        inputs : array, shape (catchments, inputs)
             Normalised.
         """
         self.inputs[catchments] = inputs
+        before = self._first == ENTRANCE
+        target = self.entering if before else self.static
         # Adding one attribute after the other, the sum does not depend on how many catchments
         # there are.
-        total = np.repeat(self.weights["lstm.bias"][None], len(inputs), axis=0)
-        for column, weights in zip(np.transpose(inputs), self._of_attributes, strict=True):
+        bias = self.weights[ENTRANCE_BIAS if before else "lstm.bias"]
+        total = np.repeat(bias[None], len(inputs), axis=0)
+        seen = np.transpose(inputs)[: len(self.layout.attributes)]
+        for column, weights in zip(seen, self._of_attributes, strict=True):
             total = total + column[:, None] * weights
-        self.static[catchments] = total
+        target[catchments] = total
 
     def set_centres(self, name: str, values: NDArray, catchments: slice | NDArray) -> None:
         """Set the static values around which a parameter moves, for some catchments.
@@ -174,7 +192,15 @@ class Dynamics:
         values = np.empty((steps, columns, count, parameter_sets), dtype=dtype)
         items = tuple(dynamic_items(self.layout))
         forcings = self.layout.process.forcings
-        run = compiled_lstm(items, parameter_sets, self.hidden.shape[1], forcings, days)
+        run = compiled_lstm(
+            items,
+            parameter_sets,
+            self.hidden.shape[1],
+            forcings,
+            days,
+            self.layout.logarithms,
+            self.entering.shape[1],
+        )
         # Where nothing is known of yesterday, the first step stands for it.
         known = self.position > 0 or not np.isnan(self.window[0, 0, 0])
         run(
@@ -190,6 +216,8 @@ class Dynamics:
             self.window,
             self.weights[FORCING_MEAN],
             self.weights[FORCING_DEVIATION],
+            self.entering,
+            self._door,
             self._matrix,
             self._head,
             self.centres,

@@ -12,8 +12,12 @@ from .mlp import depth
 from .parameter_network import (
     AREA_EXPONENT,
     DYNAMIC_HEAD,
+    ENTRANCE,
+    ENTRANCE_BIAS,
     FORCING_DEVIATION,
     FORCING_MEAN,
+    STATIC_BIAS,
+    STATIC_HEAD,
     NetworkLayout,
 )
 
@@ -40,36 +44,54 @@ def merge(
         With the parameter sets of all networks.
     weights : dict of array
     """
-    count, size = len(networks), layout.parameter_sets
+    count = len(networks)
+    whole = replace(layout, parameter_sets=count * layout.parameter_sets, networks=count)
     layers = depth(networks[0])
     merged: dict[str, NDArray] = {}
     for layer in range(layers):
-        matrices = [np.asarray(network[f"layer_{layer}.weight"]) for network in networks]
-        biases = [np.asarray(network[f"layer_{layer}.bias"]) for network in networks]
-        if layer < layers - 1:
-            weight = np.concatenate(matrices, axis=1) if layer == 0 else _diagonal(matrices)
-            merged[f"layer_{layer}.weight"] = weight
-            merged[f"layer_{layer}.bias"] = np.concatenate(biases)
-            continue
-        whole = replace(layout, parameter_sets=count * size)
-        rows = matrices[0].shape[0]
-        stacked = rows * (1 if layer == 0 else count)
-        weight = np.zeros((stacked, whole.outputs), matrices[0].dtype)
-        bias = np.zeros(whole.outputs, biases[0].dtype)
-        for k, (matrix, offset) in enumerate(zip(matrices, biases, strict=True)):
-            units = slice(None) if layer == 0 else slice(k * rows, (k + 1) * rows)
-            for parameter in range(len(layout.process.parameters)):
-                own = slice(parameter * size, (parameter + 1) * size)
-                place = slice((parameter * count + k) * size, (parameter * count + k + 1) * size)
-                weight[units, place] = matrix[:, own]
-                bias[place] = offset[own]
-            weight[units, -2:] += matrix[:, -2:] / count
-            bias[-2:] += offset[-2:] / count
-        merged[f"layer_{layer}.weight"], merged[f"layer_{layer}.bias"] = weight, bias
-    merged[AREA_EXPONENT] = np.mean([network[AREA_EXPONENT] for network in networks], axis=0)
-    if layout.dynamic:
+        weight, bias = f"layer_{layer}.weight", f"layer_{layer}.bias"
+        matrices, biases = _each(networks, weight), _each(networks, bias)
+        if layer == layers - 1:
+            apart = layer > 0
+            merged[weight], merged[bias] = _merged_outputs(layout, matrices, biases, apart)
+        else:
+            merged[weight] = np.concatenate(matrices, axis=1) if layer == 0 else _diagonal(matrices)
+            merged[bias] = np.concatenate(biases)
+    if layout.static_by == "weather":
+        matrices, biases = _each(networks, STATIC_HEAD), _each(networks, STATIC_BIAS)
+        merged[STATIC_HEAD], merged[STATIC_BIAS] = _merged_outputs(layout, matrices, biases, True)
+    merged[AREA_EXPONENT] = np.mean(_each(networks, AREA_EXPONENT), axis=0)
+    if "lstm.hidden" in networks[0]:
         merged.update(_merged_lstm(layout, networks))
-    return replace(layout, parameter_sets=count * size, networks=count), merged
+    return whole, merged
+
+
+def _each(networks: Sequence[Mapping[str, NDArray]], name: str) -> list[NDArray]:
+    return [np.asarray(network[name]) for network in networks]
+
+
+def _merged_outputs(
+    layout: NetworkLayout,
+    matrices: Sequence[NDArray],
+    biases: Sequence[NDArray],
+    apart: bool,
+) -> tuple[NDArray, NDArray]:
+    """Join last layers, whose inputs are `apart` (those of each network) or the same for all."""
+    count, size = len(matrices), layout.parameter_sets
+    outputs = replace(layout, parameter_sets=count * size).outputs
+    rows = matrices[0].shape[0]
+    weight = np.zeros((rows * (count if apart else 1), outputs), matrices[0].dtype)
+    bias = np.zeros(outputs, biases[0].dtype)
+    for k, (matrix, offset) in enumerate(zip(matrices, biases, strict=True)):
+        units = slice(k * rows, (k + 1) * rows) if apart else slice(None)
+        for parameter in range(len(layout.process.parameters)):
+            own = slice(parameter * size, (parameter + 1) * size)
+            place = slice((parameter * count + k) * size, (parameter * count + k + 1) * size)
+            weight[units, place] = matrix[:, own]
+            bias[place] = offset[own]
+        weight[units, -2:] += matrix[:, -2:] / count
+        bias[-2:] += offset[-2:] / count
+    return weight, bias
 
 
 def single_network(
@@ -102,9 +124,11 @@ def single_network(
     chosen = np.concatenate([outputs, routing])
     own = dict(weights)
     last = depth(weights) - 1
-    own[f"layer_{last}.weight"] = weights[f"layer_{last}.weight"][:, chosen]
-    own[f"layer_{last}.bias"] = weights[f"layer_{last}.bias"][chosen]
-    if layout.dynamic:
+    head, bias = f"layer_{last}.weight", f"layer_{last}.bias"
+    if layout.static_by == "weather":
+        head, bias = STATIC_HEAD, STATIC_BIAS
+    own[head], own[bias] = weights[head][:, chosen], weights[bias][chosen]
+    if DYNAMIC_HEAD in weights:
         own[DYNAMIC_HEAD] = weights[DYNAMIC_HEAD][:, columns(len(layout.dynamic))]
     return replace(layout, parameter_sets=size, networks=1), own
 
@@ -129,13 +153,23 @@ def _merged_lstm(
             place = (parameter * len(networks) + k) * size
             whole[:, place : place + size] = head[:, parameter * size : (parameter + 1) * size]
         heads.append(whole)
-    return {
-        "lstm.input": np.concatenate(
-            [np.concatenate(of_gate("lstm.input", gate), axis=1) for gate in range(4)], axis=1
-        ),
-        "lstm.hidden": np.concatenate(
-            [_diagonal(of_gate("lstm.hidden", gate)) for gate in range(4)], axis=1
-        ),
+
+    def joined(name: str, apart: bool) -> NDArray:
+        """Join each gate's matrix, for inputs of each network or the same for all."""
+        return np.concatenate(
+            [
+                _diagonal(of_gate(name, gate))
+                if apart
+                else np.concatenate(of_gate(name, gate), axis=1)
+                for gate in range(4)
+            ],
+            axis=1,
+        )
+
+    before = ENTRANCE in networks[0]
+    merged = {
+        "lstm.input": joined("lstm.input", before),
+        "lstm.hidden": joined("lstm.hidden", True),
         "lstm.bias": np.concatenate(
             [np.concatenate(of_gate("lstm.bias", gate)) for gate in range(4)]
         ),
@@ -143,6 +177,10 @@ def _merged_lstm(
         FORCING_MEAN: networks[0][FORCING_MEAN],
         FORCING_DEVIATION: networks[0][FORCING_DEVIATION],
     }
+    if before:
+        merged[ENTRANCE] = np.concatenate(_each(networks, ENTRANCE), axis=1)
+        merged[ENTRANCE_BIAS] = np.concatenate(_each(networks, ENTRANCE_BIAS))
+    return merged
 
 
 def _diagonal(matrices: Sequence[NDArray]) -> NDArray:

@@ -5,16 +5,23 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from ..physics import Parameter, Process, between_bounds, share_between_bounds, unit_hydrograph
-from ..physics.primitives import log, maximum, minimum
+from ..physics import Parameter, Process, between_bounds, share_between_bounds
+from ..physics.primitives import log, maximum, minimum, where
+from ..physics.unit_hydrograph import hydrograph_of, placed
 from .mlp import logits, sigmoid
 
 AREA_EXPONENT = "area_exponent"
 DYNAMIC_HEAD = "dynamic_head"
+
+# Where static parameters come from the LSTM: from its units to the outputs of the network.
+STATIC_HEAD, STATIC_BIAS = "static_head.weight", "static_head.bias"
+
+# A layer before the LSTM, with rectifiers.
+ENTRANCE, ENTRANCE_BIAS = "entrance.weight", "entrance.bias"
 
 # A static value at a bound could not be moved; the logit of this share is still within what
 # `mlp.sigmoid` takes for a number.
@@ -40,6 +47,14 @@ class NetworkLayout:
         of the weather.
     networks : int
         Networks that were trained apart and joined; each has an equal share of the parameter sets.
+    site : tuple of str
+        Names of the attributes that the rules of `process.site` are about, in their order: the last
+        inputs, as they are, which the network itself does not see.
+    logarithms : tuple of str
+        Forcings of which the LSTM sees a logarithm; see `normalisation.logarithm`.
+    static_by : {"attributes", "weather"}
+        What static parameters depend on: attributes alone, or what the LSTM has seen of the weather
+        by the end of a period.
     """
 
     process: Process
@@ -47,6 +62,14 @@ class NetworkLayout:
     attributes: tuple[str, ...]
     dynamic: tuple[str, ...] = ()
     networks: int = 1
+    site: tuple[str, ...] = ()
+    logarithms: tuple[str, ...] = ()
+    static_by: Literal["attributes", "weather"] = "attributes"
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Attributes that a catchment must have."""
+        return tuple(dict.fromkeys((*self.attributes, *self.site)))
 
     @property
     def outputs(self) -> int:
@@ -54,8 +77,31 @@ class NetworkLayout:
         return len(self.process.parameters) * self.parameter_sets + 2
 
 
+def static_logits(
+    layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any, remembered: Any = None
+) -> Any:
+    """Return the outputs of a network, before they are placed between bounds.
+
+    Parameters
+    ----------
+    layout : NetworkLayout
+    weights : mapping
+    inputs : array, shape (..., catchments, inputs)
+        Normalised attributes, and those of `layout.site` as they are.
+    remembered : array, shape (..., catchments, units), optional
+        Hidden state of the LSTM at the end of a period, where `layout.static_by` is "weather".
+
+    Returns
+    -------
+    array, shape (..., catchments, outputs)
+    """
+    if layout.static_by == "weather":
+        return remembered @ weights[STATIC_HEAD] + weights[STATIC_BIAS]
+    return logits(weights, inputs[..., : len(layout.attributes)])
+
+
 def parameters(
-    layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any
+    layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any, remembered: Any = None
 ) -> tuple[list[Any], list[Any]]:
     """Evaluate a network and place its outputs between the bounds of the parameters.
 
@@ -63,32 +109,34 @@ def parameters(
     ----------
     layout : NetworkLayout
     weights : mapping
-        Weights as `mlp.logits` takes them, and `AREA_EXPONENT` of shape (1,).
-    inputs : array, shape (..., catchments, attributes)
-        Normalised attributes.
+        Weights as `mlp.logits` takes them (or `STATIC_HEAD` and `STATIC_BIAS`), and `AREA_EXPONENT`
+        of shape (1,).
+    inputs, remembered : array
+        As `static_logits`.
 
     Returns
     -------
     process : list of array, shape (..., catchments, parameter sets)
         Daily values, one array for each parameter of the process.
     routing : list of array, shape (..., catchments)
-        One array for each of `unit_hydrograph.PARAMETERS`.
+        One array for each parameter of the unit hydrograph.
     """
-    shares = sigmoid(logits(weights, inputs))
+    shares = sigmoid(static_logits(layout, weights, inputs, remembered))
     size = layout.parameter_sets
     process = [
         between_bounds(shares[..., k * size : (k + 1) * size], parameter)
         for k, parameter in enumerate(layout.process.parameters)
     ]
+    names = layout.process.parameter_names
+    for rule, place in zip(layout.process.site, range(-len(layout.site), 0), strict=True):
+        k = names.index(rule.parameter)
+        attribute = inputs[..., place, None]
+        value = attribute if rule.value is None else rule.value
+        process[k] = where(attribute >= rule.least, value + 0.0 * process[k], process[k])
     first = len(layout.process.parameters) * size
-    shape, delay, exponent = unit_hydrograph.PARAMETERS
-    share = sigmoid(weights[AREA_EXPONENT]) + 0.0 * shares[..., 0]
-    routing = [
-        between_bounds(shares[..., first], shape),
-        between_bounds(shares[..., first + 1], delay),
-        between_bounds(share, exponent),
-    ]
-    return process, routing
+    exponent = sigmoid(weights[AREA_EXPONENT]) + 0.0 * shares[..., 0]
+    delays = (shares[..., first], shares[..., first + 1], exponent)
+    return process, placed(hydrograph_of(layout.process), delays)
 
 
 def dynamic_items(layout: NetworkLayout) -> list[Parameter]:
@@ -97,15 +145,32 @@ def dynamic_items(layout: NetworkLayout) -> list[Parameter]:
     return [items[name] for name in layout.dynamic]
 
 
-def dynamic_centres(layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any) -> list[Any]:
+def dynamic_centres(
+    layout: NetworkLayout, weights: Mapping[str, Any], inputs: Any, remembered: Any = None
+) -> list[Any]:
     """Return around what dynamic parameters move, straight from the network.
 
     Arguments as `parameters`; result as `centre`, for each of `layout.dynamic`.
     """
     size = layout.parameter_sets
-    static = logits(weights, inputs)
+    static = static_logits(layout, weights, inputs, remembered)
     places = [layout.process.parameter_names.index(name) for name in layout.dynamic]
     return [static[:, k * size : (k + 1) * size] for k in places]
+
+
+def entered(weights: Mapping[str, Any], seen: Any) -> Any:
+    """Return what the LSTM takes in of weather and attributes.
+
+    Parameters
+    ----------
+    weights : mapping
+        With a layer before the LSTM, if the network has one.
+    seen : array, shape (..., forcings + attributes)
+        Normalised.
+    """
+    if ENTRANCE not in weights:
+        return seen
+    return maximum(seen @ weights[ENTRANCE] + weights[ENTRANCE_BIAS], 0.0)
 
 
 def centre(values: Any, parameter: Parameter) -> Any:

@@ -18,9 +18,17 @@ from ..kernels.reference import TORCH_PRIMITIVES
 from ..physics import per_step
 from .dynamics import Dynamics, day_of
 from .lstm import cell_step
-from .parameter_network import FORCING_DEVIATION, FORCING_MEAN, dynamic_items, dynamic_parameters
+from .normalisation import logarithm
+from .parameter_network import (
+    ENTRANCE,
+    FORCING_DEVIATION,
+    FORCING_MEAN,
+    dynamic_items,
+    dynamic_parameters,
+)
 
 _cell_step = bind(cell_step, TORCH_PRIMITIVES)
+_logarithm = bind(logarithm, TORCH_PRIMITIVES)
 _dynamic_parameters = bind(dynamic_parameters, TORCH_PRIMITIVES)
 
 # LSTM state after whole days, weather of the last 24 hours, steps of today, whether yesterday is
@@ -58,7 +66,8 @@ class ResidentDynamics:
         self._items = dynamic_items(dynamics.layout)
         self._forcings = dynamics.layout.process.forcings
         self._weights = {name: self._down(value) for name, value in dynamics.weights.items()}
-        self._of_weather = self._weights["lstm.input"][: len(self._forcings)]
+        self._first = ENTRANCE if ENTRANCE in self._weights else "lstm.input"
+        self._of_weather = self._weights[self._first][: len(self._forcings)]
 
     def _down(self, values: NDArray) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=self._device)
@@ -66,6 +75,7 @@ class ResidentDynamics:
     def load_parameters(self) -> None:
         """Take from the host what the weather does not change."""
         self._static = self._down(self._dynamics.static[self._columns])
+        self._entering = self._down(self._dynamics.entering[self._columns])
         self._centres = self._down(self._dynamics.centres[:, self._columns])
 
     def load_state(self) -> None:
@@ -122,9 +132,16 @@ class ResidentDynamics:
             self._known = True
         self._window[:, self._position] = weather
         weights = self._weights
-        day = torch.stack(day_of(self._window, self._forcings), dim=1)
+        rows = day_of(self._window, self._forcings)
+        for k, forcing in enumerate(self._forcings):
+            if forcing.name in self._dynamics.layout.logarithms:
+                rows[k] = _logarithm(rows[k])
+        day = torch.stack(rows, dim=1)
         day = (day - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
-        gates = self._static + day @ self._of_weather + self._hidden @ weights["lstm.hidden"]
+        seen = day @ self._of_weather
+        if self._first == ENTRANCE:
+            seen = torch.relu(self._entering + seen) @ weights["lstm.input"]
+        gates = self._static + seen + self._hidden @ weights["lstm.hidden"]
         hidden, cell = _cell_step(*gates.chunk(4, dim=1), self._cell)
         moved = _dynamic_parameters(self._dynamics.layout, weights, self._centres, hidden)
         for k, item in enumerate(self._items):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..catchments.attributes import ATTRIBUTES
+from ..catchments.attributes import units_of
 from ..errors import CatchmentError, CheckpointError, listed
 from ..files.arrays import ArrayFormat
 from ..physics import PROCESSES, with_learned_curves
@@ -87,13 +87,18 @@ class TrainedModel:
             digest.update(np.ascontiguousarray(self.weights[name]).tobytes())
         return digest.hexdigest()[:16]
 
-    def parameters(self, attributes: Mapping[str, NDArray]) -> tuple[NDArray, NDArray]:
+    def parameters(
+        self, attributes: Mapping[str, NDArray], remembered: NDArray | None = None
+    ) -> tuple[NDArray, NDArray]:
         """Give catchments their parameters.
 
         Parameters
         ----------
         attributes : mapping
-            An array of shape (catchments,) for each name in `layout.attributes`.
+            An array of shape (catchments,) for each name in `layout.needed`.
+        remembered : array, shape (catchments, units), optional
+            Hidden state of the LSTM at the end of a period, where static parameters depend on the
+            weather; see `remembered`.
 
         Returns
         -------
@@ -101,7 +106,18 @@ class TrainedModel:
             Daily values.
         routing : array, shape (3, catchments)
             Values of `unit_hydrograph.PARAMETERS`.
+
+        Raises
+        ------
+        CheckpointError
+            If static parameters depend on the weather, and nothing of it is given.
         """
+        if self.layout.static_by == "weather" and remembered is None:
+            raise CheckpointError(
+                f"{self.about.get('name', 'the trained model')}: its static parameters depend on "
+                "weather: write them to a file by `bmi-dhydro freeze`, and name it as "
+                "parameter_file"
+            )
         inputs = self.normalisation(attributes)
         count = inputs.shape[0]
         process = np.empty((len(self.layout.process.parameters), count, self.layout.parameter_sets))
@@ -111,7 +127,8 @@ class TrainedModel:
             # A matrix product for each catchment: in one of several rows, the order in which a row
             # is added up may depend on where it stands, and a catchment has the same parameters
             # alone and among others.
-            given, delays = parameters(self.layout, self._weights, inputs[part, None])
+            seen = None if remembered is None else remembered[part, None]
+            given, delays = parameters(self.layout, self._weights, inputs[part, None], seen)
             process[:, part] = np.stack(given)[:, :, 0]
             routing[:, part] = np.stack(delays)[:, :, 0]
         return process, routing
@@ -125,8 +142,10 @@ class TrainedModel:
         self, attributes: Mapping[str, NDArray], steps_per_day: int = 1
     ) -> Dynamics | None:
         """Return what moves the parameters of catchments from day to day, if anything does."""
-        if not self.layout.dynamic:
-            return None
+        return self.memory(attributes, steps_per_day) if self.layout.dynamic else None
+
+    def memory(self, attributes: Mapping[str, NDArray], steps_per_day: int = 1) -> Dynamics:
+        """Return the LSTM of catchments, whether or not parameters move from day to day."""
         inputs = self.normalisation(attributes)
         return Dynamics(self.layout, self._weights, inputs, steps_per_day)
 
@@ -149,7 +168,7 @@ class TrainedModel:
         CatchmentError
             If an attribute is missing, for all catchments or for some.
         """
-        absent = [name for name in self.layout.attributes if name not in attributes]
+        absent = [name for name in self.layout.needed if name not in attributes]
         if absent:
             raise CatchmentError(
                 f"the trained model needs attributes that the catchments lack: "
@@ -157,7 +176,7 @@ class TrainedModel:
                 "(climate indices can also come from at least a year of forcing); "
                 f"the catchments have {', '.join(attributes) or 'none'}"
             )
-        for name in self.layout.attributes:
+        for name in self.layout.needed:
             unknown = ids[~np.isfinite(np.asarray(attributes[name], dtype=float))]
             if unknown.size:
                 raise CatchmentError(f"attribute {name!r} has no value for {listed(unknown)}")
@@ -186,7 +205,7 @@ class TrainedModel:
                 worst = values[int(np.argmax(beyond))]
                 warnings.append(
                     f"attribute {name!r} is outside the range of training, {lowest:.4g} to "
-                    f"{highest:.4g} {ATTRIBUTES[name].units}, for {listed(ids[outside])} (as far "
+                    f"{highest:.4g} {units_of(name)}, for {listed(ids[outside])} (as far "
                     f"as {worst:.4g}); the parameters there are extrapolated"
                 )
         return warnings
@@ -207,7 +226,12 @@ class TrainedModel:
         inputs = self.normalisation(attributes)
         if self.catchments is None:
             return np.full(len(inputs), np.nan)
-        return self.catchments.distance(inputs)
+        return self.catchments.distance(inputs[:, : len(self.layout.attributes)])
+
+    @property
+    def _logarithms(self) -> list[str]:
+        """Forcings and attributes of which the network sees logarithms."""
+        return [*self.layout.logarithms, *self.normalisation.logarithms]
 
     def _structure(self) -> dict[str, Any]:
         process = self.layout.process
@@ -218,6 +242,9 @@ class TrainedModel:
             "dynamic": list(self.layout.dynamic),
             **({"learned": list(process.learned)} if process.learned else {}),
             **({"members": self.layout.networks} if self.layout.networks > 1 else {}),
+            **({"site": list(self.layout.site)} if self.layout.site else {}),
+            **({"logarithms": self._logarithms} if self._logarithms else {}),
+            **({"static_by": "weather"} if self.layout.static_by == "weather" else {}),
             "time_step": "1 d",
             "parameters": [
                 {key: value for key, value in asdict(item).items() if key not in _NOT_TRAINED}
@@ -226,7 +253,7 @@ class TrainedModel:
             "attributes": [
                 {
                     "name": name,
-                    "units": ATTRIBUTES[name].units,
+                    "units": units_of(name),
                     "mean": mean,
                     "deviation": deviation,
                     "lowest": lowest,
@@ -320,22 +347,34 @@ def _described(
         for ours, item in zip(process.parameters, description["parameters"], strict=True)
     )
     rows = description["attributes"]
-    columns = [
+    mean, deviation, lowest, highest = (
         np.array([item[key] for item in rows]) for key in ("mean", "deviation", "lowest", "highest")
-    ]
+    )
     names = tuple(item["name"] for item in rows)
+    site = tuple(description.get("site", ()))
+    logarithms = description.get("logarithms", ())
     layout = NetworkLayout(
         replace(process, parameters=bounded),
         int(description["components"]),
-        names,
+        names[: len(names) - len(site)],
         tuple(description.get("dynamic", ())),
         int(description.get("members", 1)),
+        site,
+        tuple(name for name in logarithms if name in process.forcing_names),
+        description.get("static_by", "attributes"),
     )
     table = weights.pop(_TRAINING, None)
     return TrainedModel(
         layout,
         weights,
-        Normalisation(names, *columns),
+        Normalisation(
+            names,
+            mean,
+            deviation,
+            lowest,
+            highest,
+            tuple(name for name in logarithms if name in names),
+        ),
         description["about"],
         LearnedEvapotranspiration.described(description, description["about"]),
         None if table is None else TrainingCatchments(table, float(description["usual_distance"])),

@@ -68,6 +68,25 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class SiteRule:
+    """A parameter that an attribute of a catchment decides, instead of a network.
+
+    Attributes
+    ----------
+    parameter, attribute : str
+    least : float
+        Where the attribute is at least this, the rule holds.
+    value : float or None
+        What the parameter is there, in its daily units; the attribute itself, if None.
+    """
+
+    parameter: str
+    attribute: str
+    least: float = -math.inf
+    value: float | None = None
+
+
+@dataclass(frozen=True)
 class Process:
     """A process model.
 
@@ -93,7 +112,13 @@ class Process:
         during it.
     inflow, evapotranspiration, runoff : str
         Names of the forcing and the fluxes that make up the water balance: the change of the
-        sum of all states is inflow - evapotranspiration - runoff.
+        sum of all states is inflow + gains - evapotranspiration - runoff.
+    gains : tuple of str
+        Those of `fluxes` that bring water from elsewhere; negative where they take it away.
+    hydrograph : {"gamma", "published_gamma"}
+        How runoff is routed; see `unit_hydrograph.hydrograph_of`.
+    site : tuple of SiteRule
+        Parameters that attributes of a catchment decide beside the network.
     """
 
     name: str
@@ -111,6 +136,9 @@ class Process:
     inflow: str = "precipitation"
     evapotranspiration: str = "evapotranspiration"
     runoff: str = "runoff"
+    gains: tuple[str, ...] = ()
+    hydrograph: Literal["gamma", "published_gamma"] = "gamma"
+    site: tuple[SiteRule, ...] = ()
 
     @cached_property
     def state_names(self) -> tuple[str, ...]:

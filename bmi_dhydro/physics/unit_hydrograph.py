@@ -6,6 +6,7 @@ taken from hourly values whatever the step, so that a daily step routes what its
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from .primitives import exp, log, maximum, minimum, power
-from .process import Parameter, Process
+from .process import Parameter, Process, between_bounds
 
 # Outputs of every model beside those of its process.
 DISCHARGE = "discharge"
@@ -55,6 +56,100 @@ PARAMETERS = (
 )
 
 
+# What published models route by (Feng et al. 2022): a shape of at least 0.1, and a scale of at
+# least 0.5 days, which the mean delay is a multiple of. Their catchments' area has no effect.
+_LEAST_SHAPE, _SHAPES = 0.1, 2.9
+_LEAST_SCALE, _SCALES = 0.5, 6.5
+
+PUBLISHED_PARAMETERS = (
+    replace(PARAMETERS[0], lower=_LEAST_SHAPE, upper=_LEAST_SHAPE + _SHAPES),
+    replace(
+        PARAMETERS[1],
+        lower=_LEAST_SHAPE * _LEAST_SCALE,
+        upper=(_LEAST_SHAPE + _SHAPES) * (_LEAST_SCALE + _SCALES),
+    ),
+    PARAMETERS[2],
+)
+
+
+@dataclass(frozen=True)
+class UnitHydrograph:
+    """How a gamma distribution of delays becomes the shares of a process model's steps.
+
+    Attributes
+    ----------
+    parameters : tuple of Parameter
+        Their names are the same for all process models, their bounds are not.
+    of_hours : bool
+        Whether the distribution is taken hour by hour and runoff arrives evenly over its step, or
+        in the middle of each step for runoff that arrives at its beginning.
+    """
+
+    parameters: tuple[Parameter, ...]
+    of_hours: bool
+
+    def lag_times(self, days: float) -> NDArray:
+        """Return the middles of the intervals of the unit hydrograph, in days: (intervals,).
+
+        Parameters
+        ----------
+        days : float
+            Length of a step.
+        """
+        return _lag_times(days, self._intervals(days))
+
+    def lag_matrix(self, days: float) -> NDArray | None:
+        """Return the matrix from shares per interval to shares per step: (intervals, lags).
+
+        Runoff is spread evenly over its step, so each interval of it arrives later than the step's
+        start; what arrives within a step is added up. None where a step is one interval.
+        """
+        intervals = self._intervals(days)
+        return None if intervals == 1 else _lag_matrix(days, intervals)
+
+    def lags(self, days: float) -> int:
+        """Return the lags of a unit hydrograph, in steps of `days` days."""
+        intervals = self._intervals(days)
+        return self.lag_times(days).size // intervals + (intervals > 1)
+
+    def _intervals(self, days: float) -> int:
+        """Return how many intervals, of about an hour, a step is divided into."""
+        return max(1, round(days * 24)) if self.of_hours else 1
+
+
+def placed(hydrograph: UnitHydrograph, shares: Any) -> list[Any]:
+    """Turn what a network gives, between 0 and 1, into parameters of a unit hydrograph.
+
+    Parameters
+    ----------
+    hydrograph : UnitHydrograph
+    shares : sequence of array, shape (..., catchments)
+        Of the shape, the delay and the exponent of area.
+
+    Returns
+    -------
+    list of array
+        One for each of `hydrograph.parameters`.
+    """
+    shape, delay, exponent = shares
+    if hydrograph.of_hours:
+        given = zip(shares, hydrograph.parameters, strict=True)
+        return [between_bounds(share, item) for share, item in given]
+    shapes = _LEAST_SHAPE + _SHAPES * shape
+    return [shapes, shapes * (_LEAST_SCALE + _SCALES * delay), 0.0 * exponent]
+
+
+_HYDROGRAPHS = {
+    "gamma": UnitHydrograph(PARAMETERS, of_hours=True),
+    "published_gamma": UnitHydrograph(PUBLISHED_PARAMETERS, of_hours=False),
+}
+
+
+def hydrograph_of(process: Process) -> UnitHydrograph:
+    """Return the unit hydrograph that a process model goes with."""
+    return _HYDROGRAPHS[process.hydrograph]
+
+
 def delay(route_delay: Any, route_area_exponent: Any, area: Any) -> Any:
     """Return the mean delay of a catchment, in days.
 
@@ -92,9 +187,9 @@ def weights(shape: Any, mean_delay: Any, times: Any, matrix: Any) -> Any:
     ----------
     shape, mean_delay : array, shape (catchments,)
     times : array, shape (intervals,)
-        From `lag_times`.
+        From `UnitHydrograph.lag_times`.
     matrix : array, shape (intervals, lags), or None
-        From `lag_matrix`.
+        From `UnitHydrograph.lag_matrix`.
 
     Returns
     -------
@@ -131,25 +226,12 @@ def ended(weights: NDArray, precision: DTypeLike) -> NDArray:
     return result
 
 
-def hours_per_step(days: float) -> int:
-    """Return how many intervals of about an hour a step of `days` days is divided into."""
-    return max(1, round(days * 24))
-
-
 @cache
-def lag_times(days: float) -> NDArray:
-    """Return the middles of the intervals of the unit hydrograph, in days: shape (intervals,)."""
-    intervals = hours_per_step(days)
+def _lag_times(days: float, intervals: int) -> NDArray:
     length = days / intervals
     times = (np.arange(round(MEMORY_DAYS / length)) + 0.5) * length
     times.flags.writeable = False
     return times
-
-
-def lags(days: float) -> int:
-    """Return the lags of a unit hydrograph, in steps of `days` days."""
-    intervals = hours_per_step(days)
-    return lag_times(days).size // intervals + (intervals > 1)
 
 
 def stored_outputs(process: Process) -> frozenset[str]:
@@ -161,17 +243,9 @@ def stored_outputs(process: Process) -> frozenset[str]:
 
 
 @cache
-def lag_matrix(days: float) -> NDArray | None:
-    """Return the matrix from shares per interval to shares per step: shape (intervals, lags).
-
-    Runoff is spread evenly over its step, so each interval of it arrives later than the step's
-    start; what arrives within a step is added up. None where a step is one interval.
-    """
-    intervals = hours_per_step(days)
-    if intervals == 1:
-        return None
-    count = lag_times(days).size
-    matrix = np.zeros((count, lags(days)))
+def _lag_matrix(days: float, intervals: int) -> NDArray:
+    count = _lag_times(days, intervals).size
+    matrix = np.zeros((count, count // intervals + 1))
     for start in range(intervals):
         steps = (np.arange(count) + start) // intervals
         np.add.at(matrix, (np.arange(count), steps), 1.0 / intervals)

@@ -36,7 +36,8 @@ def read_catchments(config: Config) -> Catchments:
     chosen = config.catchments
     if chosen.inline is not None:
         columns = {name: [value] for name, value in chosen.inline.items()}
-        return Catchments.from_columns(columns, "catchments.inline")
+        known = load(config.model).layout.needed
+        return Catchments.from_columns(columns, "catchments.inline", more=known)
     assert chosen.table is not None
     return read_table(Path(chosen.table), chosen.select)
 
@@ -141,7 +142,7 @@ def complete_climate(
     config: Config, catchments: Catchments, trained: TrainedModel, source: WeatherSource | None
 ) -> None:
     """Compute climate attributes of the weather, where the table does not give them."""
-    attributes = trained.layout.attributes
+    attributes = trained.layout.needed
     needed = climate_to_compute(catchments, attributes, config.catchments.climate)
     if not needed or source is None:
         return
@@ -155,7 +156,7 @@ def described_catchments(config: Config) -> Catchments:
     """Return the catchments of a run with all their attributes, those of its weather too."""
     trained = load(config.model)
     catchments = read_catchments(config)
-    if climate_to_compute(catchments, trained.layout.attributes, config.catchments.climate):
+    if climate_to_compute(catchments, trained.layout.needed, config.catchments.climate):
         choice = EvapotranspirationChoice(
             trained.evapotranspiration, config.forcing.evapotranspiration_mismatch
         )

@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..catchments.attributes import ATTRIBUTES
+from ..catchments.attributes import units_of
 from ..catchments.catchments import Catchments
 from ..errors import CatchmentError, listed
 from ..model.model import Model
@@ -51,7 +51,7 @@ class CatchmentParameters:
     @property
     def attribute_names(self) -> tuple[str, ...]:
         """Attributes that decide the parameters of a catchment, and its area."""
-        return (*self._trained.layout.attributes, "area")
+        return tuple(dict.fromkeys((*self._trained.layout.needed, "area")))
 
     def attribute(self, name: str) -> NDArray:
         """Return an attribute of the catchments: shape (catchments,)."""
@@ -125,7 +125,7 @@ class CatchmentParameters:
     def set_attribute(self, name: str, values: NDArray) -> NDArray:
         """Change an attribute; the network gives the catchments that it changes for new parameters.
 
-        Area acts on the unit hydrograph alone, so that no parameter changes with it.
+        Area acts on the unit hydrograph, and on parameters where the network sees it.
 
         Parameters
         ----------
@@ -141,17 +141,26 @@ class CatchmentParameters:
         Raises
         ------
         CatchmentError
-            If a value is not finite, or an area not positive; nothing is changed then.
+            If a value is not finite, or an area not positive, or static parameters depend on the
+            weather, so that they cannot follow; nothing is changed then.
         """
         values = np.asarray(values, dtype=float)
         changed = self.differing(name, values)
         if not changed.size:
             return changed
+        layout = self._trained.layout
+        if layout.static_by == "weather" and name in layout.needed:
+            raise CatchmentError(
+                f"attribute {name!r}: cannot be changed, since static parameters of this model "
+                "come of the weather of a period and would not follow; change it in the table"
+            )
         self.attribute(name)[changed] = values[changed]
+        catchments = self._catchments
         if name == "area":
             self._model.set_area(values[changed], changed)
-            return changed
-        catchments = self._catchments
+            if name not in self._trained.layout.needed:
+                return changed
+            catchments.attributes[name][changed] = values[changed]
         attributes = {key: array[changed] for key, array in catchments.attributes.items()}
         for warning in self._trained.check(catchments.ids[changed], attributes):
             warnings.warn(warning, ExtrapolationWarning, stacklevel=5)
@@ -169,7 +178,7 @@ class CatchmentParameters:
         wrong = ~np.isfinite(values) | ((name == "area") & ~(values > 0))
         if wrong.any():
             raise CatchmentError(
-                f"attribute {name!r} cannot be {values[wrong][0]:g} {ATTRIBUTES[name].units} for "
+                f"attribute {name!r} cannot be {values[wrong][0]:g} {units_of(name)} for "
                 f"{listed(self._catchments.ids[wrong])}"
             )
         return np.flatnonzero(self.attribute(name) != values)

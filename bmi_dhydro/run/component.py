@@ -31,6 +31,7 @@ from .history import History
 from .instance import Held, Instance
 from .output_table import OutputTable, output_items
 from .saved_states import SavedStates, remembered, restore
+from .static_parameters import remembered_weather
 from .water_account import WaterAccount
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ class Component(Instance):
             if source is None:
                 preparation = building.prepared_for_host(config, self.catchments, columns, choice)
             building.complete_climate(config, self.catchments, trained, source)
-            self.model, given = build_model(config, trained, self.catchments)
+            remembered = remembered_weather(config, trained, self.catchments, choice, source)
+            self.model, given = build_model(config, trained, self.catchments, remembered=remembered)
             self.parameters = CatchmentParameters(trained, self.catchments, self.model, given)
             before: NDArray | None = None
             river: dict[str, NDArray] = {}
@@ -178,10 +180,13 @@ class Component(Instance):
             self.account.take(before)
         if config.spin_up is not None:
             from .spin_up import fill_stores
+            from .warm_up import warm_up
 
-            fill_stores(
-                config, self.model, self.driver.source, self.clock, self.catchments, trained, bar
-            )
+            if config.spin_up.before is not None:
+                warm_up(config, self.model, self.catchments, trained, bar)
+            else:
+                source = self.driver.source
+                fill_stores(config, self.model, source, self.clock, self.catchments, trained, bar)
             self.account = WaterAccount(self.model.stored())
         if config.network is not None:
             from .joined_river import join_river

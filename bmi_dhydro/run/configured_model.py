@@ -26,6 +26,13 @@ from ..weather.source import longest_block
 _log = logging.getLogger(__name__)
 
 
+NO_STATIC_PARAMETERS = (
+    "parameter_file: the static parameters of this model depend on the weather of a period, and a "
+    "run that goes on from a state, a forecast, or one with weather of a host needs the same each "
+    "time: write them once by `bmi-dhydro freeze CONFIG OUT`, and name that file"
+)
+
+
 class ExtrapolationWarning(UserWarning):
     """A catchment is unlike those that the network was trained on."""
 
@@ -35,6 +42,7 @@ def build_model(
     trained: trained_model.TrainedModel,
     catchments: Catchments,
     outputs: Sequence[str] | None = None,
+    remembered: NDArray | None = None,
 ) -> tuple[Model, dict[str, NDArray]]:
     """Return the model of a configuration, with nearly empty stores.
 
@@ -46,6 +54,9 @@ def build_model(
         With all attributes that the network needs.
     outputs : sequence of str, optional
         What steps return; everything, unless given.
+    remembered : array, shape (catchments, units), optional
+        What static parameters depend on, where that is the weather; see `static_parameters`.
+        The parameter file must have all catchments, unless given.
 
     Returns
     -------
@@ -67,7 +78,13 @@ def build_model(
     for warning in trained.check(catchments.ids, attributes):
         warnings.warn(warning, ExtrapolationWarning, stacklevel=6)
     check_run_memory(config, trained, len(catchments), outputs)
-    process, routing = trained.parameters(attributes)
+    from_file = trained.layout.static_by == "weather" and remembered is None
+    if from_file:
+        if config.parameter_file is None:
+            raise ConfigError(NO_STATIC_PARAMETERS)
+        # Replaced by those of the file.
+        remembered = np.zeros((len(catchments), trained.weights["lstm.hidden"].shape[0]))
+    process, routing = trained.parameters(attributes, remembered)
     device = _device(config, trained, len(catchments) * config.members)
     model = Model(
         trained.layout.process,
@@ -95,6 +112,12 @@ def build_model(
         rows = _apply_file(Path(config.parameter_file), config, model, catchments)
         for known in given.values():
             known[rows] = True
+        without = np.setdiff1d(np.arange(len(catchments)), rows)
+        if from_file and without.size:
+            raise CheckpointError(
+                f"{config.parameter_file}: has no parameters of {listed(catchments.ids[without])}; "
+                "those of this model depend on weather: write them by `bmi-dhydro freeze`"
+            )
     for name, value in config.parameters.items():
         if name not in model.parameters:
             raise ConfigError(f"parameters: {name!r} is unknown; {nearest(name, model.parameters)}")
@@ -185,7 +208,8 @@ def check_run_memory(
     itemsize = 4 if config.dtype == "float32" else 8
     columns = catchments * config.members
     days = config.step_seconds / SECONDS_PER_DAY
-    lags = unit_hydrograph.lags(days / process.substeps(days)) if config.routing != "none" else 1
+    hydrograph = unit_hydrograph.hydrograph_of(process)
+    lags = hydrograph.lags(days / process.substeps(days)) if config.routing != "none" else 1
     rows = 3 + (len(process.output_names) + 2 if outputs is None else len(outputs))
     # The state and a copy of it, flows on their way, and a block of weather and outputs.
     of_column = 2 * (len(process.states) * parameter_sets + lags) + rows * (

@@ -30,12 +30,15 @@ from ..model.differentiable import (
     run,
     torch_parameters,
 )
+from ..networks.normalisation import logarithm
 from ..physics import unit_hydrograph
 from ..variables import OF_PARAMETER_SETS, ROUTING_PENDING, factor
 from ..weather.quantities import PET_METHODS
 
 if TYPE_CHECKING:
     from .component import Component
+
+_logarithm = bind(logarithm, TORCH_PRIMITIVES)
 
 
 @dataclass
@@ -153,7 +156,7 @@ def _leaves(
     """Make the block of the last steps of tensors that gradients can be asked for."""
     model, catchments = component.model, component.catchments
 
-    names = component.trained.layout.attributes
+    names = component.trained.layout.needed
     attributes = {name: leaf(catchments.attributes[name]) for name in names}
     attributes["area"] = leaf(model.area)
     values = model.parameters
@@ -164,6 +167,11 @@ def _leaves(
     routing = [parameters[name] for name in routing_names]
     seen = None
     if any(name in names for name in wrt):
+        if component.trained.layout.static_by == "weather":
+            raise VariableError(
+                "no derivative with respect to attributes: the static parameters of this model "
+                "come of the weather of a period, and were fixed before the run"
+            )
         seen = _normalised(component, attributes)
         process, routing = _through_network(component, seen, process, routing)
     inputs = {
@@ -191,7 +199,11 @@ def _leaves(
 def _normalised(component: Component, attributes: Mapping[str, Tensor]) -> Tensor:
     """Return attributes as the network sees them."""
     normalisation = component.trained.normalisation
-    table = torch.stack([attributes[name] for name in normalisation.names], dim=1)
+    columns = [
+        _logarithm(attributes[name]) if name in normalisation.logarithms else attributes[name]
+        for name in normalisation.names
+    ]
+    table = torch.stack(columns, dim=1)
     return (table - torch.as_tensor(normalisation.mean)) / torch.as_tensor(normalisation.deviation)
 
 

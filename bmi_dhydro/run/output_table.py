@@ -51,8 +51,8 @@ class OutputTable:
         What it is multiplied with.
     inflow : int
         Place among the forcings of what goes in.
-    losses : array of int
-        Places among the rows of what goes out.
+    gains, losses : array of int
+        Places among the rows of what comes in beside that, and of what goes out.
     stored_rows : array of int
         Rows that are stores.
     outputs, rows, shown, shown_rows, own_columns
@@ -85,6 +85,7 @@ class OutputTable:
         left = (process.evapotranspiration, unit_hydrograph.DISCHARGE)
         stores = (*process.state_names, unit_hydrograph.ROUTING_STORE)
         self.inflow = process.forcing_names.index(process.inflow)
+        self.gains = np.array([model.outputs.index(name) for name in process.gains], np.int64)
         self.losses = np.array([model.outputs.index(name) for name in left], np.int64)
         self.stored_rows = np.array([model.outputs.index(name) for name in stores], np.int64)
         self._publish = exchange()[1]
@@ -114,7 +115,15 @@ class OutputTable:
             Flows of the water account; changed in place.
         """
         self._publish(
-            rows, forcing, self.sources, self.factors, outputs, self.inflow, self.losses, flows
+            rows,
+            forcing,
+            self.sources,
+            self.factors,
+            outputs,
+            self.inflow,
+            self.gains,
+            self.losses,
+            flows,
         )
 
     def stored_in(self, rows: NDArray) -> NDArray:

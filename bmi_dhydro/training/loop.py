@@ -21,7 +21,13 @@ from ..errors import TrainingError, listed
 from ..evaluation.metrics import nse
 from ..evaluation.targets import TARGETS
 from ..kernels.gpu.devices import devices_of
-from ..model.differentiable import Block, run, torch_dynamics, torch_parameters
+from ..model.differentiable import (
+    Block,
+    hidden_states,
+    run,
+    torch_dynamics,
+    torch_parameters,
+)
 from ..networks.normalisation import Normalisation
 from ..networks.parameter_network import (
     FORCING_DEVIATION,
@@ -92,8 +98,14 @@ def simulate_outputs(
     outputs: Sequence[str],
 ) -> dict[str, Tensor]:
     """Return several outputs of the days after `warm_up`, by name; arguments as `simulate`."""
-    process, routing = torch_parameters(layout, weights, inputs)
-    dynamic = torch_dynamics(layout, weights, inputs, forcing, dropout, warm_up)
+    hidden = hidden_states(layout, weights, inputs, forcing, warm_up)
+    remembered = None
+    if layout.static_by == "weather":
+        assert hidden is not None
+        # As these models were trained: what is known at the end of the block.
+        remembered = hidden[-1]
+    process, routing = torch_parameters(layout, weights, inputs, remembered)
+    dynamic = torch_dynamics(layout, weights, inputs, hidden, remembered, dropout, warm_up)
     block = Block(torch.stack(process), routing, area, forcing[warm_up:])
     block.dynamic = {name: values[warm_up:] for name, values in dynamic.items()}
     if warm_up:
@@ -178,8 +190,12 @@ class Trainer:
         self.layout, self.data, self.settings, self.seed = layout, data, settings, seed
         self.validation = validation
         self._start = start
-        own = {name: data.attributes[name] for name in layout.attributes}
-        self.normalisation = Normalisation.of(own) if start is None else start.normalisation(own)
+        if start is None:
+            seen = {name: data.attributes[name] for name in layout.attributes}
+            site = {name: data.attributes[name] for name in layout.site}
+            self.normalisation = Normalisation.of(seen, site)
+        else:
+            self.normalisation = start.normalisation(data.attributes)
         self._device = torch.device("cpu") if device == "cpu" else devices_of(device)[0]
         self._inputs, self._area = self._tensors(data)
         self._forcing = self._placed(data.forcing)
@@ -300,6 +316,8 @@ class Trainer:
         if settings.noise:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + batch)
             noise = torch.randn(inputs.shape, generator=generator)
+            # What the network does not see stays as it is.
+            noise[:, len(self.layout.attributes) :] = 0.0
             inputs = inputs + settings.noise * self._placed(noise)
         given = (
             self._weights,

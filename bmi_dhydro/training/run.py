@@ -459,10 +459,10 @@ class TrainingRun:
             "skill": skill,
         }
         path = self.folder / "model.safetensors"
-        inputs = normalisation({name: self.learned.attributes[name] for name in layout.attributes})
+        inputs = normalisation(self.learned.attributes)[:, : len(layout.attributes)]
         catchments = TrainingCatchments.of(inputs) if start is None else start.catchments(inputs)
         model = TrainedModel(layout, weights, normalisation, about, learned, catchments)
-        if layout.dynamic:
+        if layout.dynamic and layout.static_by == "attributes":
             apart = dependence_on_start(model, self.learned)
             model = replace(
                 model, about={**about, "memory": described(apart, len(self.learned.dates))}

@@ -7,7 +7,7 @@ import torch
 from bmi_dhydro.io import state_file
 from bmi_dhydro.kernels import autograd, reference
 from bmi_dhydro.kernels.factory import Execution
-from bmi_dhydro.model.differentiable import block_gradients, torch_dynamics
+from bmi_dhydro.model.differentiable import block_gradients, hidden_states, torch_dynamics
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.normalisation import Normalisation
@@ -122,12 +122,9 @@ def test_the_memory_of_training_is_that_of_use():
     weights = network()
     ours = trained(weights)
     inputs = ours.normalisation(ATTRIBUTES)
-    values = torch_dynamics(
-        LAYOUT,
-        {name: torch.as_tensor(value) for name, value in weights.items()},
-        torch.as_tensor(inputs),
-        torch.as_tensor(WEATHER),
-    )
+    tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
+    given = LAYOUT, tensors, torch.as_tensor(inputs)
+    values = torch_dynamics(*given, hidden_states(*given, torch.as_tensor(WEATHER)))
     dynamics = model().dynamics
     for day, weather in enumerate(WEATHER):
         (daily,) = dynamics.advance(weather[None])
@@ -175,7 +172,8 @@ def test_members_of_an_ensemble_move_their_own_components():
 
     def values(layout, weights):
         tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
-        return torch_dynamics(layout, tensors, inputs, forcing)
+        hidden = hidden_states(layout, tensors, inputs, forcing)
+        return torch_dynamics(layout, tensors, inputs, hidden)
 
     whole = values(layout, weights)
     for k, member in enumerate(members):

@@ -1,6 +1,9 @@
+import inspect
+
 import numpy as np
 import pytest
 
+from bmi_dhydro.catchments.attributes import ATTRIBUTES
 from bmi_dhydro.physics import (
     HBV,
     PROCESSES,
@@ -41,7 +44,8 @@ def test_shares_reach_from_bound_to_bound(item: Parameter):
 @pytest.mark.parametrize("process", PROCESSES.values(), ids=lambda p: p.name)
 def test_tables_fit_the_step_function(process):
     code = process.step.__code__
-    assert code.co_varnames[: code.co_argcount] == process.argument_names
+    if not code.co_flags & inspect.CO_VARARGS:
+        assert code.co_varnames[: code.co_argcount] == process.argument_names
     assert set(process.curves) <= set(code.co_names)
     for names in process.curves.values():
         assert set(names) <= set(process.parameter_names)
@@ -50,4 +54,8 @@ def test_tables_fit_the_step_function(process):
     assert len(results) == len(process.output_names)
     for name in (process.evapotranspiration, process.runoff):
         assert name in process.flux_names
+    assert set(process.gains) <= set(process.flux_names)
+    for rule in process.site:
+        assert rule.parameter in process.parameter_names
+        assert rule.attribute in ATTRIBUTES
     assert process.inflow in process.forcing_names

@@ -30,6 +30,7 @@ def test_water_balance_closes_to_rounding_in_each_step(process):
         states = results[: len(process.states)]
         error = (
             weather[0][:, None]
+            + sum(out[name] for name in process.gains)
             - out[process.evapotranspiration]
             - out[process.runoff]
             - (sum(states) - before)
@@ -105,7 +106,10 @@ def test_a_step_of_an_hour_closes_its_balance_too(process):
     forcing[:, [0, 2]] /= 24.0
     rows = model.run(forcing)
     left = rows[:, [model.outputs.index(n) for n in (DISCHARGE, process.evapotranspiration)]]
-    error = forcing[:, 0].sum(axis=0) - left.sum(axis=(0, 1)) - (model.stored() - before)
+    came = forcing[:, 0].sum(axis=0)
+    for name in process.gains:
+        came = came + rows[:, model.outputs.index(name)].sum(axis=0)
+    error = came - left.sum(axis=(0, 1)) - (model.stored() - before)
     assert np.abs(error).max() < 1e-9
 
 

@@ -45,6 +45,7 @@ _ARRAYS = (
     ("sources", np.int64, 1),
     ("factors", float, 2),
     ("outputs", float, 2),
+    ("gains", np.int64, 1),
     ("losses", np.int64, 1),
     ("flows", float, 2),
     ("opened", float, 1),
@@ -132,7 +133,7 @@ def _compiled(
         *(f"    {line}" for line in (_COMPUTE.strip().splitlines() if computed else ())),
         "    run_block(0, state.shape[1], forcing, parameters, state, weights, pending, reach, "
         "clock[0] * substeps % pending.shape[1], rows)",
-        "    publish(rows[0], forcing[0], sources, factors, outputs, inflow, losses, flows)",
+        "    publish(rows[0], forcing[0], sources, factors, outputs, inflow, gains, losses, flows)",
         *(f"    {line}" for line in _BALANCE.strip().splitlines()),
         "    return -1",
         "",
@@ -198,9 +199,9 @@ class CoupledStep:
         arrays : mapping of array
             By the names of `exchange` and `CpuKernel.run`: `inputs`, `lowest`, `highest`, `scale`,
             `floor`, `forcing` (1, forcings, columns), `parameters`, `state`, `weights`, `pending`,
-            `reach`, `rows` (1, outputs, columns), `sources`, `factors`, `outputs`, `losses`,
-            `flows`; of `WaterAccount`: `opened`, `leaked`; `clock`, the steps that are done;
-            `balance`, written in m (see `instance.Held`), empty where it does not follow from
+            `reach`, `rows` (1, outputs, columns), `sources`, `factors`, `outputs`, `gains`,
+            `losses`, `flows`; of `WaterAccount`: `opened`, `leaked`; `clock`, the steps that are
+            done; `balance`, written in m (see `instance.Held`), empty where it does not follow from
             `rows`, of which `stored_rows` are stores; and `current`, set to whether it was. They
             are kept, and must not be replaced.
         inflow : int

@@ -23,7 +23,7 @@ def receive(inputs, lowest, highest, scale, floor, weather):
     return -1
 
 
-def publish(rows, forcing, sources, factors, outputs, inflow, losses, flows):
+def publish(rows, forcing, sources, factors, outputs, inflow, gains, losses, flows):
     """Scale model outputs to those of the interface, and add up what went in and out."""
     for k in range(outputs.shape[0]):
         row = sources[k] - rows.shape[0]
@@ -32,6 +32,8 @@ def publish(rows, forcing, sources, factors, outputs, inflow, losses, flows):
             outputs[k, c] = value * factors[k, c]
     for c in range(outputs.shape[1]):
         flows[0, c] += forcing[inflow, c]
+        for k in range(gains.shape[0]):
+            flows[0, c] += rows[gains[k], c]
         flows[1, c] += rows[losses[0], c] + rows[losses[1], c]
 
 
@@ -49,8 +51,8 @@ def exchange() -> tuple[Callable[..., int], Callable[..., None]]:
     receive : callable
         `receive(inputs, lowest, highest, scale, floor, weather)`
     publish : callable
-        `publish(rows, forcing, sources, factors, outputs, inflow, losses, flows)`; sources count
-        the rows of the model first, then those of its forcing.
+        `publish(rows, forcing, sources, factors, outputs, inflow, gains, losses, flows)`; sources
+        count the rows of the model first, then those of its forcing.
     """
     module: dict[str, Any] = cache.load(EXCHANGE_SOURCE, "exchange")
     return module["receive"], module["publish"]

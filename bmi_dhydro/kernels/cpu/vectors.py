@@ -296,6 +296,19 @@ def load(typingctx: Any, array: Any, i: Any, j: Any, k: Any, lanes: Any) -> Any:
 
 
 @intrinsic
+def wide(typingctx: Any, value: Any) -> Any:
+    """Return a vector (or a number) in double precision."""
+    result = _widened(types.float64, _lanes(value))
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if _scalar(value) == types.float64:
+            return arguments[0]
+        return builder.fpext(arguments[0], context.get_value_type(result))
+
+    return result(value), codegen
+
+
+@intrinsic
 def store(typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any) -> Any:
     """Write a vector (or a number) to a 3-D array from [i, j, k] on."""
     count = _lanes(value) or 1

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from bmi_dhydro.kernels.cpu.vectors import (
     add, cos, div, exp2, fma, ge, gt, lane, le, load, log2, lt, maximum, minimum, mul, neg, sin,
-    some_below, spread, sqrt, store, sub, totals, where,
+    some_below, spread, sqrt, store, sub, totals, where, wide,
 )
 real = np.{dtype}
 '''

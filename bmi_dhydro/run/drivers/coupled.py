@@ -159,6 +159,7 @@ class Coupled:
             "sources": table.sources,
             "factors": table.factors,
             "outputs": table.outputs,
+            "gains": table.gains,
             "losses": table.losses,
             "flows": account.flows,
             "opened": account.opened,

@@ -32,8 +32,8 @@ class ResidentAhead(HostExchange):
 
     def __init__(self, model: Model, table: OutputTable) -> None:
         self._model, self._table = model, table
-        # What goes out is booked in each step.
-        self._wanted = set(table.losses.tolist())
+        # What comes in and goes out is booked in each step.
+        self._wanted = {*table.gains.tolist(), *table.losses.tolist()}
         self._block = np.empty((0, *table.rows.shape), table.rows.dtype)
         self._step = -1
 
@@ -59,7 +59,7 @@ class ResidentAhead(HostExchange):
         for place, row in enumerate(table.sources - len(table.rows)):
             if row >= 0:
                 np.multiply(forcing[row], table.factors[place], out=table.outputs[place])
-        flows[0] += forcing[table.inflow]
+        flows[0] += forcing[table.inflow] + table.rows[table.gains].sum(axis=0)
         flows[1] += table.rows[table.losses].sum(axis=0)
 
     def _show(self, rows: Iterable[int]) -> None:

@@ -106,7 +106,7 @@ class _DeviceExchange:
         self._of_forcing = [
             (place, row - count) for place, row in enumerate(table.sources) if row >= count
         ]
-        self._losses = on_device(table.losses)
+        self._gains, self._losses = on_device(table.gains), on_device(table.losses)
         self._factors = on_device(table.factors[:, columns])
         self._columns = columns
         self.inputs = zeros(len(scaling.lowest), sum(run.size for run in self._of_inputs))
@@ -142,6 +142,8 @@ class _DeviceExchange:
         for place, row in self._of_forcing:
             torch.mul(self.weather[0, row], self._factors[place], out=self.outputs[place])
         self.flows[0].add_(self.weather[0, self._inflow] * done)
+        if len(self._gains):
+            self.flows[0].add_(rows.index_select(0, self._gains).sum(0) * done)
         self.flows[1].add_(rows.index_select(0, self._losses).sum(0) * done)
 
     def _step(self) -> None:

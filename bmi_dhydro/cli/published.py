@@ -1,0 +1,147 @@
+"""The commands for models that others have published: bringing one here, and fixing parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import counted
+from .data_sets import import_data
+from .tools import explained
+
+if TYPE_CHECKING:
+    from ..run.component import Component
+
+
+@import_data.command("model")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--config",
+    "configuration",
+    type=click.Path(path_type=Path),
+    help="Configuration of the model; config.yaml or config.json beside FILE, unless given.",
+)
+@click.option(
+    "--statistics",
+    type=click.Path(path_type=Path),
+    help="Statistics of normalisation; normalization_statistics.json or statistics_basinnorm.json "
+    "beside FILE, unless given.",
+)
+@click.option(
+    "--licence",
+    prompt="Licence of the original (such as CC-BY-NC-4.0)",
+    help="Under which the original is published; kept in OUT.",
+)
+@click.option(
+    "--source",
+    prompt="Where the original comes from (an address or a citation)",
+    help="Where the original comes from; kept in OUT.",
+)
+@click.option(
+    "--evapotranspiration",
+    type=click.Choice(["hargreaves", "penman_monteith", "priestley_taylor", "oudin", "hamon"]),
+    help="Method of potential evapotranspiration that it learned with; not known, unless given.",
+)
+@explained
+def import_model(
+    file: Path,
+    out: Path,
+    configuration: Path | None,
+    statistics: Path | None,
+    licence: str,
+    source: str,
+    evapotranspiration: str | None,
+) -> None:
+    """Import a published delta-HBV model: weights in FILE (.pt), to OUT (.safetensors).
+
+    \b
+    bmi-dhydro import dHBV_2_0_Ep100.pt dhbv_2.safetensors --licence CC-BY-NC-4.0 --source doi:...
+    bmi-dhydro info dhbv_2.safetensors
+
+    Versions 1.0, 1.1p and 2.0 are known; see `bmi-dhydro docs published_models`. Nothing in FILE is
+    executed.
+    """
+    from ..errors import ConfigError
+    from ..published.conversion import import_published
+
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"{out}: a trained model is a file named *.safetensors")
+    about = {"licence": licence.strip(), "source": source.strip()}
+    model = import_published(file, configuration, statistics, about, evapotranspiration)
+    model.save(out)
+    layout = model.layout
+    click.echo(
+        f"{layout.process.long_name}: {counted(layout.parameter_sets, 'parameter set')}, "
+        f"{', '.join(layout.dynamic) or 'nothing'} changes daily, "
+        f"{counted(len(layout.needed), 'attribute')}"
+    )
+    if layout.static_by == "weather":
+        click.echo(
+            "its static parameters depend on the weather of a period; fix them for hosts and "
+            "forecasts:  bmi-dhydro freeze CONFIG PARAMETERS"
+        )
+    click.echo(f"wrote {out}")
+    click.echo(f"see what it needs:  bmi-dhydro info {out}")
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@explained
+def freeze(config: Path, out: Path) -> None:
+    """Write the parameters that a run of CONFIG has to OUT, a parameter file (.safetensors).
+
+    Runs, hosts and forecasts that name it as parameter_file have these parameters, whatever their
+    weather. Models whose static parameters depend on the weather of a period (published LSTM
+    models) need it where a run goes on from a state, or a host sets the weather.
+    """
+    import msgspec
+
+    from ..config import read_config
+    from ..errors import ConfigError
+    from ..io import parameter_file
+    from ..run.component import Component
+
+    if out.suffix != ".safetensors":
+        raise ConfigError(f"{out}: a parameter file is named *.safetensors")
+    # In double precision, of the network alone, whatever the run begins with.
+    settings = msgspec.structs.replace(
+        read_config(config).without_files(),
+        dtype="float64",
+        parameter_file=None,
+        initial_state=None,
+        carry_over=False,
+        ensemble=None,
+        network=None,
+        fleet=False,
+        history=0,
+    )
+    component = Component(settings)
+    try:
+        about = {
+            "model": str(component.trained.about.get("name")),
+            "fingerprint": component.trained.fingerprint,
+            "weather": "of a host"
+            if settings.forcing.file is None
+            else f"{Path(settings.forcing.file).name}, {_period(component)}",
+        }
+        parameter_file.save(out, component.model, component.catchments.ids, about)
+        count = len(component.catchments)
+    finally:
+        component.abandon()
+    click.echo(f"parameters of {counted(count, 'catchment')}")
+    click.echo(f"wrote {out}")
+    click.echo(f"name it in configurations:  parameter_file: {out}")
+
+
+def _period(component: Component) -> str:
+    """Return the first day and the end of a run with weather of a file."""
+    import numpy as np
+
+    clock, source = component.clock, component.source
+    assert clock.start is not None
+    end = clock.start + np.timedelta64(source.steps * component.model.step_seconds, "s")
+    return f"{clock.start} to {end}"
