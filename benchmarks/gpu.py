@@ -241,8 +241,9 @@ def coupled(report: Report, bandwidth: float) -> None:
     # Memory is read in sectors of eight catchments.
     reach = float(resident.reach.double()[: DIVIDES // 8 * 8].view(-1, 8).amax(1).mean())
     moved = 4 * PARAMETER_SETS * (2 * _STATES + _PARAMETERS) + 4 * 3 * reach
+    lags = unit_hydrograph.hydrograph_of(HBV).lags(1 / 24)
     report.row(
-        f"the same, on the device alone ({reach:.0f} of {unit_hydrograph.hydrograph_of(HBV).lags(1 / 24)} lags)",
+        f"the same, on the device alone ({reach:.0f} of {lags} lags)",
         f"{took * 1e3:.2f} ms",
         "",
         f"{DIVIDES * moved / took / bandwidth:.0%}",

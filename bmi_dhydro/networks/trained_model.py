@@ -168,18 +168,7 @@ class TrainedModel:
         CatchmentError
             If an attribute is missing, for all catchments or for some.
         """
-        absent = [name for name in self.layout.needed if name not in attributes]
-        if absent:
-            raise CatchmentError(
-                f"the trained model needs attributes that the catchments lack: "
-                f"{', '.join(absent)}; add them as columns of the catchment table "
-                "(climate indices can also come from at least a year of forcing); "
-                f"the catchments have {', '.join(attributes) or 'none'}"
-            )
-        for name in self.layout.needed:
-            unknown = ids[~np.isfinite(np.asarray(attributes[name], dtype=float))]
-            if unknown.size:
-                raise CatchmentError(f"attribute {name!r} has no value for {listed(unknown)}")
+        self.require(ids, attributes)
         distance = self.distance(attributes)
         unlike = distance > 1.0
         warnings = []
@@ -209,6 +198,21 @@ class TrainedModel:
                     f"as {worst:.4g}); the parameters there are extrapolated"
                 )
         return warnings
+
+    def require(self, ids: NDArray, attributes: Mapping[str, NDArray]) -> None:
+        """Refuse attributes that are missing; arguments and errors as `check`."""
+        absent = [name for name in self.layout.needed if name not in attributes]
+        if absent:
+            raise CatchmentError(
+                f"the trained model needs attributes that the catchments lack: "
+                f"{', '.join(absent)}; add them as columns of the catchment table "
+                "(climate indices can also come from at least a year of forcing); "
+                f"the catchments have {', '.join(attributes) or 'none'}"
+            )
+        for name in self.layout.needed:
+            unknown = ids[~np.isfinite(np.asarray(attributes[name], dtype=float))]
+            if unknown.size:
+                raise CatchmentError(f"attribute {name!r} has no value for {listed(unknown)}")
 
     def distance(self, attributes: Mapping[str, NDArray]) -> NDArray:
         """Return how unlike the catchments of training others are.

@@ -53,11 +53,14 @@ def remembered_weather(
     ------
     ConfigError
         If they depend on weather, and the run has none of its own or goes on from a state.
+    CatchmentError
+        If an attribute is missing.
     """
     if trained.layout.static_by == "attributes" or config.parameter_file is not None:
         return None
     if source is None or config.initial_state is not None:
         raise ConfigError(NO_STATIC_PARAMETERS)
+    trained.require(catchments.ids, catchments.attributes)
     end = source.start + np.timedelta64(source.steps * config.step_seconds, "s")
     before = config.spin_up is not None and config.spin_up.before is not None
     whole = weather_from_warm_up(config, catchments, choice, end) if before else source

@@ -16,7 +16,12 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..networks.mlp import depth
 from ..networks.normalisation import Normalisation
-from ..networks.parameter_network import AREA_EXPONENT, DYNAMIC_HEAD
+from ..networks.parameter_network import (
+    AREA_EXPONENT,
+    DYNAMIC_HEAD,
+    STATIC_BIAS,
+    STATIC_HEAD,
+)
 from ..networks.similarity import TrainingCatchments
 from ..networks.trained_model import TrainedModel
 from .config import NO_LICENCE, TrainConfig, TrainingSettings
@@ -145,8 +150,8 @@ def learned_names(weights: Mapping[str, Any], settings: TrainingSettings) -> set
     if settings.layers == "all":
         return set(weights)
     last = depth(weights) - 1
-    heads = {f"layer_{last}.weight", f"layer_{last}.bias", AREA_EXPONENT, DYNAMIC_HEAD}
-    return heads & set(weights)
+    heads = {f"layer_{last}.weight", f"layer_{last}.bias", STATIC_HEAD, STATIC_BIAS}
+    return (heads | {AREA_EXPONENT, DYNAMIC_HEAD}) & set(weights)
 
 
 def distance(weights: Mapping[str, Tensor], start: Mapping[str, Tensor]) -> Tensor:

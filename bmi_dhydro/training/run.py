@@ -276,7 +276,9 @@ class TrainingRun:
         names = tuple(self.config.attributes or NETWORK_INPUTS)
         if self.begun is None:
             process = with_learned_curves(PROCESSES[self.config.process], self.config.learned)
-            self.layout = NetworkLayout(process, self.config.components, names, self.config.dynamic)
+            site = tuple(rule.attribute for rule in process.site)
+            dynamic = self.config.dynamic
+            self.layout = NetworkLayout(process, self.config.components, names, dynamic, site=site)
         else:
             self.layout = self.begun.network(0).layout
             warn_of_evapotranspiration(self.begun, self.data.evapotranspiration.methods)
