@@ -299,6 +299,12 @@ def evaluate(
     help="Parameter file that `bmi-dhydro calibrate` has written, for the divides that it has.",
 )
 @click.option(
+    "--attributes",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Table (CSV, Parquet, NetCDF) of attributes that the hydrofabric lacks, by divide, for "
+    "models that need others.",
+)
+@click.option(
     "--fleet", is_flag=True, help="Instances read the weather themselves and share one engine."
 )
 @click.option(
@@ -359,6 +365,7 @@ def ngen(
     climate: Path | None,
     model: str,
     parameters: Path | None,
+    attributes: Path | None,
     fleet: bool,
     multi: Path | None,
     multi_output: str | None,
@@ -409,6 +416,7 @@ def ngen(
         save_states,
         "template" if routing == "template" else _existing(routing, "--routing"),
         parameters,
+        attributes,
     )
     report = write_run_package(geopackage, forcing, out, options, progress)
     for note in report.notes:

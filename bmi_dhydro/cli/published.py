@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import counted
 from .data_sets import import_data
 from .tools import explained
-
-if TYPE_CHECKING:
-    from ..run.component import Component
 
 
 @import_data.command("model")
@@ -98,50 +94,13 @@ def freeze(config: Path, out: Path) -> None:
     weather. Models whose static parameters depend on the weather of a period (published LSTM
     models) need it where a run goes on from a state, or a host sets the weather.
     """
-    import msgspec
-
     from ..config import read_config
     from ..errors import ConfigError
-    from ..io import parameter_file
-    from ..run.component import Component
+    from ..run.frozen import freeze as write
 
     if out.suffix != ".safetensors":
         raise ConfigError(f"{out}: a parameter file is named *.safetensors")
-    # In double precision, of the network alone, whatever the run begins with.
-    settings = msgspec.structs.replace(
-        read_config(config).without_files(),
-        dtype="float64",
-        parameter_file=None,
-        initial_state=None,
-        carry_over=False,
-        ensemble=None,
-        network=None,
-        fleet=False,
-        history=0,
-    )
-    component = Component(settings)
-    try:
-        about = {
-            "model": str(component.trained.about.get("name")),
-            "fingerprint": component.trained.fingerprint,
-            "weather": "of a host"
-            if settings.forcing.file is None
-            else f"{Path(settings.forcing.file).name}, {_period(component)}",
-        }
-        parameter_file.save(out, component.model, component.catchments.ids, about)
-        count = len(component.catchments)
-    finally:
-        component.abandon()
+    count = write(read_config(config), out)
     click.echo(f"parameters of {counted(count, 'catchment')}")
     click.echo(f"wrote {out}")
     click.echo(f"name it in configurations:  parameter_file: {out}")
-
-
-def _period(component: Component) -> str:
-    """Return the first day and the end of a run with weather of a file."""
-    import numpy as np
-
-    clock, source = component.clock, component.source
-    assert clock.start is not None
-    end = clock.start + np.timedelta64(source.steps * component.model.step_seconds, "s")
-    return f"{clock.start} to {end}"

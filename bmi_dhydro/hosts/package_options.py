@@ -46,6 +46,8 @@ class PackageOptions:
         made, see `troute`.
     parameters : Path, optional
         Parameter file that `bmi-dhydro calibrate` has written, for the divides that it has.
+    attributes : Path, optional
+        Table of attributes that the hydrofabric lacks, or has otherwise, a row for each divide.
     """
 
     model: str = "default"
@@ -63,3 +65,4 @@ class PackageOptions:
     save_states: bool = False
     routing: Path | Literal["template"] | None = None
     parameters: Path | None = None
+    attributes: Path | None = None

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from ..config import CatchmentsConfig, Config, ForcingConfig, SpinUpConfig, TimeConfig
@@ -21,6 +22,30 @@ from .realization import STEP_SECONDS
 
 if TYPE_CHECKING:
     from .package_options import PackageOptions
+
+
+def run_of_weather(table: Path, forcing: Path, method: str, options: PackageOptions) -> Config:
+    """Return a run of the divides by the whole weather of a package.
+
+    Parameters
+    ----------
+    table : Path
+        Catchment table.
+    forcing : Path
+    method : str
+        Method of potential evapotranspiration.
+    options : PackageOptions
+    """
+    return Config(
+        catchments=CatchmentsConfig(table=str(table), climate="table"),
+        model=options.model,
+        forcing=ForcingConfig(
+            file=str(forcing),
+            potential_evapotranspiration=method,  # type: ignore[arg-type]
+            evapotranspiration_mismatch="accept",
+        ),
+        time=TimeConfig(step="1h"),
+    )
 
 
 def place_state(
@@ -74,15 +99,8 @@ def place_state(
     if not options.spin_up:
         notes.append(f"{cold}: give --initial-state")
         return False
-    document = Config(
-        catchments=CatchmentsConfig(table=str(table), climate="table"),
-        model=options.model,
-        forcing=ForcingConfig(
-            file=str(forcing),
-            potential_evapotranspiration=method,  # type: ignore[arg-type]
-            evapotranspiration_mismatch="accept",
-        ),
-        time=TimeConfig(step="1h"),
+    document = msgspec.structs.replace(
+        run_of_weather(table, forcing, method, options),
         spin_up=SpinUpConfig(years=options.spin_up),
         parameter_file=None if options.parameters is None else str(options.parameters),
         save_state=str(target),

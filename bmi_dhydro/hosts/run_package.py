@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +26,8 @@ from ..io.export import write_catchments
 from ..networks.trained_model import SHIPPED, TrainedModel, load
 from ..physics.unit_hydrograph import DISCHARGE
 from ..progress_bar import Bar, no_progress
+from ..run.configured_model import ExtrapolationWarning
+from ..run.frozen import freeze
 from ..units import SECONDS_PER_DAY
 from ..variables import inputs_for, outputs_of
 from ..weather.evapotranspiration_choice import EvapotranspirationChoice
@@ -34,7 +37,7 @@ from ..weather.tables import gather_tables
 from .calibration_bounds import write_bounds
 from .hydrofabric import Hydrofabric, read_hydrofabric
 from .package_options import PackageOptions
-from .package_state import place_state
+from .package_state import place_state, run_of_weather
 from .package_weather import add_evapotranspiration, engine_name
 from .realization import STEP_SECONDS, realization
 from .troute import ROUTING, troute_configuration
@@ -117,6 +120,9 @@ def _write(
 ) -> PackageReport:
     """Write a package, of a weather file; see `write_run_package`."""
     trained = load(options.model)
+    if options.attributes is not None:
+        more = read_table(options.attributes, fabric.catchments.ids.tolist())
+        fabric.catchments.attributes.update(more.attributes)
     choice = EvapotranspirationChoice(trained.evapotranspiration, "accept")
     # An instance that is handed all by the engine has no day, of which some methods need extremes.
     by_instances = options.evapotranspiration == "computed" and not options.fleet
@@ -167,8 +173,21 @@ def _write(
         link_or_copy(forcing, weather)
     if options.routing is not None:
         _place_routing(folder, options.routing, config / geopackage.name, start, end)
-    write_bounds(config / _BOUNDS, trained, catchments)
-    _place_parameters(config / _PARAMETERS, options, trained, catchments, notes)
+    placed = config / _PARAMETERS
+    if trained.layout.static_by == "weather" and options.parameters is None:
+        run = run_of_weather(config / _TABLE, forcing, method, options)
+        with warnings.catch_warnings():
+            # They are among the notes.
+            warnings.simplefilter("ignore", ExtrapolationWarning)
+            freeze(run, placed)
+        notes.append(
+            f"parameters: those at the end of {forcing.name}, by what the model remembers of it; "
+            "--parameters gives those of another period (`bmi-dhydro freeze`)"
+        )
+        options = replace(options, parameters=placed)
+    else:
+        _place_parameters(placed, options, trained, catchments, notes)
+    write_bounds(config / _BOUNDS, trained, catchments, options.parameters)
     model = options.model
     if model not in SHIPPED:
         link_or_copy(Path(model), config / Path(model).name)
