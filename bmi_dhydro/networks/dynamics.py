@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..kernels.cpu.loop import CompiledLoop
 from ..machine import threads_of
 from ..physics import Quantity
 from .compiled_lstm import compiled_lstm, packed
@@ -116,8 +117,9 @@ class Dynamics:
         self._new_hidden, self._new_cell = np.empty_like(self.hidden), np.empty_like(self.cell)
         self.window = np.full((catchments, forcings, steps_per_day), np.nan)
         self.position = 0
-        items = dynamic_items(layout)
-        self.centres = np.zeros((len(items), catchments, layout.parameter_sets))
+        self._items = tuple(dynamic_items(layout))
+        self._loops: dict[float, CompiledLoop] = {}
+        self.centres = np.zeros((len(self._items), catchments, layout.parameter_sets))
 
     def subset(self, catchments: NDArray) -> Dynamics:
         """Return the LSTM of some catchments (array of int), with an empty state."""
@@ -160,7 +162,7 @@ class Dynamics:
         catchments : slice or array of int
         """
         k = self.layout.dynamic.index(name)
-        self.centres[k, catchments] = centre(values, dynamic_items(self.layout)[k])
+        self.centres[k, catchments] = centre(values, self._items[k])
 
     def advance(
         self,
@@ -190,17 +192,7 @@ class Dynamics:
         count, columns, parameter_sets = self.centres.shape
         steps, per_day = len(forcing), self.window.shape[2]
         values = np.empty((steps, columns, count, parameter_sets), dtype=dtype)
-        items = tuple(dynamic_items(self.layout))
-        forcings = self.layout.process.forcings
-        run = compiled_lstm(
-            items,
-            parameter_sets,
-            self.hidden.shape[1],
-            forcings,
-            days,
-            self.layout.logarithms,
-            self.entering.shape[1],
-        )
+        run = self._loops.get(days) or self._loop(days)
         # Where nothing is known of yesterday, the first step stands for it.
         known = self.position > 0 or not np.isnan(self.window[0, 0, 0])
         run(
@@ -227,6 +219,19 @@ class Dynamics:
         )
         self.position = (self.position + steps) % per_day
         return values
+
+    def _loop(self, days: float) -> CompiledLoop:
+        """Return the compiled loop of steps of `days` days, and keep it."""
+        self._loops[days] = compiled_lstm(
+            self._items,
+            self.layout.parameter_sets,
+            self.hidden.shape[1],
+            self.layout.process.forcings,
+            days,
+            self.layout.logarithms,
+            self.entering.shape[1],
+        )
+        return self._loops[days]
 
     def hidden_after(self, forcing: NDArray) -> NDArray:
         """See the weather (forcings, columns) of a step; return the LSTM's new hidden state."""

@@ -45,8 +45,9 @@ OUTSIDE = 0.15
 # What is said of a parameter beside what training depends on.
 _NOT_TRAINED = ("long_name", "possible")
 
-# Catchments whose parameters are computed at a time, so that they stay in the processor's cache.
-_CHUNK = 256
+# Catchments whose parameters are computed at a time. Always the same number: the order in which a
+# matrix product adds depends on its size, and a catchment has the same alone and among others.
+_CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -123,14 +124,12 @@ class TrainedModel:
         process = np.empty((len(self.layout.process.parameters), count, self.layout.parameter_sets))
         routing = np.empty((3, count))
         for first in range(0, count, _CHUNK):
-            part = slice(first, min(first + _CHUNK, count))
-            # A matrix product for each catchment: in one of several rows, the order in which a row
-            # is added up may depend on where it stands, and a catchment has the same parameters
-            # alone and among others.
-            seen = None if remembered is None else remembered[part, None]
-            given, delays = parameters(self.layout, self._weights, inputs[part, None], seen)
-            process[:, part] = np.stack(given)[:, :, 0]
-            routing[:, part] = np.stack(delays)[:, :, 0]
+            rows = np.arange(first, min(first + _CHUNK, count))
+            filled = np.resize(rows, _CHUNK)
+            seen = None if remembered is None else remembered[filled]
+            given, delays = parameters(self.layout, self._weights, inputs[filled], seen)
+            process[:, rows] = np.stack(given)[:, : rows.size]
+            routing[:, rows] = np.stack(delays)[:, : rows.size]
         return process, routing
 
     def network(self, number: int) -> TrainedModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -78,10 +78,25 @@ def loop_module(title: str, dtype: DTypeLike, arguments: str, function: Sequence
 
 
 class CompiledLoop:
-    """A generated function over catchments, run by one thread or by several."""
+    """A generated function over catchments, run by one thread or by several.
 
-    def __init__(self, source: str, name: str) -> None:
-        module = cache.load(source, name)
+    Parameters
+    ----------
+    source : str
+        From `loop_module`.
+    name : str
+        A readable part of the file's name.
+    called : mapping of callable, optional
+        As for `cache.load`.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        name: str,
+        called: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        module = cache.load(source, name, called)
         self.digest = hashlib.sha256(source.encode()).hexdigest()
         self.serial: Callable[..., None] = module["run_serial"]
         self._parallel: Callable[..., None] = module["run_parallel"]
