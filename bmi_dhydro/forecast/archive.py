@@ -135,14 +135,13 @@ def _write(
             values.astype(np.float32),
             {"units": item.units, "long_name": f"{item.long_name}: quantiles of members", **text},
         )
-    if forecast.precipitation is not None:
-        _variable(
-            data,
-            "precipitation",
-            ("time", "station"),
-            (forecast.precipitation * (3600.0 / step_seconds)).astype(np.float32),
-            {"units": flux.units, "long_name": "precipitation, mean of members", **text},
-        )
+    _variable(
+        data,
+        "precipitation",
+        ("time", "station"),
+        (forecast.precipitation * (3600.0 / step_seconds)).astype(np.float32),
+        {"units": flux.units, "long_name": "precipitation, mean of members", **text},
+    )
     _variable(
         data,
         "water_added",

@@ -91,17 +91,17 @@ class Forecast:
     analysis : Analysis
     flow : array, shape (steps, members, stations)
         In mm per step.
+    precipitation : array, shape (steps, stations)
+        In mm per step, the mean of members; at gauges that over all that drains to them.
     notes : list of str
         What was out of the ordinary.
-    precipitation : array, shape (steps, stations), or None
-        In mm per step, the mean of members; None at gauges, which many catchments drain to.
     """
 
     time: np.datetime64
     analysis: Analysis
     flow: NDArray
+    precipitation: NDArray
     notes: list[str] = field(default_factory=list)
-    precipitation: NDArray | None = None
 
 
 class Forecaster:
@@ -224,7 +224,7 @@ class Forecaster:
                 f"{analysis.left_out} observations left out, too far from what is expected"
             )
         flow, rain = self._ahead(analysis, time, notes)
-        return Forecast(time, analysis, flow, notes, rain)
+        return Forecast(time, analysis, flow, rain, notes)
 
     def _reached(self, time: np.datetime64, notes: list[str]) -> np.datetime64:
         """Return where the weather of the past ends, at most `time`."""
@@ -440,11 +440,8 @@ class Forecaster:
 
     def _ahead(
         self, analysis: Analysis, time: np.datetime64, notes: list[str]
-    ) -> tuple[NDArray, NDArray | None]:
-        """Return flow (steps, members, stations) and precipitation (steps, catchments).
-
-        At gauges, which many catchments drain to, there is no precipitation.
-        """
+    ) -> tuple[NDArray, NDArray]:
+        """Return flow (steps, members, stations) and precipitation (steps, stations)."""
         config, model, reached = self.config, self._model_ahead, analysis.reached
         what = f"state of {reached}"
         apply(analysis.state, model, self._fingerprint, self.ids, what)
@@ -461,9 +458,11 @@ class Forecaster:
                     )
             if reached < time:
                 self._run(model, self._noise_ahead, sources, reached, time)
-            blocks: list[NDArray] | None = [] if self._rivers is None else None
+            blocks: list[NDArray] = []
             rows = self._run(model, self._noise_ahead, sources, time, end, blocks)
-        rain = np.concatenate(blocks) if blocks else None
+        rain = np.concatenate(blocks)
+        if self._rivers is not None:
+            rain = np.stack([self._rivers.mean(row) for row in rain])
         flow = rows.reshape(len(rows), model.members, -1)
         if config.assimilation is None:
             return flow, rain

@@ -101,9 +101,8 @@ def joined(shares: list[Forecast], divided_up: Division) -> Forecast:
     )
     notes = list(dict.fromkeys(note for share in shares for note in share.notes))
     flow = placed([share.flow for share in shares])
-    rain = [share.precipitation for share in shares if share.precipitation is not None]
-    together = placed(rain) if len(rain) == len(shares) else None
-    return Forecast(first.time, analysis, flow, notes, together)
+    rain = placed([share.precipitation for share in shares])
+    return Forecast(first.time, analysis, flow, rain, notes)
 
 
 def divided_among(

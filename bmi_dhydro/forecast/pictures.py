@@ -142,12 +142,11 @@ def draw(
     step = np.timedelta64(config.step_seconds, "s")
     per_day = SECONDS_PER_DAY / config.step_seconds
     to_volume = float(where.area[row]) * 1e3 / SECONDS_PER_DAY  # of mm d-1
-    rain = forecast.precipitation
     panel = Hydrograph(
         f"{name}: forecast of {forecast.time}",
         forecast.time + np.arange(len(forecast.flow)) * step,
         forecast.flow[:, :, row] * per_day * to_volume,
-        precipitation=None if rain is None else rain[:, row] * per_day,
+        precipitation=forecast.precipitation[:, row] * per_day,
         shares=config.quantiles,
         start=forecast.time,
         past=(known.times, known.flow[:, row] * to_volume),

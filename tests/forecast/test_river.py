@@ -79,6 +79,15 @@ def depths(folder):
         return (data[FLOW] * (86.4 / data["area"])).load()
 
 
+def mean_rain(folder, time, step):
+    """Return precipitation in mm d-1 over what drains to the gauges: the mean by area."""
+    with xarray.open_dataset(folder / "runoff.nc") as data:
+        rain = data["precipitation"].sel(time=time) * {"1d": 1, "6h": 4}[step]
+        upstream = ([0, 1, 2], [0, 1, 2, 3, 4], [5, 6])
+        parts = [rain.isel(station=own).weighted(data["area"][own]) for own in upstream]
+        return np.stack([part.mean("station").values for part in parts], axis=1)
+
+
 @pytest.mark.parametrize("step", ["1d", "6h"])
 def test_a_chain_forecasts_what_an_uninterrupted_run_routes(tmp_path, step):
     """Each forecast begins with the states of catchments and rivers that the last has left."""
@@ -89,6 +98,9 @@ def test_a_chain_forecasts_what_an_uninterrupted_run_routes(tmp_path, step):
             assert data["station_id"].values.tolist() == [UPPER, LOWER, OTHER]
             flow = data[RUNOFF_FLUX].values[:, 0] * 24.0
             np.testing.assert_allclose(flow, truth.sel(time=data["time"]).values, rtol=1e-5)
+            # Rain over all that drains to a gauge.
+            rain = data["precipitation"].values.astype(float) * 24.0
+            np.testing.assert_allclose(rain, mean_rain(tmp_path, data["time"], step), rtol=1e-4)
             volume = data[f"{FLOW}_quantile"].values[:, 1]
             np.testing.assert_allclose(volume, flow * data["area"].values / 86.4, rtol=1e-5)
     saved = state_file.read(tmp_path / "chain" / "states" / "2001-03-05T00.nc", HBV.state_names)
