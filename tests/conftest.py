@@ -26,6 +26,11 @@ from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, i
 from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import EXP_HYDRO, HBV, unit_hydrograph
 from bmi_dhydro.training.data import TrainingData, read_gauged
+from bmi_dhydro.variables import outputs_of
+
+# What a model of HBV publishes: exchange with neighbours, and water that floors create, are those
+# of other models.
+OUTPUTS_OF_HBV = outputs_of((*HBV.output_names, *HBV.forcing_names, unit_hydrograph.DISCHARGE))
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 MOPEX = DATA / "mopex_daily.nc"

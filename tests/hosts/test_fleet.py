@@ -11,6 +11,7 @@ from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.errors import CatchmentError, ConfigError, ForcingError
 from bmi_dhydro.hosts import fleet
 from bmi_dhydro.variables import OUTPUTS
+from tests.conftest import OUTPUTS_OF_HBV
 
 DEPTH, FLUX = OUTPUTS[0].name, OUTPUTS[1].name
 IDS = [f"cat-{k}" for k in range(1, 8)]
@@ -108,7 +109,7 @@ def test_all_outputs_and_time_are_those_of_an_instance_alone(folder):
         for model in (*models, own):
             model.update()
     member = models[1]
-    for name in (*(item.name for item in OUTPUTS), "snow_water_equivalent", "discharge"):
+    for name in (*(item.name for item in OUTPUTS_OF_HBV), "snow_water_equivalent", "discharge"):
         assert member.get_var_units(name) == own.get_var_units(name)
         assert member.get_var_type(name) == own.get_var_type(name)
         assert member.get_var_nbytes(name) == own.get_var_nbytes(name)

@@ -4,14 +4,14 @@ import numpy as np
 import xarray
 
 from bmi_dhydro import BmiDhydro
-from bmi_dhydro.variables import OUTPUTS
+from tests.conftest import OUTPUTS_OF_HBV
 from tests.run.conftest import DEPTH, replaced, runoff
 
 
 def test_results_hold_what_the_interface_gave(file_example):
     rows = runoff(file_example)
     with xarray.open_dataset(file_example.parent / "results.nc") as data:
-        assert set(data) >= {item.name for item in OUTPUTS}
+        assert set(data) >= {item.name for item in OUTPUTS_OF_HBV}
         np.testing.assert_allclose(data[DEPTH].values, rows, rtol=1e-6)
         assert data[DEPTH].attrs["units"] == "m"
         assert str(data["time"].values[0]).startswith("2000-10-01T00:00")
