@@ -16,6 +16,7 @@ question is in the file. `lstm` is the field's usual peer (Kratzert et al. 2019,
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -30,7 +31,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bmi_dhydro.catchments.attributes import ATTRIBUTES, NETWORK_INPUTS
+from bmi_dhydro.errors import CheckpointError
 from bmi_dhydro.evaluation import metrics
+from bmi_dhydro.files.arrays import ArrayFormat
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.networks.lstm_block import hidden_states
 from bmi_dhydro.networks.normalisation import Normalisation
@@ -50,6 +53,11 @@ FLOW_FROM = "1999-10-01"
 YEARS = {"test": ("1989-10-01", "1999-09-30"), "choice": ("1981-10-01", "1989-09-30")}
 
 FOLDER = Path(__file__).with_name("skill")
+
+# Files of the peer, which is no model of the package.
+PEER = ArrayFormat(
+    "bmi_dhydro benchmark peer", "a peer of the benchmark", 1, 1, CheckpointError, CheckpointError
+)
 
 # Catchments that are simulated at a time, so that memory stays bounded.
 _TOGETHER = 64
@@ -180,6 +188,28 @@ class Trained:
                 return peer_flow(tensors, inputs, forcing).numpy()
             forcing = forcing[:, :3].contiguous()
             return simulate(self.model.layout, tensors, inputs, area, forcing).numpy()
+
+
+def save_peer(path: Path, trained: Trained) -> None:
+    """Write a peer to a `.safetensors` file, which `load_peer` reads."""
+    scale = trained.scale
+    assert scale is not None
+    arrays = {
+        **trained.peer,
+        "attributes.mean": scale.mean,
+        "attributes.deviation": scale.deviation,
+    }
+    about = {"attributes": json.dumps(scale.names), "minutes": str(trained.minutes)}
+    PEER.save(path, arrays, about)
+
+
+def load_peer(path: Path) -> Trained:
+    """Read what `save_peer` wrote."""
+    arrays, about = PEER.read(path)
+    mean, deviation = (arrays.pop(f"attributes.{name}") for name in ("mean", "deviation"))
+    names = tuple(json.loads(about["attributes"]))
+    scale = Normalisation(names, mean, deviation, mean, mean)
+    return Trained(peer=arrays, scale=scale, minutes=float(about["minutes"]))
 
 
 def train(data: TrainingData, recipe: Recipe, seed: int, title: str) -> Trained:
@@ -377,17 +407,21 @@ def main(
         folder.mkdir(exist_ok=True)
         name = f"{wanted}_{seed}"
         trained = train(data, RECIPES[wanted], seed, name)
+        file = folder / f"{name}.safetensors"
         if trained.model is not None:
-            trained.model.save(folder / f"{name}.safetensors")
-            only = (*only, name)
+            trained.model.save(file)
         else:
-            flows[name], observed = pair(trained, data, period)
-            minutes_of[name] = trained.minutes
+            save_peer(file, trained)
+        only = (*only, name)
     for path in sorted(folder.glob("*.safetensors")):
         if path.stem in only or (not only and wanted is None):
-            model = trained_model.load(path)
-            flows[path.stem], observed = pair(Trained(model), data, period)
-            minutes_of[path.stem] = float(model.about["training"]["minutes"])
+            if RECIPES[path.stem.rpartition("_")[0]].peer:
+                trained = load_peer(path)
+            else:
+                model = trained_model.load(path)
+                trained = Trained(model, minutes=float(model.about["training"]["minutes"]))
+            flows[path.stem], observed = pair(trained, data, period)
+            minutes_of[path.stem] = trained.minutes
     bands = []
     for kind in RECIPES:
         seeds = [name for name in flows if name.rpartition("_")[0] == kind]

@@ -26,8 +26,8 @@ from .normalisation import logarithm
 LANES = 8
 _TOGETHER = 8
 
-# Groups of a matrix that go through a product at a time, of columns that are together and of one;
-# found by trying: 1.8 times as fast as one group of four columns.
+# Groups of a matrix that go through a product at a time, of columns that are together and of one
+# (a multiple of the former); found by trying: 1.8 times as fast as one group of four columns.
 _GROUPS_TOGETHER, _GROUPS_ALONE = 2, 4
 
 _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
@@ -36,26 +36,26 @@ _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
 def packed(matrix: NDArray) -> NDArray:
     """Return a matrix (rows, columns) as the product reads it: (groups, rows, `LANES`).
 
-    Columns beyond the last are zero. Numbers that single precision holds are kept in it: reading
-    the matrix is what most of the time goes to.
+    Columns beyond the last are zero, up to a whole number of `_GROUPS_ALONE` groups. Numbers that
+    single precision holds are kept in it: reading the matrix is what most of the time goes to.
     """
     rows, columns = matrix.shape
-    groups = -(-columns // LANES)
+    groups = -(-columns // (LANES * _GROUPS_ALONE)) * _GROUPS_ALONE
     single = np.float32 if np.array_equal(matrix, matrix.astype(np.float32)) else np.float64
     padded = np.zeros((rows, groups * LANES), single)
     padded[:, :columns] = matrix
     return np.ascontiguousarray(padded.reshape(rows, groups, LANES).transpose(1, 0, 2))
 
 
-def _sums(columns: int, groups: int, begin: str) -> list[str]:
-    """Add some columns of a product, from group `begin` on, as long as there are `groups` left.
+def _sums(columns: int, groups: int) -> list[str]:
+    """Add some columns of a product.
 
     Each sum waits for itself, so several are under way at a time.
     """
     sums = [(k, g) for k in range(columns) for g in range(groups)]
     place = f"(group + {{}}) * {LANES}"
     return [
-        f"for group in range({begin}, matrix.shape[0] - {groups - 1}, {groups}):",
+        f"for group in range(0, matrix.shape[0], {groups}):",
         *(
             f"    sum_{k}_{g} = load(target, r + {k}, 0, {place.format(g)}, {LANES})"
             for k, g in sums
@@ -79,21 +79,16 @@ def _product_module() -> str:
     It adds the first `count` rows of `source` (`_TOGETHER`, inner) times a packed matrix to rows of
     `target` (`_TOGETHER`, 1, columns). The same for all models, so that it is compiled once.
     """
-
-    def product(columns: int, groups: int) -> list[str]:
-        rest = f"matrix.shape[0] // {groups} * {groups}"
-        return [*_sums(columns, groups, "0"), *_sums(columns, 1, rest)]
-
     lines = [
         header("Products with packed matrices", float),
         "def add_product(source, matrix, target, count):",
         # From three on, doing all is faster, whatever stands in the others' rows.
         "    if count > 2:",
         "        r = 0",
-        *indented(product(_TOGETHER, _GROUPS_TOGETHER), 2),
+        *indented(_sums(_TOGETHER, _GROUPS_TOGETHER), 2),
         "    else:",
         "        for r in range(count):",
-        *indented(product(1, _GROUPS_ALONE), 3),
+        *indented(_sums(1, _GROUPS_ALONE), 3),
         "",
         'add_product = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(add_product)',
     ]

@@ -17,7 +17,16 @@ VARIANTS = {
     "hbv with learned curves": with_learned_curves(HBV, tuple(HBV.curves)),
 }
 
-pytestmark = pytest.mark.parametrize("process", VARIANTS.values(), ids=VARIANTS)
+# They lack what others have, and each compiles kernels of its own.
+BY_NIGHT = ("hbv_1_0", "hbv_1_0_static", "hbv_1_1p")
+
+pytestmark = pytest.mark.parametrize(
+    "process",
+    [
+        pytest.param(process, id=name, marks=[pytest.mark.long] * (name in BY_NIGHT))
+        for name, process in VARIANTS.items()
+    ],
+)
 
 
 def test_water_balance_closes_to_rounding_in_each_step(process):

@@ -13,10 +13,12 @@ from tests.hosts.conftest import IDS, RARE, write, year  # noqa: F401
 from tests.hosts.replay import Engine
 from tests.published.conftest import FORMS, TABLE
 
+FIRST = "1.1p, other order and logarithms"
+
 pytestmark = pytest.mark.filterwarnings(RARE)
 
 
-@pytest.mark.parametrize("form", ["1.1p", "2.0"])
+@pytest.mark.parametrize("form", [FIRST, pytest.param("2.0", marks=pytest.mark.long)])
 def test_packages_of_nextgen(form, imported, write, tmp_path):  # noqa: F811
     table = tmp_path / "attributes.csv"
     columns = {name: values[:3] for name, values in TABLE.items()}
@@ -24,8 +26,8 @@ def test_packages_of_nextgen(form, imported, write, tmp_path):  # noqa: F811
     # The engine's stand-in reads weather from its beginning.
     folder, notes = write(model=str(imported(form)), attributes=table, start=None)
     frozen = folder / "config" / "dhydro_parameters.safetensors"
-    assert frozen.exists() == (form == "1.1p")
-    assert any("at the end of f.nc" in note for note in notes) == (form == "1.1p")
+    assert frozen.exists() == (form == FIRST)
+    assert any("at the end of f.nc" in note for note in notes) == (form == FIRST)
     check_run(folder)
     plain = Engine(folder, IDS).advance(30)
     assert np.isfinite(plain).all()
@@ -36,10 +38,10 @@ def test_packages_of_nextgen(form, imported, write, tmp_path):  # noqa: F811
         attributes=table,
         start=None,
         fleet=True,
-        **({"parameters": frozen} if form == "1.1p" else {}),
+        **({"parameters": frozen} if form == FIRST else {}),
     )
     np.testing.assert_allclose(Engine(fleet, IDS).advance(30), plain, rtol=1e-6, atol=1e-15)
-    if form == "1.1p":
+    if form == FIRST:
         assert set(parameter_file.read(frozen).places) == set(IDS)
 
 
