@@ -107,7 +107,9 @@ def test_the_peer_is_trained_on_all_weather(skill, data_file, tmp_path):
     assert skill.read(data_file).forcing.shape[1] == 6
     text = call(skill, data_file, "--train", "lstm", "--folder", tmp_path)
     assert " lstm_0 " in text
-    assert not list(tmp_path.iterdir())
+    # It is kept, and scored again.
+    assert [path.name for path in tmp_path.iterdir()] == ["lstm_0.safetensors"]
+    assert call(skill, data_file, "--folder", tmp_path) == text
 
 
 def test_flow_of_the_test_years_is_not_learned_from(skill, data_file, monkeypatch):

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import CatchmentError, CheckpointError, ConfigError, VariableError
+from bmi_dhydro.kernels.factory import Execution
+from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks.trained_model import load
 from bmi_dhydro.progress_bar import progress
 from bmi_dhydro.run.divided_run import run_divided
@@ -235,6 +237,37 @@ def test_single_precision_and_members_without_noise(case):
     members = changed(path, "members.yaml", ensemble={"members": 3}, parameter_file=str(parameters))
     many = flows(opened(members), 90).reshape(90, 3, 5)
     np.testing.assert_allclose(many, np.repeat(expected[:, None], 3, axis=1), rtol=1e-12)
+
+
+@forms
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_stepping_equals_the_block_bit_for_bit(form, dtype, imported):
+    trained = load(imported(form))
+    random = np.random.default_rng(1)
+    # More than go through the LSTM together, and some that are left over.
+    count = 19
+    attributes = {name: random.uniform(0.0, 1.0, count) for name in trained.layout.needed}
+    weather = random_weather(60, count)
+
+    def model(columns=slice(None)):
+        own = {name: values[columns] for name, values in attributes.items()}
+        memory = trained.memory(own)
+        memory.advance(weather[:, :, columns])
+        static = trained.parameters(own, memory.hidden)
+        area = np.full(len(memory.hidden), 90.0)
+        execution = Execution(dtype=dtype)
+        return Model(
+            trained.layout.process,
+            *static,
+            area,
+            dynamics=trained.dynamics(own),
+            execution=execution,
+        )
+
+    block = model().run(weather)
+    stepping = model()
+    assert np.array_equal([stepping.step(row.astype(dtype)).copy() for row in weather], block)
+    assert np.array_equal(model(slice(17, 18)).run(weather[:, :, 17:18]), block[:, :, 17:18])
 
 
 @each
