@@ -28,6 +28,24 @@ def figure(rows: int = 1, columns: int = 1, **options: Any) -> Any:
     return made, made.subplots(rows, columns, squeeze=False)
 
 
+def grid(count: int, columns: int, width: float, height: float, head: float) -> tuple[Any, Any]:
+    """Return a figure of some panels and the axes of each; places that are left stay empty.
+
+    Parameters
+    ----------
+    count, columns : int
+        Panels, and how many stand beside each other at most.
+    width, height, head : float
+        Of a panel, and what the title takes, in inches.
+    """
+    beside = min(columns, max(1, count))
+    rows = -(-count // beside)
+    made, axes = figure(rows, beside, figsize=(width * beside, head + height * rows))
+    for axis in axes.flat[count:]:
+        axis.set_axis_off()
+    return made, axes.flat[:count]
+
+
 def save(made: Any, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
     with replaced(path) as temporary:

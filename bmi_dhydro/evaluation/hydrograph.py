@@ -18,6 +18,9 @@ _LEAST_SNOW = 1.0
 # Members up to which each is drawn, thin, behind the bands.
 _FEW_MEMBERS = 60
 
+# What is shown of a long run, in steps of a day and in shorter ones.
+_DAYS, _SHORT_STEPS = 730, 2160
+
 
 @dataclass(frozen=True)
 class Hydrograph:
@@ -73,6 +76,19 @@ class Hydrograph:
         drawn += [pair[1] for pair in (self.past, self.past_observed) if pair is not None]
         known = [float(np.nanmax(flow)) for flow in drawn if np.isfinite(flow).any()]
         return max(known, default=0.0)
+
+
+def last_steps(stop: int, daily: bool) -> slice:
+    """Return the steps that a hydrograph shows of a long run: two years of days, or 90 of hours.
+
+    Parameters
+    ----------
+    stop : int
+        Where to end.
+    daily : bool
+        Whether steps are days, or shorter.
+    """
+    return slice(max(0, stop - (_DAYS if daily else _SHORT_STEPS)), stop)
 
 
 def hydrographs(path: Path, panels: Sequence[Hydrograph], title: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import counted
-from .figures import figure, save
+from .figures import figure, grid, save
 
 _FOLDER = Path(__file__).parent
 
@@ -145,11 +145,8 @@ def value_maps(
     title : str
     """
     columns = min(4, max(1, int(np.ceil(np.sqrt(len(values))))))
-    rows = -(-len(values) // columns)
-    made, axes = figure(rows, columns, figsize=(3.6 * columns, 0.6 + 2.7 * rows))
-    for axis in axes.flat[len(values) :]:
-        axis.set_axis_off()
-    for axis, (name, own) in zip(axes.flat, values.items(), strict=False):
+    made, axes = grid(len(values), columns, 3.6, 2.7, 0.6)
+    for axis, (name, own) in zip(axes, values.items(), strict=True):
         points = draw_map(axis, longitude, latitude, own)
         made.colorbar(points, ax=axis, shrink=0.8, extend="both").ax.tick_params(labelsize=7)
         axis.set_title(name, loc="left", fontsize=9)

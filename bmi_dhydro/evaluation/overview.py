@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ResultsError, listed
 from . import plots
-from .hydrograph import Hydrograph, hydrographs
+from .hydrograph import Hydrograph, hydrographs, last_steps
 from .maps import value_maps, worth_a_map
 from .series import STORES, read_flow, read_members, read_other
 from .water_balance import monthly_means
@@ -20,8 +20,8 @@ from .water_balance import monthly_means
 if TYPE_CHECKING:
     import xarray
 
-# Catchments that are drawn one by one, unless they are named; and steps of a hydrograph.
-_MOST_PANELS, _DAYS, _STEPS = 4, 730, 2160
+# Catchments that are drawn one by one, unless they are named.
+_MOST_PANELS = 4
 
 # Other series of results, by what pictures call them, and their names in files.
 _OTHERS = {
@@ -140,7 +140,7 @@ class Overview:
         if self.observed is not None:
             known = np.flatnonzero(np.isfinite(self.observed.values[:, row]))
             stop = int(known[-1]) + 1 if known.size else stop
-        shown = slice(0 if whole else max(0, stop - (_DAYS if daily else _STEPS)), stop)
+        shown = slice(0, stop) if whole else last_steps(stop, daily)
         own = self.flow if self.members is None else self.members
         return Hydrograph(
             self.ids[row],

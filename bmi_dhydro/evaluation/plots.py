@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import counted
-from .figures import OBSERVED, RAIN, SIMULATED, figure, save
+from .figures import OBSERVED, RAIN, SIMULATED, figure, grid, save
 
 if TYPE_CHECKING:
     import pandas
@@ -234,13 +234,9 @@ def flow_duration(path: Path, panels: Mapping[str, Mapping[str, NDArray]], units
     units : str
         Of flow.
     """
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    made, axes = figure(rows, columns, figsize=(4.0 * columns, 0.8 + 3.0 * rows))
+    made, axes = grid(len(panels), 3, 4.0, 3.0, 0.8)
     colors = {"observed": OBSERVED, "simulated": SIMULATED}
-    for axis in axes.flat[len(panels) :]:
-        axis.set_axis_off()
-    for axis, (title, series) in zip(axes.flat, panels.items(), strict=False):
+    for axis, (title, series) in zip(axes, panels.items(), strict=True):
         known = np.all([np.isfinite(values) for values in series.values()], axis=0)
         for label, values in series.items():
             ordered = np.sort(values[known])[::-1]
@@ -265,14 +261,10 @@ def regimes(path: Path, panels: Mapping[str, Mapping[str, NDArray]]) -> None:
         By catchment: monthly means in mm d-1, January first, by what they are of; `precipitation`
         is drawn as bars, all else as lines.
     """
-    columns = min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    made, axes = figure(rows, columns, figsize=(4.0 * columns, 0.8 + 3.0 * rows))
+    made, axes = grid(len(panels), 3, 4.0, 3.0, 0.8)
     order = np.roll(np.arange(12), 3)  # a water year, from October
     colors = {"observed flow": OBSERVED, "simulated flow": SIMULATED}
-    for axis in axes.flat[len(panels) :]:
-        axis.set_axis_off()
-    for axis, (title, series) in zip(axes.flat, panels.items(), strict=False):
+    for axis, (title, series) in zip(axes, panels.items(), strict=True):
         for label, means in series.items():
             if label == "precipitation":
                 axis.bar(range(12), means[order], color=RAIN, alpha=0.6, label=label)

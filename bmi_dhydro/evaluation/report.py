@@ -13,16 +13,13 @@ from ..machine import installed
 from ..units import SECONDS_PER_DAY
 from . import plots
 from .comparison import Comparison
-from .hydrograph import Hydrograph, hydrographs
+from .hydrograph import Hydrograph, hydrographs, last_steps
 from .maps import score_map, worth_a_map
 from .series import STORES, read_other
 from .water_balance import WaterBalance, aligned
 
 if TYPE_CHECKING:
     import pandas
-
-# Days that hydrographs show, and steps where they are shorter.
-_HYDROGRAPH_DAYS, _HYDROGRAPH_STEPS = 730, 2160
 
 
 def write_report(
@@ -117,7 +114,7 @@ def _draw_hydrographs(
     path: Path, comparison: Comparison, ranked: NDArray, results: Path | None
 ) -> None:
     """Draw the last two observed years of the best, the median and the worst catchment."""
-    steps = _HYDROGRAPH_DAYS if comparison.seconds == SECONDS_PER_DAY else _HYDROGRAPH_STEPS
+    daily = comparison.seconds == SECONDS_PER_DAY
     weather = {} if results is None else weather_and_snow(results, comparison)
     # One catchment is shown once, two as best and worst.
     places = {0: "best", ranked.size - 1: "worst"}
@@ -128,7 +125,7 @@ def _draw_hydrographs(
         k = ranked[place]
         # Each has its own years: where another one is observed it may not be.
         known = np.flatnonzero(np.isfinite(comparison.observed[:, k]))
-        shown = slice(max(0, int(known[-1]) + 1 - steps), int(known[-1]) + 1)
+        shown = last_steps(int(known[-1]) + 1, daily)
         name, row = comparison.scores.index[k], comparison.scores.iloc[k]
         label = "" if ranked.size == 1 else f"{places[place]}: "
         panels.append(

@@ -34,15 +34,18 @@ class Target:
     long_name : str
     names : tuple of str
         What files call it.
+    stored : bool
+        Whether it is an amount at a time, rather than what passed in a step.
     """
 
     output: str
     long_name: str
     names: tuple[str, ...]
+    stored: bool = False
 
 
 TARGETS: dict[TargetName, Target] = {
-    "snow": Target("snow_water_equivalent", "snow water equivalent", STORES),
+    "snow": Target("snow_water_equivalent", "snow water equivalent", STORES, stored=True),
     "evapotranspiration": Target(
         "evapotranspiration",
         "actual evapotranspiration",
@@ -87,7 +90,7 @@ def read_target(
         If the file has no such variable, or none of the catchments and days.
     """
     target = TARGETS[name]
-    series = read_other(path, (variable,) if variable else target.names, name == "snow")
+    series = read_other(path, (variable,) if variable else target.names, target.stored)
     if series is None:
         wanted = variable or f"{target.long_name} ({', '.join(target.names)})"
         raise ResultsError(f"{path}: has no variable {wanted}; name it")
@@ -120,7 +123,7 @@ def target_scores(results: Path, observed: Path, comparison: Comparison) -> pand
 
     table = pandas.DataFrame(index=comparison.scores.index)
     for name, target in TARGETS.items():
-        pair = [read_other(path, target.names, name == "snow") for path in (results, observed)]
+        pair = [read_other(path, target.names, target.stored) for path in (results, observed)]
         if pair[0] is None or pair[1] is None:
             continue
         ours, theirs = (aligned(series, comparison) for series in pair if series is not None)
