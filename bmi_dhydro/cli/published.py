@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -9,6 +10,9 @@ import click
 from ..errors import counted
 from .data_sets import import_data
 from .tools import explained
+
+# Where nobody has said what the licence or the source of a model is.
+NOT_STATED = "not stated"
 
 
 @import_data.command("model")
@@ -27,14 +31,11 @@ from .tools import explained
     "beside FILE, unless given.",
 )
 @click.option(
-    "--licence",
-    prompt="Licence of the original (such as CC-BY-NC-4.0)",
-    help="Under which the original is published; kept in OUT.",
+    "--licence", help="Under which the original is published; kept in OUT. Asked for, unless given."
 )
 @click.option(
     "--source",
-    prompt="Where the original comes from (an address or a citation)",
-    help="Where the original comes from; kept in OUT.",
+    help="Where the original comes from, an address or a citation; kept in OUT. Asked for too.",
 )
 @click.option(
     "--evapotranspiration",
@@ -47,8 +48,8 @@ def import_model(
     out: Path,
     configuration: Path | None,
     statistics: Path | None,
-    licence: str,
-    source: str,
+    licence: str | None,
+    source: str | None,
     evapotranspiration: str | None,
 ) -> None:
     """Import a published delta-HBV model: weights in FILE (.pt), to OUT (.safetensors).
@@ -65,7 +66,10 @@ def import_model(
 
     if out.suffix != ".safetensors":
         raise ConfigError(f"{out}: a trained model is a file named *.safetensors")
-    about = {"licence": licence.strip(), "source": source.strip()}
+    about = {
+        "licence": _answer(licence, "Licence of the original (such as CC-BY-NC-4.0)"),
+        "source": _answer(source, "Where it comes from (an address or a citation)"),
+    }
     model = import_published(file, configuration, statistics, about, evapotranspiration)
     model.save(out)
     layout = model.layout
@@ -79,8 +83,25 @@ def import_model(
             "its static parameters depend on the weather of a period; fix them for hosts and "
             "forecasts:  bmi-dhydro freeze CONFIG PARAMETERS"
         )
+    unsaid = [name for name, value in about.items() if value == NOT_STATED]
+    if unsaid:
+        click.secho(
+            f"note: {' and '.join(unsaid)} of the original: {NOT_STATED}; say it by "
+            f"{' and '.join(f'--{name}' for name in unsaid)}",
+            fg="yellow",
+        )
     click.echo(f"wrote {out}")
     click.echo(f"see what it needs:  bmi-dhydro info {out}")
+
+
+def _answer(given: str | None, question: str) -> str:
+    """Return what was given, or the answer to a question; where nobody answers, that it is open."""
+    if given is None:
+        click.echo(f"{question}: ", nl=False)
+        given = sys.stdin.readline()
+        if not given.endswith("\n"):
+            click.echo()
+    return given.strip() or NOT_STATED
 
 
 @click.command()

@@ -76,6 +76,11 @@ def test_the_command_imports_and_info_tells(tmp_path):
     assert asked.exit_code == 0
     assert load(out).about["licence"] == "CC0"
     assert "commercial" not in call("info", out).output
+    # Where nobody answers, that is said.
+    silent = call("import", weights, out, "--source", "mine")
+    assert silent.exit_code == 0
+    assert "note: licence of the original: not stated; say it by --licence" in silent.output
+    assert "licence not stated" in call("info", out).output
 
 
 @pytest.mark.parametrize(
