@@ -281,6 +281,13 @@ class TrainingRun:
             self.layout = NetworkLayout(process, self.config.components, names, dynamic, site=site)
         else:
             self.layout = self.begun.network(0).layout
+        absent = [name for name in self.layout.needed if name not in self.data.attributes]
+        if absent:
+            raise CatchmentError(
+                f"{self.config.catchments.table}: lacks attributes of the model: "
+                f"{', '.join(absent)}"
+            )
+        if self.begun is not None:
             warn_of_evapotranspiration(self.begun, self.data.evapotranspiration.methods)
 
     def _claim(self) -> None:

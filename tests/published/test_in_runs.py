@@ -461,3 +461,43 @@ def test_a_forecast_needs_the_same_parameters_each_time(imported, tmp_path):
         with xarray.open_dataset(out) as data:
             found = data["land_surface_water__runoff_volume_flux"].values * 24.0 / 1e3
     np.testing.assert_allclose(np.squeeze(found).reshape(3, 5), expected, rtol=1e-5)
+
+
+DRAWN = """
+output: drawn
+catchments: {table: catchments.csv, climate: table}
+forcing: {file: weather.nc, potential_evapotranspiration: forcing}
+observed: {file: results.nc, variable: land_surface_water__runoff_volume_flux}
+split: {train: [2000-10-01, 2002-06-30]}
+process: hbv_2_0
+components: 2
+attributes: [forest_fraction, mean_elevation]
+dynamic: [BETA]
+settings: {hidden: [6], memory: 6, batches: 4, catchments: 5, days: 300, warm_up: 100}
+name: drawn
+licence: CC0
+"""
+
+
+@pytest.mark.filterwarnings("ignore::bmi_dhydro.run.configured_model.ExtrapolationWarning")
+def test_a_published_form_is_trained_from_drawn_weights(imported, tmp_path):
+    weather = random_weather(700, 5)
+    truth = write_run(tmp_path, imported("2.0"), weather, TABLE)
+    run_config(truth)
+    path = tmp_path / "training.yaml"
+    path.write_text(DRAWN)
+    with pytest.raises(CatchmentError, match="lacks attributes of the model: upstream_area"):
+        TrainingRun(path)
+    table = TABLE | {"upstream_area": TABLE["area"]}
+    write_run(tmp_path, tmp_path / "imported.safetensors", weather, table)
+    model = load(TrainingRun(path).run(progress))
+    assert model.layout.site == ("upstream_area", "mean_elevation")
+    assert model.normalisation.names == ("forest_fraction", "mean_elevation", *model.layout.site)
+    own = {name: table.get(name, table["elev_mean"]) for name in model.layout.needed}
+    own["forest_fraction"] = table["frac_forest"]
+    process = dict(zip(model.layout.process.parameter_names, model.parameters(own)[0], strict=True))
+    np.testing.assert_array_equal(process["UPSTREAM_AREA"], np.tile(table["area"][:, None], 2))
+    np.testing.assert_array_equal(
+        process["TT"] == 4.0, np.tile(own["mean_elevation"][:, None] >= 2000, 2)
+    )
+    run_config(changed(truth, "drawn.yaml", model=str(tmp_path / "drawn" / "model.safetensors")))
