@@ -90,14 +90,8 @@ def _call(builder: Any, name: str, *arguments: Any) -> Any:
     return builder.call(function, arguments)
 
 
-# How each operation is built of LLVM instructions, and the kind of its result where that is not
-# the kind of what it is given; for `compute`.
-_BUILT: dict[str, tuple[Callable[..., Any], Any]] = {}
-
-
 def _operation(name: str, build: Callable[..., Any], result: Any = None) -> Any:
     """Make an intrinsic of an LLVM instruction on numbers or vectors of one kind."""
-    _BUILT[name] = build, result
 
     def unary(typingctx: Any, a: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -272,110 +266,6 @@ def exp2(typingctx: Any, x: Any) -> Any:
         return build(builder, arguments[0])
 
     return x(x), codegen
-
-
-def _power(kind: Any) -> Callable[..., Any]:
-    logarithm, exponential = _log2(kind), _exp2(kind)
-
-    def build(builder: Any, base: Any, exponent: Any) -> Any:
-        return exponential(builder, builder.fmul(exponent, logarithm(builder, base)))
-
-    return build
-
-
-def _scaled(
-    first: Callable[..., Any] | None, factor: float, then: Callable[..., Any] | None
-) -> Callable[..., Any]:
-    """Return what multiplies by a factor, after one function or before another."""
-
-    def build(builder: Any, value: Any) -> Any:
-        value = value if first is None else first(builder, value)
-        value = builder.fmul(value, _constant(value.type, factor))
-        return value if then is None else then(builder, value)
-
-    return build
-
-
-def _arccos(builder: Any, value: Any) -> Any:
-    """Call the C library, for numbers alone."""
-    name = "acos" if isinstance(value.type, ir.DoubleType) else "acosf"
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(value.type, [value.type]), name
-    )
-    return builder.call(function, [value])
-
-
-def _builder_of(name: str, kind: Any) -> tuple[Callable[..., Any], Any]:
-    """Return how an operation of a program is built for a kind of number; see `_BUILT`."""
-    if name in _BUILT:
-        return _BUILT[name]
-    if name == "power":
-        return _power(kind), None
-    if name == "exp":
-        return _scaled(None, 1.4426950408889634, _exp2(kind)), None
-    if name == "log":
-        return _scaled(_log2(kind), 0.6931471805599453, None), None
-    if name == "arccos":
-        return _arccos, None
-    if name == "fms":
-        return lambda b, x, y, z: _call(b, "fma", x, y, b.fneg(z)), None
-    if name == "fnma":
-        return lambda b, x, y, z: _call(b, "fma", b.fneg(x), y, z), None
-    raise KeyError(name)
-
-
-def _parsed(text: str) -> tuple[list[str], list[tuple[str, str, list[str]]], list[str]]:
-    """Return the names of inputs, the operations and the names of outputs of `printed` text."""
-    head, *lines, tail = text.split(";")
-    operations = []
-    for line in lines:
-        target, name, *arguments = line.split()
-        operations.append((target, name, arguments))
-    return head.split(), operations, tail.split()
-
-
-def _is_number(name: str) -> bool:
-    return name[0] in "-.0123456789" or name in ("inf", "nan")
-
-
-@intrinsic(prefer_literal=True)
-def compute(typingctx: Any, text: Any, *values: Any) -> Any:
-    """Do the operations of a program (a constant text), all at once; return its outputs.
-
-    The same instructions as one call for each operation, which takes Numba several times as long to
-    compile: finding out what each returns is most of its work.
-
-    The text is the names of the inputs, then `target operation arguments` for each operation, then
-    the names of the outputs, with semicolons between.
-    """
-    names, operations, outputs = _parsed(text.literal_value)
-    kind = next(_scalar(value) for value in values if _scalar(value) != types.boolean)
-    found = dict(zip(names, values, strict=True))
-    for target, name, arguments in operations:
-        given = [found[a] for a in arguments if not _is_number(a)]
-        result = _builder_of(name, kind)[1]
-        found[target] = _widened(result or kind, _lanes(*given))
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        given = cgutils.unpack_tuple(builder, arguments[1], len(names))
-        known = dict(zip(names, given, strict=True))
-        real = context.get_value_type(kind)
-        for target, name, used in operations:
-            lanes = getattr(found[target], "lanes", 0)
-            operands = [
-                _splat(
-                    builder,
-                    ir.Constant(real, float(a)) if _is_number(a) else known[a],
-                    lanes,
-                )
-                for a in used
-            ]
-            known[target] = _builder_of(name, kind)[0](builder, *operands)
-        wanted = [ir.Constant(real, float(a)) if _is_number(a) else known[a] for a in outputs]
-        return context.make_tuple(builder, signature.return_type, wanted)
-
-    returned = types.Tuple([kind if _is_number(a) else found[a] for a in outputs])
-    return returned(text, types.StarArgTuple(values)), codegen
 
 
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, lanes: int) -> Any:

@@ -14,11 +14,21 @@ import math
 import numba
 import numpy as np
 from bmi_dhydro.kernels.cpu.vectors import (
-    add, compute, div, fma, ge, gt, lane, le, load, lt, maximum, minimum, mul, neg, some_below,
-    spread, sqrt, store, sub, totals, where, wide,
+    add, cos, div, exp2, fma, ge, gt, lane, le, load, log2, lt, maximum, minimum, mul, neg, sin,
+    some_below, spread, sqrt, store, sub, totals, where, wide,
 )
 real = np.{dtype}
 '''
+
+# How the operations of a Program that are not functions of `vectors` are composed of them.
+_COMPOSED = {
+    "fms": "fma({0}, {1}, neg({2}))",
+    "fnma": "fma(neg({0}), {1}, {2})",
+    "power": "exp2(mul({1}, log2({0})))",
+    "exp": "exp2(mul({0}, real(1.4426950408889634)))",
+    "log": "mul(log2({0}), real(0.6931471805599453))",
+    "arccos": "math.acos({0})",
+}
 
 
 def header(title: str, dtype: DTypeLike) -> str:
@@ -32,7 +42,7 @@ def operand(value: str | float) -> str:
 
 
 def printed(program: Program) -> list[str]:
-    """Return a program as lines of code for Numba.
+    """Return the operations of a program as lines of code for Numba.
 
     Parameters
     ----------
@@ -41,32 +51,15 @@ def printed(program: Program) -> list[str]:
     Returns
     -------
     list of str
-        They assign the outputs of the program, in its names; see `vectors.compute`. What is
-        computed on the way has no name there.
+        An assignment for each operation, in the names of the program.
     """
-    joined = fused(program.restricted(range(len(program.outputs))))
-    made = {op.target for op in joined.operations}
-    outputs = list(dict.fromkeys(name for name in joined.outputs if name in made))
-    if not outputs:
-        return []
-    read = {a for op in joined.operations for a in op.arguments if isinstance(a, str)} - made
-    inputs = [name for name in joined.inputs if name in read]
-    text = ";".join(
-        [
-            " ".join(inputs),
-            *(
-                " ".join([op.target, op.name, *(_word(a) for a in op.arguments)])
-                for op in joined.operations
-            ),
-            " ".join(map(str, outputs)),
-        ]
-    )
-    return [f"{', '.join(map(str, outputs))}, = compute({text!r}, {', '.join(inputs)})"]
-
-
-def _word(argument: str | float) -> str:
-    """Return an argument as `vectors.compute` reads it: a name, or a number with all its digits."""
-    return argument if isinstance(argument, str) else repr(float(argument))
+    lines = []
+    for op in fused(program).operations:
+        arguments = [operand(a) for a in op.arguments]
+        template = _COMPOSED.get(op.name)
+        value = template.format(*arguments) if template else f"{op.name}({', '.join(arguments)})"
+        lines.append(f"{op.target} = {value}")
+    return lines
 
 
 def indented(lines: Sequence[str], levels: int = 1) -> list[str]:
