@@ -211,7 +211,11 @@ class TrainedModel:
         for name in self.layout.needed:
             unknown = ids[~np.isfinite(np.asarray(attributes[name], dtype=float))]
             if unknown.size:
-                raise CatchmentError(f"attribute {name!r} has no value for {listed(unknown)}")
+                hint = ""
+                if "published" in self.about and name in self.layout.attributes:
+                    mean = self.normalisation.mean[self.layout.attributes.index(name)]
+                    hint = f" (its makers take the mean of training, {mean:.6g})"
+                raise CatchmentError(f"attribute {name!r} has no value for {listed(unknown)}{hint}")
 
     def distance(self, attributes: Mapping[str, NDArray]) -> NDArray:
         """Return how unlike the catchments of training others are.

@@ -224,7 +224,9 @@ def test_other_attributes_are_asked_for_by_name(imported, tmp_path):
 
 def test_an_attribute_without_a_value_is_refused(imported, tmp_path):
     table = TABLE | {"secret_index": np.array([np.nan, 1.0, 1.0, 1.0, 1.0])}
-    with pytest.raises(Exception, match=r"secret_index.*c0"):
+    with pytest.raises(
+        Exception, match=r"secret_index.*c0 .its makers take the mean of training, 0.5."
+    ):
         simulated(imported("1.1p"), WEATHER, table, tmp_path / "run")
 
 
