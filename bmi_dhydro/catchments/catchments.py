@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 from ..errors import CatchmentError, listed, nearest, without_zeros
 from .attributes import ATTRIBUTES, CAMELS_NAMES, CLIMATE
 from .soil_texture import soil_of_texture
-
-if TYPE_CHECKING:
-    pass
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +28,7 @@ GEOGRAPHY = {
 
 
 # Those that are fields of their own.
-_PLACES = ("latitude", "longitude", "elevation", "fold")
+_PLACES = tuple(name for name in GEOGRAPHY if name != "area")
 
 
 @dataclass

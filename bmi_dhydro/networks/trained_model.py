@@ -99,7 +99,7 @@ class TrainedModel:
             An array of shape (catchments,) for each name in `layout.needed`.
         remembered : array, shape (catchments, units), optional
             Hidden state of the LSTM at the end of a period, where static parameters depend on the
-            weather; see `remembered`.
+            weather: that of `memory` after it has seen it.
 
         Returns
         -------

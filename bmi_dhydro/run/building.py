@@ -52,9 +52,20 @@ def period(config: Config) -> tuple[np.datetime64 | None, np.datetime64 | None]:
 
 
 def open_weather(
-    config: Config, catchments: Catchments, choice: EvapotranspirationChoice
+    config: Config,
+    catchments: Catchments,
+    choice: EvapotranspirationChoice,
+    between: tuple[np.datetime64, np.datetime64] | None = None,
 ) -> WeatherSource | None:
     """Open the weather of a configuration; None where a host sets it.
+
+    Parameters
+    ----------
+    config : Config
+    catchments : Catchments
+    choice : EvapotranspirationChoice
+    between : tuple of datetime64[s], optional
+        Start and end; those of the configuration, unless given.
 
     Raises
     ------
@@ -69,7 +80,7 @@ def open_weather(
         config.forcing.variables,
         config.forcing.potential_evapotranspiration,
         config.step_seconds,
-        *period(config),
+        *(between or period(config)),
         choice,
     )
 

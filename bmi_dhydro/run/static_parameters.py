@@ -7,7 +7,6 @@ of a period. To step through time, they are computed once and stay.
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from ..networks.trained_model import TrainedModel
 from ..units import SECONDS_PER_DAY
 from ..weather.evapotranspiration_choice import EvapotranspirationChoice
 from ..weather.source import WeatherSource, longest_block
+from .building import open_weather
 from .configured_model import NO_STATIC_PARAMETERS
 
 _log = logging.getLogger(__name__)
@@ -99,22 +99,15 @@ def weather_from_warm_up(
     ForcingError
         If the file does not have it.
     """
-    assert config.forcing.file is not None
     assert config.time.start is not None
     assert config.spin_up is not None
     assert config.spin_up.before is not None
     start = parse_date(config.time.start, "time.start")
     seconds = parse_duration(config.spin_up.before, "spin_up.before")
-    return WeatherSource(
-        Path(config.forcing.file),
-        catchments,
-        config.forcing.variables,
-        config.forcing.potential_evapotranspiration,
-        config.step_seconds,
-        start - np.timedelta64(seconds, "s"),
-        end,
-        choice,
-    )
+    between = start - np.timedelta64(seconds, "s"), end
+    source = open_weather(config, catchments, choice, between)
+    assert source is not None
+    return source
 
 
 def remembered_at_end(
