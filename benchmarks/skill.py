@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,6 +48,7 @@ from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_gauged
 from bmi_dhydro.training.loop import Trainer, simulate
+from bmi_dhydro.training.loss import LOSSES
 
 LEARNED = "1998-10-01", "2008-09-30"
 FLOW_FROM = "1999-10-01"
@@ -189,22 +191,27 @@ class Trained:
             forcing = forcing[:, :3].contiguous()
             return simulate(self.model.layout, tensors, inputs, area, forcing).numpy()
 
+    def save(self, path: Path) -> None:
+        """Write the model to a `.safetensors` file."""
+        if self.model is not None:
+            self.model.save(path)
+            return
+        scale = self.scale
+        assert scale is not None
+        arrays = {
+            **self.peer,
+            "attributes.mean": scale.mean,
+            "attributes.deviation": scale.deviation,
+        }
+        about = {"attributes": json.dumps(scale.names), "minutes": str(self.minutes)}
+        PEER.save(path, arrays, about)
 
-def save_peer(path: Path, trained: Trained) -> None:
-    """Write a peer to a `.safetensors` file, which `load_peer` reads."""
-    scale = trained.scale
-    assert scale is not None
-    arrays = {
-        **trained.peer,
-        "attributes.mean": scale.mean,
-        "attributes.deviation": scale.deviation,
-    }
-    about = {"attributes": json.dumps(scale.names), "minutes": str(trained.minutes)}
-    PEER.save(path, arrays, about)
 
-
-def load_peer(path: Path) -> Trained:
-    """Read what `save_peer` wrote."""
+def load(path: Path, peer: bool) -> Trained:
+    """Read a model of the package, or a peer that `Trained.save` wrote."""
+    if not peer:
+        model = trained_model.load(path)
+        return Trained(model, minutes=float(model.about["training"]["minutes"]))
     arrays, about = PEER.read(path)
     mean, deviation = (arrays.pop(f"attributes.{name}") for name in ("mean", "deviation"))
     names = tuple(json.loads(about["attributes"]))
@@ -296,17 +303,33 @@ def coverage(flows: list[np.ndarray], observed: np.ndarray) -> float:
 
 
 def in_space(
-    data: TrainingData, recipe: Recipe, groups: np.ndarray, years: tuple[str, str]
+    data: TrainingData,
+    recipe: Recipe,
+    groups: np.ndarray,
+    chosen: Sequence[int],
+    years: tuple[str, str],
+    files: str,
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Leave each group of catchments out of training once, and score it; minutes of training."""
+    """Leave each chosen group of catchments out of training once, and score it.
+
+    Models are kept in `files`, with the number of the group after it, and are not trained again
+    where they are there, so that what was cut off goes on. Returns measures by name, and minutes of
+    training.
+    """
     parts, minutes = [], 0.0
-    for group in np.unique(groups):
+    for group in chosen:
         apart = groups == group
-        trained = train(data.catchments(~apart), recipe, 0, f"without {group}")
+        path = Path(f"{files}_{group}.safetensors")
+        if path.exists():
+            trained = load(path, recipe.peer)
+        else:
+            trained = train(data.catchments(~apart), recipe, 0, f"without {group}")
+            trained.save(path)
         minutes += trained.minutes
         parts.append(scores(*pair(trained, data.catchments(apart), years)))
         middle = np.nanmedian(parts[-1]["NSE"])
-        print(f"without group {group}: NSE {middle:.3f} in {len(parts[-1]['NSE'])} catchments")
+        count = len(parts[-1]["NSE"])
+        print(f"without group {group}: NSE {middle:.3f} in {count} catchments", flush=True)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, minutes
 
 
@@ -371,7 +394,10 @@ def print_table(
 @click.option("--train", "wanted", type=click.Choice(list(RECIPES)), help="Train this model first.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--years", type=click.Choice(list(YEARS)), default="test", show_default=True)
+@click.option("--batches", type=int, help="Of training; those of the table, unless given.")
+@click.option("--loss", type=click.Choice(list(LOSSES)), help="What training makes small.")
 @click.option("--space", help="Score what is trained in space: random folds (12), or regions.")
+@click.option("--groups", help="Which of these to leave out: 0,1,2; each, unless given.")
 @click.option("--only", multiple=True, help="Score these models; all in the folder, unless given.")
 @click.option("--folder", default=FOLDER, type=click.Path(path_type=Path), show_default=True)
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the distributions of NSE.")
@@ -380,7 +406,10 @@ def main(
     wanted: str | None,
     seed: int,
     years: str,
+    batches: int | None,
+    loss: str | None,
     space: str | None,
+    groups: str | None,
     only: tuple[str, ...],
     folder: Path,
     picture: Path | None,
@@ -389,13 +418,25 @@ def main(
     data = read(data_file)
     period = YEARS[years]
     title = f"CAMELS, {' to '.join(period)}: medians over catchments"
+    changed = {"batches": batches, "loss": loss}
+    recipe = RECIPES[wanted] if wanted is not None else Recipe()
+    for key, value in changed.items():
+        if value is not None:
+            recipe = replace(
+                recipe, settings=msgspec.structs.replace(recipe.settings, **{key: value})
+            )
     if space is not None:
         if wanted is None:
             raise click.UsageError("--space trains: name what, with --train")
-        groups = data.fold
+        group_of = data.fold
         if space != "regions":
-            groups = np.random.default_rng(0).permutation(np.arange(len(data.ids)) % int(space))
-        measures, minutes = in_space(data, RECIPES[wanted], groups, period)
+            group_of = np.random.default_rng(0).permutation(np.arange(len(data.ids)) % int(space))
+        chosen = (
+            np.unique(group_of) if groups is None else [int(text) for text in groups.split(",")]
+        )
+        folder.mkdir(exist_ok=True, parents=True)
+        files = str(folder / f"{wanted}_without_{space}")
+        measures, minutes = in_space(data, recipe, group_of, chosen, period, files)
         kind = "regions left out" if space == "regions" else f"{space} random folds"
         name = f"{wanted}, {kind}"
         print_table({name: measures}, {name: minutes}, title)
@@ -406,20 +447,13 @@ def main(
     if wanted is not None:
         folder.mkdir(exist_ok=True)
         name = f"{wanted}_{seed}"
-        trained = train(data, RECIPES[wanted], seed, name)
+        trained = train(data, recipe, seed, name)
         file = folder / f"{name}.safetensors"
-        if trained.model is not None:
-            trained.model.save(file)
-        else:
-            save_peer(file, trained)
+        trained.save(file)
         only = (*only, name)
     for path in sorted(folder.glob("*.safetensors")):
         if path.stem in only or (not only and wanted is None):
-            if RECIPES[path.stem.rpartition("_")[0]].peer:
-                trained = load_peer(path)
-            else:
-                model = trained_model.load(path)
-                trained = Trained(model, minutes=float(model.about["training"]["minutes"]))
+            trained = load(path, RECIPES[path.stem.rpartition("_")[0]].peer)
             flows[path.stem], observed = pair(trained, data, period)
             minutes_of[path.stem] = trained.minutes
     bands = []

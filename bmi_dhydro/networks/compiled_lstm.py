@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels import cache
-from ..kernels.cpu.loop import CompiledLoop, loop_module, over_lanes
+from ..kernels.cpu.loop import CompiledLoop, LoopSource, over_lanes
 from ..kernels.ir.printing import header, indented, operand, printed
 from ..kernels.ir.program import Program, trace
 from ..physics import Parameter, Quantity, between_bounds, per_step
@@ -273,4 +273,4 @@ def compiled_lstm(
         f"The LSTM of dynamic parameters, by {hashlib.sha256(product.encode()).hexdigest()[:16]}"
     )
     called = {"add_product": cache.load(product, "product")["add_product"]}
-    return CompiledLoop(loop_module(title, float, arguments, function), "lstm", called)
+    return CompiledLoop(LoopSource(title, float, arguments, function), "lstm", called)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..kernels.cpu.loop import CompiledLoop, loop_module, over_lanes
+from ..kernels.cpu.loop import CompiledLoop, LoopSource, over_lanes
 from ..kernels.ir.adjoint import differentiate
 from ..kernels.ir.printing import indented, operand, printed
 from ..kernels.ir.program import trace
@@ -67,7 +67,7 @@ def _compiled(units: int, dtype: str) -> tuple[CompiledLoop, CompiledLoop]:
 
     def loop(title: str, arguments: str, body: Any) -> CompiledLoop:
         lines = ["for c in range(start, stop):", *indented(over_lanes(units, dtype, body))]
-        return CompiledLoop(loop_module(title, dtype, arguments, lines), "lstm_block")
+        return CompiledLoop(LoopSource(title, dtype, arguments, lines), "lstm_block")
 
     return (
         loop("A day of an LSTM", "t, gates, cell, hidden", forward),

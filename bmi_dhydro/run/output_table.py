@@ -115,8 +115,8 @@ class OutputTable:
             Flows of the water account; changed in place.
         """
         self._publish(
-            rows,
-            forcing,
+            rows[None],
+            forcing[None],
             self.sources,
             self.factors,
             outputs,

@@ -12,28 +12,45 @@ from typing import Any
 
 import numpy as np
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 from numpy.typing import DTypeLike, NDArray
 
 
-def _pointer_to(number: Any) -> Any:
-    """Return a function for compiled code that takes an address for one of such numbers."""
+def _array_of(number: Any) -> Any:
+    """Return a function for compiled code that takes an address and a shape for an array.
+
+    `numba.carray` would do the same, and take longer to compile than many a loop.
+    """
 
     @intrinsic
-    def at(context: Any, address: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            kind = context.get_value_type(signature.return_type)
-            return builder.inttoptr(arguments[0], kind)
+    def at(context: Any, address: Any, shape: Any) -> Any:
+        kind = types.Array(number, len(shape), "C")
 
-        return types.CPointer(number)(types.intp), build
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            element = context.get_data_type(number)
+            size = context.get_constant(types.intp, context.get_abi_sizeof(element))
+            lengths = cgutils.unpack_tuple(builder, arguments[1])
+            strides = [size]
+            for length in reversed(lengths[1:]):
+                strides.insert(0, builder.mul(strides[0], length))
+            array = context.make_array(kind)(context, builder)
+            data = builder.inttoptr(arguments[0], element.as_pointer())
+            populate_array(
+                array, data=data, shape=lengths, strides=strides, itemsize=size, meminfo=None
+            )
+            return array._getvalue()
+
+        return kind(types.intp, shape), build
 
     return at
 
 
-float64_at = _pointer_to(types.float64)
-float32_at = _pointer_to(types.float32)
-int64_at = _pointer_to(types.int64)
-int32_at = _pointer_to(types.int32)
+float64_at = _array_of(types.float64)
+float32_at = _array_of(types.float32)
+int64_at = _array_of(types.int64)
+int32_at = _array_of(types.int32)
 
 
 def table_of(arrays: Sequence[NDArray], kinds: Sequence[tuple[str, DTypeLike, int]]) -> NDArray:
@@ -80,10 +97,10 @@ def loads(arrays: Sequence[tuple[str, DTypeLike, int]], table: str) -> list[str]
     list of str
     """
     length = sum(1 + dimensions for _, _, dimensions in arrays)
-    lines = [f"found = numba.carray(int64_at({table}), {length})"]
+    lines = [f"found = int64_at({table}, ({length},))"]
     place = 0
     for name, kind, dimensions in arrays:
         shape = ", ".join(f"found[{place + 1 + k}]" for k in range(dimensions))
-        lines.append(f"{name} = numba.carray({np.dtype(kind).name}_at(found[{place}]), ({shape},))")
+        lines.append(f"{name} = {np.dtype(kind).name}_at(found[{place}], ({shape},))")
         place += 1 + dimensions
     return lines

@@ -20,8 +20,9 @@ from numpy.typing import DTypeLike, NDArray
 from ...physics.calendar import day_of_year
 from ...units import SECONDS_PER_DAY
 from .. import cache
+from ..ir.printing import header, indented
 from .addresses import loads, table_of
-from .exchange import EXCHANGE_SOURCE, exchange
+from .exchange import PUBLISH, RECEIVE
 from .loop import CompiledLoop
 from .pointwise import compiled, source_of
 
@@ -41,10 +42,10 @@ _ARRAYS = (
     ("weights", None, 2),
     ("pending", None, 2),
     ("reach", np.int32, 1),
-    ("rows", None, 3),
+    ("outputs", None, 3),
     ("sources", np.int64, 1),
     ("factors", float, 2),
-    ("outputs", float, 2),
+    ("published", float, 2),
     ("gains", np.int64, 1),
     ("losses", np.int64, 1),
     ("flows", float, 2),
@@ -88,7 +89,7 @@ current[0] = balance.shape[0] > 0
 if balance.shape[0] > 0:
     stored = 0.0
     for k in range(stored_rows.shape[0]):
-        stored += rows[0, stored_rows[k], 0]
+        stored += outputs[0, stored_rows[k], 0]
     balance[0] = 1e-3 * flows[0, 0]
     balance[1] = 1e-3 * flows[1, 0]
     balance[2] = 1e-3 * (stored - opened[0])
@@ -110,42 +111,52 @@ def _compiled(
     dtype: str,
     evapotranspiration: Callable[..., object] | None,
 ) -> Callable[..., int]:
-    """Return `step(address, inflow, substeps)`; see `CoupledStep`."""
+    """Return `step(address, inflow, substeps)`; see `CoupledStep`.
+
+    The loop stands in the same function: called, it would be compiled twice, once for itself and
+    once for its caller, and compiling is most of what a first start takes.
+    """
     computed = evapotranspiration is not None
     method = ""
     if evapotranspiration is not None:
-        method = source_of(evapotranspiration) + inspect.getsource(day_of_year)
-    receive, publish = exchange()
-    # What is called is compiled elsewhere: its text is part of what this is made of.
-    made_of = hashlib.sha256((EXCHANGE_SOURCE + loop.digest + method).encode())
+        # What is called is compiled elsewhere: its text is part of what this is made of.
+        text = source_of(evapotranspiration) + inspect.getsource(day_of_year)
+        method = f", by {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    kinds = _kinds(dtype, computed)
+    known = {name for name, _, _ in kinds} | {"start", "stop", "position"}
+    missing = set(loop.source.arguments.split(", ")) - known
+    if missing:
+        raise ValueError(f"a coupled step has no {', '.join(sorted(missing))} for its loop")
     lines = [
-        f'"""A coupled step; generated, do not edit. Made of {made_of.hexdigest()[:16]}."""',
-        "import numba",
+        header(f"{loop.source.title}: a coupled step{method}", loop.source.dtype),
         "from bmi_dhydro.kernels.cpu.addresses import float32_at, float64_at, int32_at, int64_at",
         "",
         "",
         "def step(address, inflow, substeps):",
-        *(f"    {line}" for line in loads(_kinds(dtype, computed), "address")),
+        *indented(loads(kinds, "address")),
         f"    weather = {'weather' if computed else 'forcing[0]'}",
-        "    wrong = receive(inputs, lowest, highest, scale, floor, weather)",
-        "    if wrong >= 0:",
-        "        return wrong",
-        *(f"    {line}" for line in (_COMPUTE.strip().splitlines() if computed else ())),
-        "    run_block(0, state.shape[1], forcing, parameters, state, weights, pending, reach, "
-        "clock[0] * substeps % pending.shape[1], rows)",
-        "    publish(rows[0], forcing[0], sources, factors, outputs, inflow, gains, losses, flows)",
-        *(f"    {line}" for line in _BALANCE.strip().splitlines()),
+        *_indented(RECEIVE),
+        *(_indented(_COMPUTE) if computed else ()),
+        "    start, stop = 0, state.shape[1]",
+        "    position = clock[0] * substeps % pending.shape[1]",
+        *indented(loop.source.lines),
+        *_indented(PUBLISH),
+        *_indented(_BALANCE),
         "    return -1",
         "",
         "",
-        "step = numba.njit(cache=CACHE, nogil=True)(step)",
+        'step = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(step)',
     ]
-    called: dict[str, Any] = {"receive": receive, "publish": publish, "run_block": loop.serial}
+    called: dict[str, Any] = {}
     if evapotranspiration is not None:
         called["evapotranspire"] = compiled(evapotranspiration)
         called["day_of_year"] = numba.njit(day_of_year)
     module = cache.load("\n".join(lines) + "\n", "coupled", called)
     return module["step"]
+
+
+def _indented(text: str) -> list[str]:
+    return indented(text.strip().splitlines())
 
 
 class CoupledStep:
@@ -199,11 +210,11 @@ class CoupledStep:
         arrays : mapping of array
             By the names of `exchange` and `CpuKernel.run`: `inputs`, `lowest`, `highest`, `scale`,
             `floor`, `forcing` (1, forcings, columns), `parameters`, `state`, `weights`, `pending`,
-            `reach`, `rows` (1, outputs, columns), `sources`, `factors`, `outputs`, `gains`,
-            `losses`, `flows`; of `WaterAccount`: `opened`, `leaked`; `clock`, the steps that are
-            done; `balance`, written in m (see `instance.Held`), empty where it does not follow from
-            `rows`, of which `stored_rows` are stores; and `current`, set to whether it was. They
-            are kept, and must not be replaced.
+            `reach`, `outputs` (1, outputs of the model, columns), `sources`, `factors`,
+            `published`, `gains`, `losses`, `flows`; of `WaterAccount`: `opened`, `leaked`; `clock`,
+            the steps that are done; `balance`, written in m (see `instance.Held`), empty where it
+            does not follow from `outputs`, of which `stored_rows` are stores; and `current`, set
+            to whether it was. They are kept, and must not be replaced.
         inflow : int
             Place of what goes in among the forcings.
         substeps : int

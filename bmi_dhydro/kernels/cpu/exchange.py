@@ -7,39 +7,54 @@ from functools import lru_cache
 from typing import Any
 
 from .. import cache
+from ..ir.printing import indented
 
-EXCHANGE_SOURCE = '''"""Exchange of values with a host; generated, do not edit."""
-import numba
+# Scales inputs to weather; returns the place of the first value that is out of bounds.
+RECEIVE = """
+for k in range(inputs.shape[0]):
+    for c in range(inputs.shape[1]):
+        value = inputs[k, c]
+        if not (lowest[k] <= value <= highest[k]):
+            return k * inputs.shape[1] + c
+        weather[k, c] = max(value * scale[k], floor[k])
+"""
 
-
-def receive(inputs, lowest, highest, scale, floor, weather):
-    """Scale inputs to weather; return the index of the first value out of bounds, or -1."""
-    for k in range(inputs.shape[0]):
-        for c in range(inputs.shape[1]):
-            value = inputs[k, c]
-            if not (lowest[k] <= value <= highest[k]):
-                return k * inputs.shape[1] + c
-            weather[k, c] = max(value * scale[k], floor[k])
-    return -1
-
-
-def publish(rows, forcing, sources, factors, outputs, inflow, gains, losses, flows):
-    """Scale model outputs to those of the interface, and add up what went in and out."""
-    for k in range(outputs.shape[0]):
-        row = sources[k] - rows.shape[0]
-        for c in range(outputs.shape[1]):
-            value = forcing[row, c] if row >= 0 else rows[sources[k], c]
-            outputs[k, c] = value * factors[k, c]
-    for c in range(outputs.shape[1]):
-        flows[0, c] += forcing[inflow, c]
-        for k in range(gains.shape[0]):
-            flows[0, c] += rows[gains[k], c]
-        flows[1, c] += rows[losses[0], c] + rows[losses[1], c]
+# Scales outputs of the model to those of the interface, and adds up what went in and out.
+PUBLISH = """
+for k in range(published.shape[0]):
+    row = sources[k] - outputs.shape[1]
+    for c in range(published.shape[1]):
+        value = forcing[0, row, c] if row >= 0 else outputs[0, sources[k], c]
+        published[k, c] = value * factors[k, c]
+for c in range(published.shape[1]):
+    flows[0, c] += forcing[0, inflow, c]
+    for k in range(gains.shape[0]):
+        flows[0, c] += outputs[0, gains[k], c]
+    flows[1, c] += outputs[0, losses[0], c] + outputs[0, losses[1], c]
+"""
 
 
-receive = numba.njit(cache=CACHE, nogil=True)(receive)
-publish = numba.njit(cache=CACHE, nogil=True)(publish)
-'''
+def _module() -> str:
+    """Print both as functions."""
+    taken = "outputs, forcing, sources, factors, published, inflow, gains, losses, flows"
+    lines = [
+        '"""Exchange of values with a host; generated, do not edit."""',
+        "import numba",
+        "",
+        "",
+        "def receive(inputs, lowest, highest, scale, floor, weather):",
+        *indented(RECEIVE.strip().splitlines()),
+        "    return -1",
+        "",
+        "",
+        f"def publish({taken}):",
+        *indented(PUBLISH.strip().splitlines()),
+        "",
+        "",
+        "receive = numba.njit(cache=CACHE, nogil=True)(receive)",
+        "publish = numba.njit(cache=CACHE, nogil=True)(publish)",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 @lru_cache(maxsize=1)
@@ -51,8 +66,9 @@ def exchange() -> tuple[Callable[..., int], Callable[..., None]]:
     receive : callable
         `receive(inputs, lowest, highest, scale, floor, weather)`
     publish : callable
-        `publish(rows, forcing, sources, factors, outputs, inflow, gains, losses, flows)`; sources
-        count the rows of the model first, then those of its forcing.
+        `publish(outputs, forcing, sources, factors, published, inflow, gains, losses, flows)`:
+        outputs (1, outputs of the model, columns), forcing (1, forcings, columns); sources count
+        the outputs of the model first, then its forcings.
     """
-    module: dict[str, Any] = cache.load(EXCHANGE_SOURCE, "exchange")
+    module: dict[str, Any] = cache.load(_module(), "exchange")
     return module["receive"], module["publish"]

@@ -21,7 +21,7 @@ from ..interface import HostArrays, StepBlock
 from ..ir.adjoint import PREFIX, differentiate
 from ..ir.printing import indented, operand, printed
 from ..ir.program import terms, trace
-from .loop import BYTES_TOGETHER, CELLS_WORTH_THREADS, CompiledLoop, loop_module, over_lanes
+from .loop import BYTES_TOGETHER, CELLS_WORTH_THREADS, CompiledLoop, LoopSource, over_lanes
 
 # Steps whose states fit the cache, so that the adjoint keeps them all.
 SHORT = 2048
@@ -38,14 +38,35 @@ def _forcing_loads(process: Process) -> list[str]:
 _SUMMED_TOGETHER = 8
 
 
+def _delayed(dtype: DTypeLike) -> list[str]:
+    """Return the code that adds a step's runoff to the flows yet to leave.
+
+    They go to what is left of the ring after `head` first, then to its beginning.
+    """
+    lanes = BYTES_TOGETHER // np.dtype(dtype).itemsize
+
+    def part(first: str, last: str, shift: str) -> list[str]:
+        at_once = f"load_row(pending, c, k, {lanes}), mul(load_row(weights, own, {shift}, {lanes})"
+        return [
+            f"beyond = {last}",
+            f"whole = beyond - (beyond - {first}) % {lanes}",
+            f"for k in range({first}, whole, {lanes}):",
+            f"    store_row(pending, c, k, add({at_once}, runoff_mean)))",
+            "for k in range(whole, beyond):",
+            f"    pending[c, k] += weights[own, {shift}] * runoff_mean",
+        ]
+
+    return [
+        *part("head", "min(end, length)", "k - head"),
+        *part("0", "max(end - length, 0)", "k + length - head"),
+    ]
+
+
 # Lags summed together, and the code that sums the flows yet to leave. A lag goes to the same lane
 # wherever in the ring it is, so that the sum does not depend on the position: the lags around the
 # ring's end are brought together first.
 _RING_LANES = 8
-_RING = [
-    "ring = pending.reshape(-1, 1, length)",
-    f"across = np.empty((1, 1, {_RING_LANES}), real)",
-]
+_RING = [f"across = np.empty((1, {_RING_LANES}), real)"]
 _RING_SUM = [
     f"sums = spread(real(0.0), {_RING_LANES})",
     f"for lag in range(1, min(length - {_RING_LANES - 1}, reach[c]), {_RING_LANES}):",
@@ -53,11 +74,11 @@ _RING_SUM = [
     "    if k >= length:",
     "        k -= length",
     f"    if k + {_RING_LANES} <= length:",
-    f"        sums = add(sums, load(ring, c, 0, k, {_RING_LANES}))",
+    f"        sums = add(sums, load_row(pending, c, k, {_RING_LANES}))",
     "    else:",
     f"        for m in range({_RING_LANES}):",
-    "            across[0, 0, m] = ring[c, 0, (k + m) % length]",
-    f"        sums = add(sums, load(across, 0, 0, 0, {_RING_LANES}))",
+    "            across[0, m] = pending[c, (k + m) % length]",
+    f"        sums = add(sums, load_row(across, 0, 0, {_RING_LANES}))",
     f"{ROUTING_STORE} = lane(totals({_RING_LANES}, sums), 0)",
     f"for lag in range(length - (length - 1) % {_RING_LANES}, reach[c]):",
     f"    {ROUTING_STORE} += pending[c, (head + lag) % length]",
@@ -113,7 +134,7 @@ def block_source(
     dtype: DTypeLike,
     dynamic: Sequence[str] = (),
     substeps: int = 1,
-) -> str:
+) -> LoopSource:
     """Print the forward kernel of a process model for a choice of outputs.
 
     Parameters
@@ -131,8 +152,7 @@ def block_source(
 
     Returns
     -------
-    str
-        A Python module with `run_serial` and `run_parallel`.
+    LoopSource
     """
     count = len(process.states)
     averaged = [name for name in outputs if name not in (DISCHARGE, ROUTING_STORE)]
@@ -176,13 +196,7 @@ def block_source(
         if substeps == 1
         else f"head = (position + t * {substeps} + substep) % length",
         "end = head + reach[c]",
-        # As slices the compiler sees that neighbours can be added together.
-        "waiting, share_of_lag = pending[c, head : min(end, length)], weights[own]",
-        "for k in range(len(waiting)):",
-        "    waiting[k] += share_of_lag[k] * runoff_mean",
-        "waiting, share_of_lag = pending[c, : max(end - length, 0)], weights[own, length - head :]",
-        "for k in range(len(waiting)):",
-        "    waiting[k] += share_of_lag[k] * runoff_mean",
+        *_delayed(dtype),
         f"{DISCHARGE} = pending[c, head]",
         "pending[c, head] = real(0.0)",
     ]
@@ -235,7 +249,7 @@ def block_source(
         "                own -= shared",
         *indented(step, 3),
     ]
-    return loop_module(f"{process.long_name}: a block of steps", dtype, arguments, function)
+    return LoopSource(f"{process.long_name}: a block of steps", dtype, arguments, function)
 
 
 def adjoint_source(
@@ -244,7 +258,7 @@ def adjoint_source(
     parameter_sets: int,
     dtype: DTypeLike,
     dynamic: Sequence[str] = (),
-) -> str:
+) -> LoopSource:
     """Print the backward kernel: gradients of chosen outputs of a block.
 
     The states inside the block are computed again, one catchment at a time, so that memory does
@@ -347,7 +361,7 @@ def adjoint_source(
         "    state_gradient[:, c, :] = sensitivity[0]",
         "    parameter_gradient[c] = slopes[0]",
     ]
-    return loop_module(f"{process.long_name}: gradients of a block", dtype, arguments, function)
+    return LoopSource(f"{process.long_name}: gradients of a block", dtype, arguments, function)
 
 
 @memoised

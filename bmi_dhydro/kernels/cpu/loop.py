@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,23 +58,41 @@ def over_lanes(
     return lines
 
 
-def loop_module(title: str, dtype: DTypeLike, arguments: str, function: Sequence[str]) -> str:
-    """Wrap the code for catchments `start` to `stop` in a module; see `CompiledLoop`."""
-    lines = [
-        header(title, dtype),
-        f"def run(start, stop, {arguments}):",
-        *indented(function),
-        "",
-        'run_serial = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
-        "",
-        f"def run_chunks(chunks, catchments, {arguments}):",
-        "    for chunk in numba.prange(chunks):",
-        "        first = chunk * catchments // chunks",
-        f"        run_serial(first, (chunk + 1) * catchments // chunks, {arguments})",
-        "",
-        "run_parallel = numba.njit(cache=CACHE, nogil=True, parallel=True)(run_chunks)",
-    ]
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class LoopSource:
+    """The code of a loop over catchments `start` to `stop`.
+
+    Attributes
+    ----------
+    title : str
+    dtype : float32 or float64
+    arguments : str
+        Names of what the code takes beside `start` and `stop`, with commas.
+    lines : sequence of str
+    """
+
+    title: str
+    dtype: DTypeLike
+    arguments: str
+    lines: Sequence[str]
+
+    def module(self) -> str:
+        """Print a module that holds it as `run_serial` and `run_parallel`."""
+        lines = [
+            header(self.title, self.dtype),
+            f"def run(start, stop, {self.arguments}):",
+            *indented(self.lines),
+            "",
+            'run_serial = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
+            "",
+            f"def run_chunks(chunks, catchments, {self.arguments}):",
+            "    for chunk in numba.prange(chunks):",
+            "        first = chunk * catchments // chunks",
+            f"        run_serial(first, (chunk + 1) * catchments // chunks, {self.arguments})",
+            "",
+            "run_parallel = numba.njit(cache=CACHE, nogil=True, parallel=True)(run_chunks)",
+        ]
+        return "\n".join(lines) + "\n"
 
 
 class CompiledLoop:
@@ -82,8 +100,7 @@ class CompiledLoop:
 
     Parameters
     ----------
-    source : str
-        From `loop_module`.
+    source : LoopSource
     name : str
         A readable part of the file's name.
     called : mapping of callable, optional
@@ -92,12 +109,12 @@ class CompiledLoop:
 
     def __init__(
         self,
-        source: str,
+        source: LoopSource,
         name: str,
         called: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
-        module = cache.load(source, name, called)
-        self.digest = hashlib.sha256(source.encode()).hexdigest()
+        module = cache.load(source.module(), name, called)
+        self.source = source
         self.serial: Callable[..., None] = module["run_serial"]
         self._parallel: Callable[..., None] = module["run_parallel"]
 

@@ -272,9 +272,10 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, lanes: 
     """Return the address of an element, as that of a vector which starts there."""
     kind = signature.args[0]
     array = context.make_array(kind)(context, builder, arguments[0])
+    places = slice(1, 1 + kind.ndim)
     indices = [
         context.cast(builder, value, given, types.intp)
-        for value, given in zip(arguments[1:4], signature.args[1:4], strict=True)
+        for value, given in zip(arguments[places], signature.args[places], strict=True)
     ]
     address = cgutils.get_item_pointer(context, builder, kind, array, indices)
     element = context.get_value_type(kind.dtype)
@@ -293,6 +294,32 @@ def load(typingctx: Any, array: Any, i: Any, j: Any, k: Any, lanes: Any) -> Any:
         return builder.load(pointer, align=align)
 
     return result(array, i, j, k, lanes), codegen
+
+
+@intrinsic(prefer_literal=True)
+def load_row(typingctx: Any, array: Any, i: Any, k: Any, lanes: Any) -> Any:
+    """Read `lanes` (a constant) contiguous elements of a 2-D array from [i, k] on."""
+    count = lanes.literal_value
+    result = Vector(array.dtype, count) if count > 1 else array.dtype
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, align = _pointer(context, builder, signature, arguments, count)
+        return builder.load(pointer, align=align)
+
+    return result(array, i, k, lanes), codegen
+
+
+@intrinsic
+def store_row(typingctx: Any, array: Any, i: Any, k: Any, value: Any) -> Any:
+    """Write a vector (or a number) to a 2-D array from [i, k] on."""
+    count = _lanes(value) or 1
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, align = _pointer(context, builder, signature, arguments, count)
+        builder.store(arguments[3], pointer, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, i, k, value), codegen
 
 
 @intrinsic

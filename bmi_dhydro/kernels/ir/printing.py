@@ -14,8 +14,8 @@ import math
 import numba
 import numpy as np
 from bmi_dhydro.kernels.cpu.vectors import (
-    add, cos, div, exp2, fma, ge, gt, lane, le, load, log2, lt, maximum, minimum, mul, neg, sin,
-    some_below, spread, sqrt, store, sub, totals, where, wide,
+    add, cos, div, exp2, fma, ge, gt, lane, le, load, load_row, log2, lt, maximum, minimum, mul,
+    neg, sin, some_below, spread, sqrt, store, store_row, sub, totals, where, wide,
 )
 real = np.{dtype}
 '''

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bmi_dhydro.kernels.cpu.loop import CELLS_WORTH_THREADS, CompiledLoop, loop_module, over_lanes
+from bmi_dhydro.kernels.cpu.loop import CELLS_WORTH_THREADS, CompiledLoop, LoopSource, over_lanes
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -17,7 +17,7 @@ def test_every_lane_is_covered_once(count, dtype):
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 16])
 def test_threads_divide_the_catchments(threads):
-    source = loop_module(
+    source = LoopSource(
         "Counts", float, "values", ["for c in range(start, stop):", "    values[c] += c"]
     )
     loop = CompiledLoop(source, "loop_of_a_test")
