@@ -66,7 +66,7 @@ def _sums(columns: int, groups: int) -> list[str]:
             for g in range(groups)
         ),
         *(
-            f"        sum_{k}_{g} = fma(source[r + {k}, i], weights_{g}, sum_{k}_{g})"
+            f"        sum_{k}_{g} = fma(source[r + {k}, 0, i], weights_{g}, sum_{k}_{g})"
             for k, g in sums
         ),
         *(f"    store(target, r + {k}, 0, {place.format(g)}, sum_{k}_{g})" for k, g in sums),
@@ -76,8 +76,8 @@ def _sums(columns: int, groups: int) -> list[str]:
 def _product_module() -> str:
     """Return the source of `add_product(source, matrix, target, count)`.
 
-    It adds the first `count` rows of `source` (`_TOGETHER`, inner) times a packed matrix to rows of
-    `target` (`_TOGETHER`, 1, columns). The same for all models, so that it is compiled once.
+    It adds the first `count` rows of `source` (`_TOGETHER`, 1, inner) times a packed matrix to rows
+    of `target` (`_TOGETHER`, 1, columns). The same for all models, so that it is compiled once.
     """
     lines = [
         header("Products with packed matrices", float),
@@ -156,8 +156,8 @@ def compiled_lstm(
                 f"{name} = load(gates, r, 0, {k * units} + m, {lanes})"
                 for k, name in enumerate(_GATES)
             ),
-            f"before = load(old_cells, c, 0, m, {lanes})",
-            *_assigned(cell, ("store(hiddens, r, 0, m, {})", "store(cells, c, 0, m, {})")),
+            f"before = load_row(cell, c, m, {lanes})",
+            *_assigned(cell, ("store(hiddens, r, 0, m, {})", "store_row(new_cell, c, m, {})")),
         ]
 
     def placed(k: int, item: Parameter) -> list[str]:
@@ -175,7 +175,7 @@ def compiled_lstm(
 
     def scaled(f: int) -> list[str]:
         """Bring the day's value of a forcing to the scale of training: to `seen`, or `weather`."""
-        place = f"weather[r, {f}]" if entrance else f"seen[r, {f}]"
+        place = f"weather[r, 0, {f}]" if entrance else f"seen[r, 0, {f}]"
         number = "total"
         lines = []
         if forcings[f].name in logarithms:
@@ -206,7 +206,7 @@ def compiled_lstm(
             )
         ),
         f"for m in range({units}):",
-        f"    seen[r, {before} + m] = hidden[c, m]",
+        f"    seen[r, 0, {before} + m] = hidden[c, m]",
         f"for m in range({4 * units}):",
         "    gates[r, 0, m] = static[c, m]",
         "for m in range(moved.shape[2]):",
@@ -219,24 +219,22 @@ def compiled_lstm(
             "add_product(weather, door, entered, count)",
             "for r in range(count):",
             f"    for m in range({entrance}):",
-            "        seen[r, m] = max(entered[r, 0, m], real(0.0))",
+            "        seen[r, 0, m] = max(entered[r, 0, m], real(0.0))",
         ]
     function = [
         f"gates = np.zeros(({_TOGETHER}, 1, matrix.shape[0] * {LANES}), real)",
         f"moved = np.zeros(({_TOGETHER}, 1, head.shape[0] * {LANES}), real)",
-        f"seen = np.zeros(({_TOGETHER}, {before + units}), real)",
+        f"seen = np.zeros(({_TOGETHER}, 1, {before + units}), real)",
         *(
             [
-                f"weather = np.zeros(({_TOGETHER}, {count}), real)",
+                f"weather = np.zeros(({_TOGETHER}, 1, {count}), real)",
                 f"entered = np.zeros(({_TOGETHER}, 1, door.shape[0] * {LANES}), real)",
             ]
             if entrance
             else []
         ),
-        f"made = np.empty(({_TOGETHER}, {len(parameters)}, {parameter_sets}), real)",
+        f"made = np.zeros(({_TOGETHER}, {len(parameters)}, {parameter_sets}), real)",
         f"hiddens = np.zeros(({_TOGETHER}, 1, {units}), real)",
-        f"remembered = hiddens.reshape(({_TOGETHER}, {units}))",
-        f"old_cells, cells = cell.reshape(-1, 1, {units}), new_cell.reshape(-1, 1, {units})",
         f"for first in range(start, stop, {_TOGETHER}):",
         f"    count = min({_TOGETHER}, stop - first)",
         "    place = position",
@@ -249,8 +247,8 @@ def compiled_lstm(
         "            c = first + r",
         *indented(over_lanes(units, float, gates), 3),
         f"            for m in range({units}):",
-        "                new_hidden[c, m] = remembered[r, m]",
-        "        add_product(remembered, head, moved, count)",
+        "                new_hidden[c, m] = hiddens[r, 0, m]",
+        "        add_product(hiddens, head, moved, count)",
         "        for r in range(count):",
         "            c = first + r",
         *indented(values, 3),
