@@ -132,19 +132,19 @@ def without_pictures(monkeypatch):
 @pytest.fixture
 def file_example(tmp_path) -> Path:
     """A runnable folder of five catchments with weather in a file; the configuration's path."""
-    return write_example(tmp_path / "example", 5, 500, "1d", "file")
+    return write_example(tmp_path / "example", 5, 500, "1d", "file", model="fast")
 
 
 @pytest.fixture
 def host_example(tmp_path) -> Path:
     """One catchment in the configuration itself, weather from a host."""
-    return write_example(tmp_path / "one", 1, 60, "1d", "host")
+    return write_example(tmp_path / "one", 1, 60, "1d", "host", model="fast")
 
 
 @pytest.fixture
 def many_host_example(tmp_path) -> Path:
     """Six catchments, weather from a host."""
-    return write_example(tmp_path / "many", 6, 60, "1d", "host")
+    return write_example(tmp_path / "many", 6, 60, "1d", "host", model="fast")
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def folder(tmp_path):
     write_rivers(tmp_path, 5)
     text = config.read_text()
     (tmp_path / "river.yaml").write_text(text + "network: {file: rivers.csv, output: g.nc}\n")
-    (tmp_path / "dynamic.yaml").write_text(text.replace("model: default", "model: dynamic"))
+    (tmp_path / "fast.yaml").write_text(text.replace("model: default", "model: fast"))
     (tmp_path / "reference.yaml").write_text(text + "kernel: reference\n")
     (tmp_path / "plain.yaml").write_text(CHAIN)
     (tmp_path / "filter.yaml").write_text(CHAIN.replace("chain", "filter") + FILTER)
@@ -82,10 +82,10 @@ def test_without_torch_what_needs_none_runs_and_the_rest_says_so(folder):
     run = (
         "info default",
         "run config.yaml",
-        "run dynamic.yaml --out dynamic.nc",
+        "run fast.yaml --out fast.nc",
         "run river.yaml --out river.nc",
         "route results.nc rivers.csv gauges.nc",
-        "evaluate results.nc dynamic.nc",
+        "evaluate results.nc fast.nc",
         "forecast plain.yaml --at 2001-03-01",
         "forecast filter.yaml --at 2001-03-01",
         "hindcast filter.yaml --from 2001-03-01 --to 2001-03-03 --out scores",
@@ -99,7 +99,7 @@ def test_without_torch_what_needs_none_runs_and_the_rest_says_so(folder):
     done = commands(folder, *run, *rejected)
     assert [code for code, _ in done] == [0] * len(run) + [1] * len(rejected), done
     assert HBV.long_name.split(",")[0] in done[0][1]
-    for name in ("dynamic.nc", "g.nc", "gauges.nc", "chain/forecasts/2001-03-01T00.nc"):
+    for name in ("fast.nc", "g.nc", "gauges.nc", "chain/forecasts/2001-03-01T00.nc"):
         assert (folder / name).stat().st_size > 1000
     for _, text in done[len(run) :]:
         assert "needs torch, which is not installed: pip install 'bmi_dhydro[train]'" in text

@@ -23,7 +23,7 @@ _CLIMATE_YEARS = 10
 _HEADER = """\
 # A made-up example of bmi_dhydro: {count} catchment(s), {days} days, steps of {step}.
 # All keys are explained by: bmi-dhydro docs config
-model: default            # the trained model that comes with the package
+model: {model:18} # the trained model: default or fast, which come with the package, or a file
 """
 
 _FILE = """\
@@ -81,6 +81,7 @@ def write_example(
     forcing: str,
     seed: int = 0,
     replace_existing: bool = False,
+    model: str = "default",
 ) -> Path:
     """Write a folder with a configuration, a catchment table and weather.
 
@@ -97,6 +98,8 @@ def write_example(
     seed : int
     replace_existing : bool
         Whether a configuration that is there already is replaced.
+    model : str
+        Trained model that the configuration names.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def write_example(
     long_record = make_weather(made, _CLIMATE_YEARS * 365, seed=seed)
     made = replace(made, attributes={**made.attributes, **climate(long_record, made)})
     weather = make_weather(made, days, seconds, seed=seed)
-    header = _HEADER.format(count=catchments, days=days, step=step)
+    header = _HEADER.format(count=catchments, days=days, step=step, model=model)
     if forcing == "file":
         write_catchments(folder / "catchments.csv", made)
         write_weather(folder / "weather.nc", made, weather)

@@ -81,8 +81,15 @@ def demo(out: Path, catchments: int, years: int) -> None:
     show_default=True,
     help="Weather in a file, or left to a host (then nothing names it).",
 )
+@click.option(
+    "--model",
+    type=click.Choice(["default", "fast"]),
+    default="default",
+    show_default=True,
+    help="Trained model: more skill, or shorter steps.",
+)
 @explained
-def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -> None:
+def example(folder: Path, catchments: int, days: int, step: str, forcing: str, model: str) -> None:
     """Write a complete run to FOLDER: config.yaml, and catchments and weather beside it.
 
     \b
@@ -94,7 +101,7 @@ def example(folder: Path, catchments: int, days: int, step: str, forcing: str) -
     from .example import write_example
     from .example_flow import write_observed_flow
 
-    path = write_example(folder, catchments, days, step, forcing)
+    path = write_example(folder, catchments, days, step, forcing, model=model)
     click.echo(f"wrote {path}")
     if forcing == "file":
         commands = write_observed_flow(path)
@@ -467,7 +474,7 @@ def climate(weather: Path, catchments: Path, out: Path, model: str) -> None:
 def info(model_or_config: str) -> None:
     """Describe a trained model, or check and describe a configuration.
 
-    A model is default, dynamic, or a .safetensors file: where it comes from, how good it is, what
+    A model is default, fast, or a .safetensors file: where it comes from, how good it is, what
     it needs and gives. A configuration is a .yaml file.
     """
     from .information import describe_config, describe_model

@@ -215,8 +215,9 @@ class Config(Section, frozen=True):
     catchments: CatchmentsConfig
     """Which catchments."""
     model: str = "default"
-    """Trained model: one that comes with the package (`default`; `dynamic`, whose parameters move
-    from day to day: better, and slower), or a `.safetensors` file."""
+    """Trained model: one that comes with the package (`default`, whose parameters move from day to
+    day; `fast`, whose parameters stay: a little less skill, and a step in a fraction of the time),
+    or a `.safetensors` file."""
     forcing: ForcingConfig = ForcingConfig()
     """Weather."""
     time: TimeConfig = TimeConfig()

@@ -73,7 +73,8 @@ def write(path: Path, saved: SavedState, process: Process) -> None:
 
 
 def _write(data: Any, saved: SavedState, units: dict[str, tuple[str, str]]) -> None:
-    arrays = {name: values for name, values in saved.arrays.items() if name != "state"}
+    # In one order, wherever they come from, so that equal states are equal files.
+    arrays = {name: saved.arrays[name] for name in sorted(saved.arrays) if name != "state"}
     data.setncatts(
         {
             "Conventions": "CF-1.10",

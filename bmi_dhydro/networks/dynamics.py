@@ -233,9 +233,9 @@ class Dynamics:
         )
         return self._loops[days]
 
-    def hidden_after(self, forcing: NDArray) -> NDArray:
+    def hidden_after(self, forcing: NDArray, threads: int | None = None) -> NDArray:
         """See the weather (forcings, columns) of a step; return the LSTM's new hidden state."""
-        self.advance(forcing[None])
+        self.advance(forcing[None], threads=threads)
         return self._new_hidden.copy()
 
     def snapshot(self) -> dict[str, NDArray]:

@@ -31,10 +31,12 @@ FORMAT = ArrayFormat(
 # Name of the attributes of the catchments of training, among the weights in a file.
 _TRAINING = "training.attributes"
 
-# Trained models that come with the package, by the names that configurations give them.
+# Trained models that come with the package, by the names that configurations give them. The default
+# was called `dynamic` before it was the default, and configurations may still say so.
 _FOLDER = Path(__file__).parents[1] / "checkpoints"
 SHIPPED = {
-    "default": _FOLDER / "hbv.safetensors",
+    "default": _FOLDER / "hbv_dynamic.safetensors",
+    "fast": _FOLDER / "hbv.safetensors",
     "dynamic": _FOLDER / "hbv_dynamic.safetensors",
 }
 

@@ -47,7 +47,7 @@ class _CatchmentModel(eWaterCycleModel):
         Parameters
         ----------
         **changes
-            Keys of the configuration of a run: `model="dynamic"`, `time={"step": "1h"}`; sections
+            Keys of the configuration of a run: `model="fast"`, `time={"step": "1h"}`; sections
             are merged with those of the parameter set. `start_time` and `end_time` (ISO 8601) stand
             for `time.start` and `time.end`.
 
@@ -150,7 +150,7 @@ class Dhydro(_CatchmentModel, LocalModel):
     --------
     >>> from ewatercycle.models import Dhydro
     >>> model = Dhydro(parameter_set=parameter_set, forcing=forcing)
-    >>> config_file, _ = model.setup(model="dynamic")
+    >>> config_file, _ = model.setup(model="fast")
     >>> model.initialize(config_file)
     """
 

@@ -374,9 +374,9 @@ class Problem:
         """
         own = dynamics.subset(self.chosen)
         own.restore(self.start)
-        return torch.as_tensor(
-            np.stack([own.hidden_after(weather) for weather in self.forcing.numpy()])
-        )
+        threads = self.model.threads
+        seen = [own.hidden_after(weather, threads) for weather in self.forcing.numpy()]
+        return torch.as_tensor(np.stack(seen))
 
     def parameters(self) -> dict[str, Tensor]:
         """Return the parameters of the catchments, by name."""

@@ -140,7 +140,7 @@ class TrainConfig(Section, frozen=True):
     targets: dict[TargetName, TargetConfig] = msgspec.field(default_factory=dict)
     """What else is learned from: `snow` (water equivalent), `evapotranspiration` (actual)."""
     from_: str | None = msgspec.field(name="from", default=None)
-    """Trained model to start from, instead of drawn weights: `default`, `dynamic`, or a
+    """Trained model to start from, instead of drawn weights: `default`, `fast`, or a
     `.safetensors` file. It decides process, components, attributes, dynamic and learned, and the
     number of seeds."""
     network: GaugesConfig | None = None

@@ -15,7 +15,7 @@ from tests.cli.conftest import call
 
 def made(folder, catchments=5, step="1d", days=800, more="", observed=True):
     """An example that has been run, and its observed flow."""
-    config = write_example(folder, catchments, days, step, "file")
+    config = write_example(folder, catchments, days, step, "file", model="fast")
     if observed:
         write_observed_flow(config)
     config.write_text(config.read_text() + more)

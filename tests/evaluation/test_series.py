@@ -126,7 +126,7 @@ def test_damaged_files_end_in_one_message(tmp_path):
 
 
 def test_the_mean_of_an_ensemble_is_evaluated(tmp_path):
-    config = write_example(tmp_path / "run", 3, 400, "1d", "file")
+    config = write_example(tmp_path / "run", 3, 400, "1d", "file", model="fast")
     run_config(config, tmp_path / "observed.nc")
     config.write_text(
         config.read_text() + "ensemble: {members: 5, weather: {precipitation: {spread: 0.3}}}\n"
@@ -152,7 +152,7 @@ def test_the_mean_of_an_ensemble_is_evaluated(tmp_path):
 def hourly(tmp_path_factory):
     """Results of a run in hours, and the same as observations, of which one catchment has none."""
     folder = tmp_path_factory.mktemp("hourly")
-    config = write_example(folder / "run", 3, 40, "1h", "file")
+    config = write_example(folder / "run", 3, 40, "1h", "file", model="fast")
     run_config(config, folder / "results.nc")
     flow = read_flow(folder / "results.nc")
     flow[:, 1] = np.nan
@@ -230,7 +230,7 @@ def test_a_comparison_without_observations_is_an_error():
 def test_ids_that_are_not_ascii_go_through_files(tmp_path):
     from bmi_dhydro.io.export import write_catchments
 
-    config = write_example(tmp_path / "run", 2, 30, "1d", "file")
+    config = write_example(tmp_path / "run", 2, 30, "1d", "file", model="fast")
     table = config.parent / "catchments.csv"
     table.write_text(table.read_text().replace("cat-1", "Örebro"), encoding="utf-8")
     with netCDF4.Dataset(config.parent / "weather.nc", "a") as data:

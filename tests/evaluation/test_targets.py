@@ -67,11 +67,11 @@ def test_evaluation_scores_them(truth, tmp_path, without_pictures):
     assert line.count("1.000") == 3
 
 
-@pytest.mark.parametrize("model", ["default", "dynamic"])
+@pytest.mark.parametrize("model", ["fast", "default"])
 def test_calibration_finds_them_too(truth, model, tmp_path):
     """Flow alone does not tell what the snow was: with it, both get better."""
     _, observed, config = truth
-    config.write_text(config.read_text().replace("model: default", f"model: {model}"))
+    config.write_text(config.read_text().replace("model: fast", f"model: {model}"))
     targets = {
         name: TargetConfig(file=str(observed), weight=1.0)
         for name in ("snow", "evapotranspiration")
@@ -116,7 +116,7 @@ def test_training_learns_from_them(case, tmp_path):  # noqa: F811
         model = load(path)
         config = case.parent / "ours.yaml"
         text = (case.parent / "config.yaml").read_text()
-        config.write_text(text.replace("model: default", f"model: {path}"))
+        config.write_text(text.replace("model: fast", f"model: {path}"))
         run_config(config, case.parent / "ours.nc")
         with xarray.open_dataset(case.parent / "ours.nc") as ours:
             gap = ours[ET].values[300:] - xarray.open_dataset(case.parent / "truth.nc")[ET][300:]

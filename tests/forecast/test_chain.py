@@ -250,7 +250,7 @@ def test_another_chain_in_the_same_folder_is_refused(case):
 
 def test_another_trained_model_takes_over_the_stores_if_it_is_told_to(case, tmp_path, caplog):
     chain(case).run(DAYS[0])
-    case.write_text(case.read_text() + "model: dynamic\n")
+    case.write_text(case.read_text() + "model: fast\n")
     with pytest.raises(ChainError, match="a chain with model .* set carry_over"):
         chain(case).run(DAYS[1])
     case.write_text(case.read_text() + "carry_over: true\n")
@@ -261,7 +261,7 @@ def test_another_trained_model_takes_over_the_stores_if_it_is_told_to(case, tmp_
     assert (flow(path) > 0.0).all()
     # From then on it is a chain of that model.
     chain(changed(case, "carry_over: true\n", "")).run(DAYS[2])
-    changed(case, "model: dynamic\n", "")
+    changed(case, "model: fast\n", "")
     with pytest.raises(ChainError, match="a chain with model"):
         chain(case).run(DAYS[3])
 

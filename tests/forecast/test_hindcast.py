@@ -35,7 +35,7 @@ def made(path, days=6, **options):
         "assimilation: {window: 3d}\n",
         NOISE + "assimilation: {method: ensemble_filter}\n",
         NOISE + "assimilation: {window: 3d}\n",
-        "model: dynamic\nassimilation: {window: 3d}\n",
+        "model: fast\nassimilation: {window: 3d}\n",
     ],
 )
 def test_a_hindcast_is_what_the_chain_says(wrong_case, assimilation):

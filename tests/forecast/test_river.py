@@ -146,7 +146,7 @@ def test_flow_at_gauges_corrects_the_catchments_upstream(case, method):
     [
         "",
         pytest.param("assimilation: {window: 3d}\n", marks=pytest.mark.long),
-        "dtype: float32\nmodel: dynamic\nassimilation: {window: 3d}\n",
+        "dtype: float32\nmodel: fast\nassimilation: {window: 3d}\n",
         pytest.param(NOISE + "assimilation: {window: 3d}\n", marks=pytest.mark.long),
         NOISE + "assimilation: {method: ensemble_filter}\n",
     ],

@@ -43,6 +43,7 @@ def write(year, tmp_path):
 
     def of(name="run", weather=year / "f.nc", **options):
         options.setdefault("start", BEGIN)
+        options.setdefault("model", "fast")
         report = write_run_package(
             year / "h.gpkg", weather, tmp_path / name, PackageOptions(**options)
         )

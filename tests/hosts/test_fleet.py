@@ -20,7 +20,7 @@ STEPS = 120
 
 @pytest.fixture
 def folder(tmp_path):
-    return write_example(tmp_path / "case", len(IDS), 300, "1d", "file").parent
+    return write_example(tmp_path / "case", len(IDS), 300, "1d", "file", model="fast").parent
 
 
 @pytest.fixture(autouse=True)
@@ -88,9 +88,9 @@ def test_results_are_those_of_instances_alone(folder):
 
 
 def test_parameters_that_move_do_so_in_a_fleet_too(folder):
-    extra = "model: dynamic\n"
+    extra = "model: default\n"
     text = (folder / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(text.replace("model: default", ""))
+    (folder / "config.yaml").write_text(text.replace("model: fast", ""))
     models = [opened(folder, name, extra=extra) for name in IDS]
     runoff = together(models, 60)
     for k in (0, 4):

@@ -39,12 +39,12 @@ def ended(models):
         model.finalize()
 
 
-@pytest.mark.parametrize("extra", ["", "dtype: float32\n", "model: dynamic\n"])
+@pytest.mark.parametrize("extra", ["", "dtype: float32\n", "model: default\n"])
 def test_one_file_of_all_instances(folder, tmp_path, extra):  # noqa: F811
     path = tmp_path / "fleet.nc"
     if extra.startswith("model"):
         config = folder / "config.yaml"
-        config.write_text(config.read_text().replace("model: default", extra.strip()))
+        config.write_text(config.read_text().replace("model: fast", extra.strip()))
         extra = ""
     models = [opened(folder, name, extra=output(path) + extra) for name in IDS]
     stepped(models)

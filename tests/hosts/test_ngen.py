@@ -54,6 +54,7 @@ def package(inputs, tmp_path):
 
     def write(name="run", **options):
         options.setdefault("climate", inputs / "climate.csv")
+        options.setdefault("model", "fast")
         write_run_package(
             inputs / "hydrofabric.gpkg",
             inputs / "forcings.nc",

@@ -67,10 +67,10 @@ def test_a_state_that_is_given_is_taken(write):
 @pytest.mark.parametrize(
     ("model", "fleet"),
     [
-        ("default", True),
-        ("dynamic", False),
-        pytest.param("default", False, marks=pytest.mark.long),
-        pytest.param("dynamic", True, marks=pytest.mark.long),
+        ("fast", True),
+        ("default", False),
+        pytest.param("fast", False, marks=pytest.mark.long),
+        pytest.param("default", True, marks=pytest.mark.long),
     ],
 )
 def test_the_next_run_starts_from_states_that_a_run_has_saved(write, tmp_path, fleet, model):

@@ -48,7 +48,7 @@ def test_the_command_asks_for_what_it_needs(year, tmp_path):
 
 def test_packages_of_float32_and_of_a_dynamic_model(write):
     # Others fill the stores: a year of hours takes an LSTM long.
-    folder, _ = write(model="dynamic", spin_up=0)
+    folder, _ = write(model="default", spin_up=0)
     assert np.isfinite(Engine(folder, IDS).advance(48)).all()
     double, _ = write("double", spin_up=0)
     single, _ = write("single", spin_up=0)

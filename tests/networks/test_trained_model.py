@@ -146,7 +146,7 @@ def test_the_models_that_are_shipped_say_where_they_come_from(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = trained_model.load(name)
-    assert bool(model.layout.dynamic) == (name == "dynamic")
+    assert bool(model.layout.dynamic) == (name != "fast")
     assert model.about["licence"] == "Apache-2.0"
     skill = model.about["skill"]
     assert skill["of"].endswith("trained on the years for training alone")

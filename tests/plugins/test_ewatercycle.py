@@ -31,7 +31,7 @@ def parameter_set(tmp_path):
 
 def test_a_run_is_that_of_the_interface(parameter_set, tmp_path):
     model = sources["Dhydro"](parameter_set=parameter_set)
-    config, folder = model.setup(cfg_dir=str(tmp_path / "run"), model="dynamic")
+    config, folder = model.setup(cfg_dir=str(tmp_path / "run"), model="fast")
     assert folder == str(tmp_path / "run")
     model.initialize(config)
     assert model.start_time_as_isostr == "2000-10-01T00:00:00Z"

@@ -49,10 +49,10 @@ def base(tmp_path):
 
 
 def test_a_configuration_is_what_it_starts_from_changed(base, tmp_path):
-    wanted = configuration(base, {"model": "dynamic", "time": {"step": "6h"}})
+    wanted = configuration(base, {"model": "fast", "time": {"step": "6h"}})
     path = write_checked(wanted, tmp_path / "config.yaml")
     before, after = read_config(base), read_config(path)
-    assert (after.model, after.time.step, after.grid) == ("dynamic", "6h", "points")
+    assert (after.model, after.time.step, after.grid) == ("fast", "6h", "points")
     assert after.time.units == "seconds since <start>"
     # Paths are those of the parameter set, from wherever the run is.
     assert after.catchments == before.catchments
@@ -94,7 +94,7 @@ def test_weather_of_catchments_by_their_names(tmp_path):
 
 def test_bad_input(base, tmp_path):
     with pytest.raises(ConfigError, match="catchments: nothing says which"):
-        configuration(None, {"model": "dynamic"})
+        configuration(None, {"model": "fast"})
     with pytest.raises(ConfigError, match="time.stop"):
         write_checked(configuration(base, {"time": {"stop": 3}}), tmp_path / "config.yaml")
     with pytest.raises(ConfigError, match="start_time"):

@@ -54,8 +54,8 @@ def test_parameters_are_those_of_the_vocabulary():
 
 
 def test_a_folder_is_set_up_and_changed(tmp_path):
-    config = read_config(staged(tmp_path, model="dynamic", step="1h", area=81.5))
-    assert config.model == "dynamic"
+    config = read_config(staged(tmp_path, model="fast", step="1h", area=81.5))
+    assert config.model == "fast"
     assert config.time.step == "1h"
     assert config.catchments.inline["area"] == 81.5
     assert set(NETWORK_INPUTS) < set(config.catchments.inline)

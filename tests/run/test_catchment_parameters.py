@@ -18,7 +18,7 @@ def opened(path, more=""):
     text = path.read_text().partition("output:")[0]
     target = path.with_name("own.yaml")
     target.write_text(
-        text.replace("model: default  ", "# ") + "model: default\n" * ("model:" not in more) + more
+        text.replace("model: fast  ", "# ") + "model: fast\n" * ("model:" not in more) + more
     )
     bmi = BmiDhydro()
     bmi.initialize(str(target))
@@ -31,7 +31,7 @@ def values(bmi, name):
 
 @pytest.mark.parametrize("attribute", ["area", "forest_fraction", "aridity"])
 @pytest.mark.parametrize(
-    "more", ["", "dtype: float32\n", "model: dynamic\n", "ensemble: {members: 2}\n"]
+    "more", ["", "dtype: float32\n", "model: default\n", "ensemble: {members: 2}\n"]
 )
 @pytest.mark.parametrize("steps", [0, 7])
 def test_what_a_host_has_set_stays(file_example, attribute, more, steps):
@@ -134,7 +134,7 @@ def test_a_partial_file_among_parts_and_single_divides(file_example, tmp_path):
             bmi = member(file_example, name, more + kind)
             bmi.update()
             assert np.array_equal(values(bmi, "K1_components"), expected[k])
-    many = write_example(tmp_path / "many", 40, 30, "1d", "file")
+    many = write_example(tmp_path / "many", 40, 30, "1d", "file", model="fast")
     parameter_file.save(path, saved, np.array(["cat-40"]), {})
     many.write_text(many.read_text() + more)
     run_divided(many, None, here, 2)

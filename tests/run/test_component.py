@@ -9,7 +9,7 @@ from bmi_dhydro.run.component import Component
 
 
 def test_the_water_account_goes_on_after_a_restart(tmp_path):
-    path = write_example(tmp_path, 3, 40, "1d", "file")
+    path = write_example(tmp_path, 3, 40, "1d", "file", model="fast")
     config = read_config(path)
     saved = str(tmp_path / "s.nc")
     replace = msgspec.structs.replace

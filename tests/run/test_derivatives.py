@@ -143,7 +143,7 @@ def test_computed_evapotranspiration_is_part_of_the_derivative(many_host_example
 @pytest.mark.parametrize("step", ["1d", "6h"])
 def test_parameters_that_move_from_day_to_day(many_host_example, dynamic_model, step):
     path = with_history(many_host_example, f"model: {dynamic_model}\n")
-    text = path.read_text().replace("model: default", "").replace("step: 1d", f"step: {step}")
+    text = path.read_text().replace("model: fast", "").replace("step: 1d", f"step: {step}")
     path.write_text(text)
     _, result = gradients(path, [RAIN, "BETA_components", "forest_fraction"])
     expected = slope(path, RAIN, 70 - STEPS + 5, 4, 1e-4)

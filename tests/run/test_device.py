@@ -271,7 +271,7 @@ def test_what_a_host_serializes_it_gets_back(example, request):
 
 def test_parameters_that_change_from_day_to_day(many_host_example, dynamic_model):
     more = f"model: {dynamic_model}\n"
-    text = many_host_example.read_text().replace("model: default", "#")
+    text = many_host_example.read_text().replace("model: fast", "#")
     many_host_example.write_text(text.replace("step: 1d", "step: 6h"))
     for device in ("cuda", "cuda:0,1"):
         cpu, gpu = pair(many_host_example, device, more)
@@ -293,7 +293,7 @@ def test_parameters_that_change_from_day_to_day(many_host_example, dynamic_model
 
 
 def test_a_file_and_parameters_that_change(file_example, dynamic_model):
-    text = file_example.read_text().replace("model: default", f"model: {dynamic_model} #")
+    text = file_example.read_text().replace("model: fast", f"model: {dynamic_model} #")
     file_example.write_text(text)
     ours, theirs = (run(file_example, device, f"{device}.nc", 0, 9) for device in ("cuda", "cpu"))
     close(ours[RUNOFF], theirs[RUNOFF])

@@ -37,7 +37,7 @@ def keys(count, seed=0):
 
 @pytest.fixture
 def config(tmp_path):
-    path = write_example(tmp_path, 3, 60, "6h", "file")
+    path = write_example(tmp_path, 3, 60, "6h", "file", model="fast")
     path.write_text(path.read_text() + NOISE)
     return path
 
@@ -254,7 +254,7 @@ def test_the_balance_of_an_ensemble(config):
 
 @pytest.mark.parametrize("view", ["all", "one"])
 def test_a_host_sets_weather_of_each_member(tmp_path, view):
-    path = write_example(tmp_path, 2, 20, "1d", "host")
+    path = write_example(tmp_path, 2, 20, "1d", "host", model="fast")
     alone = BmiDhydro()
     alone.initialize(str(path))
     path.write_text(path.read_text() + f"ensemble: {{members: 3, inputs: own, view: {view}}}\n")
@@ -284,7 +284,7 @@ def test_a_host_sets_weather_of_each_member(tmp_path, view):
 
 
 def test_noise_on_a_hosts_weather(tmp_path):
-    path = write_example(tmp_path, 2, 20, "1d", "host")
+    path = write_example(tmp_path, 2, 20, "1d", "host", model="fast")
     path.write_text(path.read_text() + NOISE)
     model = BmiDhydro()
     model.initialize(str(path))

@@ -47,7 +47,7 @@ def write_rivers(folder, catchments=CATCHMENTS, reaches=REACHES, outlets=3):
 @pytest.fixture(params=["1d", "1h"])
 def config(tmp_path, request):
     """Six catchments, weather in a file, and rivers."""
-    path = write_example(tmp_path, CATCHMENTS, 90, request.param, "file")
+    path = write_example(tmp_path, CATCHMENTS, 90, request.param, "file", model="fast")
     write_rivers(tmp_path)
     return path
 
@@ -250,7 +250,7 @@ def test_several_steps_at_once(config):
 
 
 def test_a_host_that_sets_weather_reaches_and_states(tmp_path):
-    config = write_example(tmp_path, CATCHMENTS, 60, "1h", "host")
+    config = write_example(tmp_path, CATCHMENTS, 60, "1h", "host", model="fast")
     write_rivers(tmp_path)
     model = started(changed(config, "joined.yaml", network="network: {file: rivers.csv}\n"))
     plain = started(config)
@@ -303,7 +303,7 @@ def test_rivers_that_no_catchment_drains_to_are_left_out(config, caplog):
 )
 def test_rivers_divided_are_those_of_one_process(tmp_path, more, at, outlets):
     """Each by a worker, or all by one process where one river has most of the catchments."""
-    config = write_example(tmp_path, 80, 30, "1d", "file")
+    config = write_example(tmp_path, 80, 30, "1d", "file", model="fast")
     write_rivers(tmp_path, 80, 120, outlets)
     network = NETWORK.replace("at: all", f"at: {at}") % ""
     one = changed(config, "one.yaml", more, "save_state: one.nc\n", network=network)
@@ -340,7 +340,7 @@ def test_the_command_says_what_it_wrote(config):
 def test_a_river_of_catchments_on_a_device(example, request, dynamic_model):
     config = request.getfixturevalue(example)
     write_rivers(config.parent)
-    text = config.read_text().replace("model: default", f"model: {dynamic_model}")
+    text = config.read_text().replace("model: fast", f"model: {dynamic_model}")
     if example == "file_example":
         text = text.replace("  step: 1d", "  step: 1d\n  start: 2001-01-01\n  end: 2001-01-05")
     models = []

@@ -128,10 +128,10 @@ def test_another_precipitation_does_not_get_the_old_stores(file_example, own_cac
     assert len(list((own_cache / "spin_up").iterdir())) == 3
 
 
-@pytest.mark.parametrize("more", ["", "dtype: float32\n", "model: dynamic\n"])
+@pytest.mark.parametrize("more", ["", "dtype: float32\n", "model: default\n"])
 def test_a_catchment_starts_from_the_same_alone_and_among_others(file_example, more):
-    rewritten(file_example, "model: default", "# model")
-    more += "" if "model" in more else "model: default\n"
+    rewritten(file_example, "model: fast", "# model")
+    more += "" if "model" in more else "model: fast\n"
     settings = more + "spin_up: {tolerance: 0.05}\n"
     whole = opened(file_example, settings).component.model
     rewritten(file_example, "table:", "select: [cat-4, cat-2]\n  table:")
@@ -185,7 +185,7 @@ def test_snow_that_never_melts_is_put_where_all_repetitions_would_bring_it(file_
 
 def test_a_memory_that_keeps_its_start_is_said_so(file_example, tmp_path, caplog):
     """Weights that hold on to whatever the memory was before."""
-    trained = trained_model.load("dynamic")
+    trained = trained_model.load("default")
     weights = {name: np.array(value) for name, value in trained.weights.items()}
     units = weights["lstm.hidden"].shape[0]
     weights["lstm.input"][:], weights["lstm.hidden"][:] = 0.0, 0.0
@@ -193,7 +193,7 @@ def test_a_memory_that_keeps_its_start_is_said_so(file_example, tmp_path, caplog
     weights["lstm.bias"][:] = np.repeat([-25.0, 25.0, 0.0, 25.0], units)
     path = tmp_path / "stubborn.safetensors"
     dataclasses.replace(trained, weights=weights).save(path)
-    rewritten(file_example, "model: default", "# model")
+    rewritten(file_example, "model: fast", "# model")
     opened(file_example, f"model: {path}\nspin_up: {{tolerance: 0.5}}\n")
     assert "the memory of the weather of 5 catchments" in caplog.text
     caplog.clear()
@@ -243,11 +243,11 @@ def start_of(path, days=BEFORE):
 
 
 @pytest.mark.parametrize(
-    "extra", ["", "dtype: float32\n", "ensemble: {members: 2}\n", "model: dynamic\n"]
+    "extra", ["", "dtype: float32\n", "ensemble: {members: 2}\n", "model: default\n"]
 )
 def test_a_coupled_instance_starts_where_weather_before_it_ends(file_example, extra):
     if extra.startswith("model"):
-        file_example.write_text(file_example.read_text().replace("model: default", extra.strip()))
+        file_example.write_text(file_example.read_text().replace("model: fast", extra.strip()))
         extra = ""
     spun = opened(file_example, f"spin_up: {{tolerance: 0.5}}\n{extra}")
     spun.update_until(BEFORE * 86400.0)

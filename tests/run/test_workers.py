@@ -53,7 +53,7 @@ def two():
 
 @pytest.fixture
 def config(tmp_path):
-    return write_example(tmp_path, CATCHMENTS, STEPS, "1d", "file")
+    return write_example(tmp_path, CATCHMENTS, STEPS, "1d", "file", model="fast")
 
 
 def same(ours, theirs):

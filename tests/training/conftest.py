@@ -27,7 +27,7 @@ licence: CC0
 @pytest.fixture
 def case(tmp_path):
     """Catchments, weather, and the flow of the default model as observed flow."""
-    config = write_example(tmp_path, 8, 1095, "1d", "file")
+    config = write_example(tmp_path, 8, 1095, "1d", "file", model="fast")
     run_config(config)
     path = tmp_path / "training.yaml"
     path.write_text(CONFIG)

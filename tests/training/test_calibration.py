@@ -27,7 +27,7 @@ FLUX = "land_surface_water__runoff_volume_flux"
 @pytest.fixture
 def case(tmp_path):
     """Four catchments whose flow was made with other parameters than the network's."""
-    config = write_example(tmp_path / "case", 4, 900, "1d", "file")
+    config = write_example(tmp_path / "case", 4, 900, "1d", "file", model="fast")
     text = config.read_text()
     config.write_text(text + "parameters: {FC: 120.0, K1: 0.35, K2: 0.004, BETA: 4.0}\n")
     run_config(config, tmp_path / "observed.nc")
@@ -116,7 +116,7 @@ def test_a_file_for_some_of_the_catchments(case, tmp_path):
 
 def test_parameters_that_move_are_calibrated_around_their_centre(case, dynamic_model, tmp_path):
     config, observed = case
-    text = config.read_text().replace("model: default", f"model: {dynamic_model}")
+    text = config.read_text().replace("model: fast", f"model: {dynamic_model}")
     config.write_text(text)
     out = tmp_path / "parameters.safetensors"
     settings = CalibrationSettings(iterations=60)
@@ -128,13 +128,13 @@ def test_parameters_that_move_are_calibrated_around_their_centre(case, dynamic_m
     np.testing.assert_allclose(again, scores["nse_after"], atol=1e-6)
 
 
-@pytest.mark.parametrize("more", ["", "model: dynamic\n"])
+@pytest.mark.parametrize("more", ["", "model: default\n"])
 @pytest.mark.parametrize("start", ["spin_up", "initial_state"])
 def test_calibration_starts_where_a_run_starts(tmp_path, more, start):
     """What it calls flow before any iteration is the flow of a run, from the first day on."""
-    config = write_example(tmp_path / "case", 3, 900, "1d", "file")
-    text = config.read_text().replace("model: default  ", "# ")
-    text += more or "model: default\n"
+    config = write_example(tmp_path / "case", 3, 900, "1d", "file", model="fast")
+    text = config.read_text().replace("model: fast  ", "# ")
+    text += more or "model: fast\n"
     state = tmp_path / "state.nc"
     config.write_text(text + f"spin_up: {{tolerance: 0.5}}\nsave_state: {state}\n")
     run_config(config, tmp_path / "first.nc")
@@ -151,13 +151,15 @@ def test_calibration_starts_where_a_run_starts(tmp_path, more, start):
     assert scores["nse_before"].min() > 1.0 - 1e-6
 
 
-def test_calibration_keeps_to_its_threads(case, tmp_path, monkeypatch):
+@pytest.mark.parametrize("model", ["fast", "default"])
+def test_calibration_keeps_to_its_threads(case, tmp_path, monkeypatch, model):
     import torch
 
     from bmi_dhydro.kernels.cpu import loop
 
     config, observed = case
-    config.write_text(config.read_text() + "threads: 1\n")
+    text = config.read_text().replace("model: fast", f"model: {model}")
+    config.write_text(text + "threads: 1\n")
     used = []
     call = loop.CompiledLoop.__call__
 
@@ -189,7 +191,7 @@ def test_members_are_not_calibrated(case, tmp_path):
 
 
 def test_hourly_runs_are_calibrated_on_daily_flow(tmp_path):
-    config = write_example(tmp_path / "case", 2, 60, "1h", "file")
+    config = write_example(tmp_path / "case", 2, 60, "1h", "file", model="fast")
     run_config(config, tmp_path / "observed.nc")
     scores = calibrate(
         read_config(config),

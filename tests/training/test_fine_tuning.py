@@ -91,7 +91,7 @@ def test_going_on_after_a_break_gives_the_same_model(case, start):
         TrainingRun(case)
 
 
-@pytest.mark.parametrize("name", ["default", "dynamic"])
+@pytest.mark.parametrize("name", ["fast", "default"])
 def test_models_that_come_along_go_on_and_run(case, name):
     changed(case, "batches: 12", "batches: 3")
     changed(case, "hidden: [8], ", "")
@@ -101,7 +101,7 @@ def test_models_that_come_along_go_on_and_run(case, name):
     assert model.layout == begun.layout
     assert len(model.catchments.table) == len(begun.catchments.table) + 8
     assert model.evapotranspiration.methods == ("hargreaves",)
-    config = changed(case.parent / "config.yaml", "model: default", f"model: {path}")
+    config = changed(case.parent / "config.yaml", "model: fast", f"model: {path}")
     with warnings.catch_warnings():
         warnings.simplefilter("error", ExtrapolationWarning)
         # Catchments that it has now learned from are no strangers to it.

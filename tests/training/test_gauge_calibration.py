@@ -27,8 +27,8 @@ QUICK = CalibrationSettings(iterations=12, warm_up=100)
 
 def write_case(folder, days=330, step="1d", model="default"):
     """Write six catchments: three drain to the upper gauge, two more to the lower, one to none."""
-    config = write_example(folder / "case", 6, days, step, "file")
-    config.write_text(config.read_text().replace("model: default", f"model: {model}"))
+    config = write_example(folder / "case", 6, days, step, "file", model="fast")
+    config.write_text(config.read_text().replace("model: fast", f"model: {model}"))
     ids = pandas.read_csv(config.parent / "catchments.csv", dtype={"id": str})["id"].tolist()
     parameters = {k: v[:6] for k, v in made_up(12, width=20.0).parameters.items()}
     rows = pandas.DataFrame({"id": range(1, 7), "to": [3, 3, 4, 5, 0, 0], **parameters})
@@ -80,7 +80,7 @@ def test_flow_at_gauges_gets_better_and_a_run_repeats_it(case, tmp_path):
 
 @pytest.mark.parametrize(
     ("step", "days", "model", "process"),
-    [("1h", 130, "default", "linear"), ("1d", 300, "dynamic", "muskingum_cunge")],
+    [("1h", 130, "fast", "linear"), ("1d", 300, "default", "muskingum_cunge")],
 )
 def test_hours_and_parameters_that_move(tmp_path, step, days, model, process):
     config, network, observed = write_case(tmp_path, days, step, model)

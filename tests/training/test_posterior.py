@@ -23,7 +23,7 @@ FLOW = CalibrationSettings(parameters=("K1", "FC"), warm_up=200, until="2002-07-
 @pytest.fixture
 def noisy(tmp_path):
     """Two catchments, and their own flow with errors of square roots as the method assumes."""
-    config = write_example(tmp_path, 2, 900, "1d", "file")
+    config = write_example(tmp_path, 2, 900, "1d", "file", model="fast")
     run_config(config)
     with xarray.open_dataset(tmp_path / "results.nc") as data:
         flow = data[[RUNOFF_FLUX, "station_id"]].load()
@@ -34,19 +34,19 @@ def noisy(tmp_path):
     return config
 
 
-@pytest.mark.parametrize("model", ["default", "dynamic"])
+@pytest.mark.parametrize("model", ["fast", "default"])
 def test_the_truth_lies_within_and_the_band_covers(noisy, model):
     """The flow is the model's own, so that the posterior is around its parameters."""
     text = noisy.read_text()
-    noisy.write_text(text.replace("model: default", f"model: {model}"))
-    if model == "dynamic":
+    noisy.write_text(text.replace("model: fast", f"model: {model}"))
+    if model == "default":
         run_config(noisy)
     folder = noisy.parent / "posterior"
-    observed = noisy.parent / ("noisy.nc" if model == "default" else "results.nc")
-    wanted = PosteriorSettings(samples=40, steps=120 if model == "default" else 20)
+    observed = noisy.parent / ("noisy.nc" if model == "fast" else "results.nc")
+    wanted = PosteriorSettings(samples=40, steps=120 if model == "fast" else 20)
     table = sample_posterior(read_config(noisy), observed, FLOW, wanted, folder)
     assert len(list(folder.glob("*.safetensors"))) == 40
-    if model == "default":
+    if model == "fast":
         assert table["coverage"].between(0.8, 0.97).all()
         assert table["acceptance"].between(0.2, 0.9).all()
     first = parameter_file.read(folder / "000.safetensors").arrays

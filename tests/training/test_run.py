@@ -53,7 +53,7 @@ def test_a_run_makes_a_model_that_the_component_takes(case):
     assert log["batch"].tolist() == list(range(1, 13))
     assert log["validation_median_nse"].notna().sum() == 3
     config = case.parent / "config.yaml"
-    changed(config, "model: default", "model: run/model.safetensors")
+    changed(config, "model: fast", "model: run/model.safetensors")
     bmi = BmiDhydro()
     with warnings.catch_warnings():
         # Eight catchments make a narrow range of training.
@@ -129,7 +129,7 @@ def test_seeds_make_a_band(case):
     changed(case, "components: 2", "components: 2\nseeds: [3, 5, 8]\ndynamic: [BETA]")
     changed(case, "hidden: [8]", "hidden: [8], memory: 4")
     TrainingRun(case).run(progress)
-    config = changed(case.parent / "config.yaml", "model: default", "model: run/model.safetensors")
+    config = changed(case.parent / "config.yaml", "model: fast", "model: run/model.safetensors")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run_config(config, case.parent / "whole.nc")
@@ -172,7 +172,7 @@ def test_dynamic_parameters_are_trained_and_run(case):
     expected = trained_model.load(TrainingRun(case).run(progress)).weights
     for name, values in model.weights.items():
         assert np.array_equal(values, expected[name]), name
-    config = changed(case.parent / "config.yaml", "model: default", "model: run/model.safetensors")
+    config = changed(case.parent / "config.yaml", "model: fast", "model: run/model.safetensors")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         component, _ = run_config(config)
@@ -187,7 +187,7 @@ def test_learned_curves_are_trained_and_run(case):
     assert log["loss"][-10:].mean() < 0.8 * log["loss"][:10].mean()
     model = trained_model.load(path)
     assert model.layout.process.learned == ("soil_wetness",)
-    config = changed(case.parent / "config.yaml", "model: default", "model: run/model.safetensors")
+    config = changed(case.parent / "config.yaml", "model: fast", "model: run/model.safetensors")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         component, _ = run_config(config)

@@ -148,7 +148,7 @@ def test_a_file_that_cannot_be_compared_is_told_of(file_example, weather, caplog
 
 
 def test_extremes_of_a_day_come_from_its_hours(tmp_path):
-    path = write_example(tmp_path / "hours", 3, 30, "1h", "file")
+    path = write_example(tmp_path / "hours", 3, 30, "1h", "file", model="fast")
     weather = path.parent / "weather.nc"
     with netCDF4.Dataset(weather, "a") as data:
         hours = np.asarray(data["temperature"][:]).reshape(3, 30, 24)
@@ -202,14 +202,14 @@ def test_rescaling_does_not_depend_on_the_other_catchments_or_the_period(file_ex
 
 
 @pytest.mark.parametrize(
-    "more", ["", "dtype: float32\n", "ensemble: {members: 3}\n", "model: dynamic\n"]
+    "more", ["", "dtype: float32\n", "ensemble: {members: 3}\n", "model: default\n"]
 )
 def test_a_host_and_a_file_are_rescaled_alike(file_example, weather, more):
     without(weather, *EXTREMES)
     own = "  potential_evapotranspiration: oudin\n"
     base = changed(file_example, f"{own}  {KEY}: rescale\n")
-    text = base.read_text().replace("model: default            # the trained", "# the trained")
-    model = "" if "model:" in more else "model: default\n"
+    text = base.read_text().replace("model: fast               # the trained", "# the trained")
+    model = "" if "model:" in more else "model: fast\n"
     base.write_text(text + model + more)
     expected = flow(base, 40)
     with netCDF4.Dataset(weather) as data:

@@ -302,7 +302,7 @@ def test_a_file_that_another_thread_finds_to_be_garbage_is_closed_by_its_own(tmp
     from bmi_dhydro.cli.example import write_example
     from bmi_dhydro.io import netcdf
 
-    write_example(tmp_path, 2, 10, "1d", "file")
+    write_example(tmp_path, 2, 10, "1d", "file", model="fast")
     gc.collect()
 
     class Ring:

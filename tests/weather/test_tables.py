@@ -43,7 +43,7 @@ def flow(path):
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 @pytest.mark.parametrize(("step", "more"), [("1d", "spin_up: {years: 1}\n"), ("6h", "")])
 def test_a_run_is_that_of_netcdf(tmp_path, kind, step, more):
-    config = write_example(tmp_path, 3, 400, step, "file")
+    config = write_example(tmp_path, 3, 400, step, "file", model="fast")
     config.write_text(config.read_text() + more)
     run_config(config, tmp_path / "expected.nc")
     tables = write_tables(config, kind)
@@ -57,7 +57,7 @@ def test_a_run_is_that_of_netcdf(tmp_path, kind, step, more):
 
 
 def test_a_table_that_has_changed_is_read_again(tmp_path):
-    config = write_tables(write_example(tmp_path, 2, 400, "1d", "file"), "csv")
+    config = write_tables(write_example(tmp_path, 2, 400, "1d", "file", model="fast"), "csv")
     run_config(config, tmp_path / "first.nc")
     table = tmp_path / "csv" / "cat-2.csv"
     frame = pandas.read_csv(table)
@@ -70,7 +70,7 @@ def test_a_table_that_has_changed_is_read_again(tmp_path):
 
 
 def test_bad_tables(tmp_path):
-    config = write_tables(write_example(tmp_path, 2, 400, "1d", "file"), "csv")
+    config = write_tables(write_example(tmp_path, 2, 400, "1d", "file", model="fast"), "csv")
     table = tmp_path / "csv" / "cat-2.csv"
     good = table.read_text()
     table.write_text(good.replace("[degC", "[parsec"))

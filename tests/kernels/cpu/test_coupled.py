@@ -20,7 +20,7 @@ TERMS = [f"{PREFIX}mass_{name}" for name in ("in", "out", "stored", "leaked")]
 
 
 def opened(tmp_path, count, step, extra, method="forcing"):
-    path = write_example(tmp_path, count, 60, step, "host", replace_existing=True)
+    path = write_example(tmp_path, count, 60, step, "host", replace_existing=True, model="fast")
     text = path.read_text()
     if method != "forcing":
         given = f"potential_evapotranspiration: {method}, evapotranspiration_mismatch: accept"

@@ -47,7 +47,7 @@ def test_a_graph_is_captured_in_the_second_call_and_replayed_from_then_on(monkey
 def test_what_differs_from_step_to_step_is_not_captured(many_host_example, dynamic_model, moves):
     """A graph repeats itself; the memory of dynamic parameters knows the hour of the day."""
     if moves:
-        text = many_host_example.read_text().replace("model: default", f"model: {dynamic_model} #")
+        text = many_host_example.read_text().replace("model: fast", f"model: {dynamic_model} #")
         many_host_example.write_text(text)
     (device,) = started(many_host_example, "cuda").component.exchange._devices
     for function in (device.receive, device.advance, device.step):
