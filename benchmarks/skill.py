@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -290,6 +291,81 @@ def scores(flow: np.ndarray, observed: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def half_flow_day(flow: np.ndarray, years: np.ndarray) -> np.ndarray:
+    """Return the day of the water year by which half its flow has passed: the mean over years.
+
+    Snow delays it. Years of which a day is missing do not count. Shapes as `metrics.annual_trend`.
+    """
+    days = []
+    for year in np.unique(years):
+        part = flow[years == year]
+        passed = np.cumsum(part, axis=0) >= 0.5 * part.sum(axis=0)
+        whole = np.isfinite(part).all(axis=0) & (len(part) >= 365)
+        days.append(np.where(whole, passed.argmax(axis=0), np.nan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # catchments without a whole year
+        return np.nanmean(days, axis=0)
+
+
+def not_learned(
+    flow: np.ndarray, observed: np.ndarray, precipitation: np.ndarray, dates: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Return how well quantities that no training saw agree with observed ones, by name.
+
+    Parameters
+    ----------
+    flow, observed, precipitation : array, shape (days, catchments)
+        In mm d-1; where no flow was observed no other counts either.
+    dates : array of datetime64, shape (days,)
+
+    Returns
+    -------
+    dict of (float, float)
+        Correlation over the catchments, and the median of the sizes of differences.
+    """
+    known = np.isfinite(observed)
+    months = dates.astype("datetime64[M]").astype(int)
+    years = 1970 + (months + 3) // 12  # water years, from October on
+    rain = np.where(known, precipitation, 0.0).sum(axis=0)
+    found: dict[str, list[np.ndarray]] = {}
+    for values in (np.where(known, flow, np.nan), observed):
+        quantities = {
+            "baseflow index": metrics.baseflow_index(values),
+            "runoff ratio": np.nansum(values, axis=0) / rain,
+            "trend of annual flow, % in ten years": metrics.annual_trend(values, years),
+            "day by which half a year's flow has passed": half_flow_day(values, years),
+        }
+        for name, each in quantities.items():
+            found.setdefault(name, []).append(each)
+    result = {}
+    for name, (ours, theirs) in found.items():
+        both = np.isfinite(ours) & np.isfinite(theirs)
+        correlation = np.corrcoef(ours[both], theirs[both])[0, 1] if both.sum() > 1 else np.nan
+        result[name] = float(correlation), float(np.median(np.abs(ours - theirs)[both]))
+    return result
+
+
+def print_not_learned(
+    flows: dict[str, np.ndarray], observed: np.ndarray, data: TrainingData, years: tuple[str, str]
+) -> None:
+    """Print `not_learned` of each model."""
+    days = data.between(*years)
+    scored = np.isfinite(data.streamflow[days]).sum(axis=0) >= 365
+    rain, dates = data.forcing[days][:, 0, scored], data.dates[days]
+    table = Table(
+        title="Not learned: correlation over catchments, median size of differences",
+        title_justify="left",
+    )
+    table.add_column("model")
+    for name, flow in flows.items():
+        found = not_learned(flow, observed, rain, dates)
+        if not table.rows:
+            for quantity in found:
+                table.add_column(quantity, justify="right")
+        table.add_row(name, *(f"{r:.2f}, {size:.3g}" for r, size in found.values()))
+    Console(width=160).print(table)
+
+
 def coverage(flows: list[np.ndarray], observed: np.ndarray) -> float:
     """Return the share of days whose flow lies in the band of several networks, 5 to 95 %.
 
@@ -308,23 +384,24 @@ def in_space(
     groups: np.ndarray,
     chosen: Sequence[int],
     years: tuple[str, str],
-    files: str,
+    files: str | None,
 ) -> tuple[dict[str, np.ndarray], float]:
     """Leave each chosen group of catchments out of training once, and score it.
 
-    Models are kept in `files`, with the number of the group after it, and are not trained again
-    where they are there, so that what was cut off goes on. Returns measures by name, and minutes of
-    training.
+    Models are kept in `files`, if that is given, with the number of the group after it, and are not
+    trained again where they are there, so that what was cut off goes on. Returns measures by name,
+    and minutes of training.
     """
     parts, minutes = [], 0.0
     for group in chosen:
         apart = groups == group
-        path = Path(f"{files}_{group}.safetensors")
-        if path.exists():
+        path = None if files is None else Path(f"{files}_{group}.safetensors")
+        if path is not None and path.exists():
             trained = load(path, recipe.peer)
         else:
             trained = train(data.catchments(~apart), recipe, 0, f"without {group}")
-            trained.save(path)
+            if path is not None:
+                trained.save(path)
         minutes += trained.minutes
         parts.append(scores(*pair(trained, data.catchments(apart), years)))
         middle = np.nanmedian(parts[-1]["NSE"])
@@ -399,7 +476,12 @@ def print_table(
 @click.option("--space", help="Score what is trained in space: random folds (12), or regions.")
 @click.option("--groups", help="Which of these to leave out: 0,1,2; each, unless given.")
 @click.option("--only", multiple=True, help="Score these models; all in the folder, unless given.")
-@click.option("--folder", default=FOLDER, type=click.Path(path_type=Path), show_default=True)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Of trained models: skill/, unless given. With --space they are kept only where it is "
+    "given, and what was cut off goes on.",
+)
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the distributions of NSE.")
 def main(
     data_file: Path,
@@ -411,7 +493,7 @@ def main(
     space: str | None,
     groups: str | None,
     only: tuple[str, ...],
-    folder: Path,
+    folder: Path | None,
     picture: Path | None,
 ) -> None:
     """Train and score models on DATA_FILE, the CAMELS catchments of the United States."""
@@ -434,13 +516,16 @@ def main(
         chosen = (
             np.unique(group_of) if groups is None else [int(text) for text in groups.split(",")]
         )
-        folder.mkdir(exist_ok=True, parents=True)
-        files = str(folder / f"{wanted}_without_{space}")
+        files = None
+        if folder is not None:
+            folder.mkdir(exist_ok=True, parents=True)
+            files = str(folder / f"{wanted}_without_{space}")
         measures, minutes = in_space(data, recipe, group_of, chosen, period, files)
         kind = "regions left out" if space == "regions" else f"{space} random folds"
         name = f"{wanted}, {kind}"
         print_table({name: measures}, {name: minutes}, title)
         return
+    folder = FOLDER if folder is None else folder
     flows: dict[str, np.ndarray] = {}
     minutes_of: dict[str, float] = {}
     observed = np.empty((0, 0))
@@ -470,6 +555,7 @@ def main(
     print_table(found, minutes_of, title)
     for band in bands:
         print(f"{band} of the days (median)")
+    print_not_learned(flows, observed, data, period)
     if picture is not None:
         draw(picture, data, found, period)
 

@@ -86,12 +86,44 @@ def test_a_model_is_trained_kept_and_scored_again(skill, data_file, tmp_path, na
     begun = call(skill, data_file, "--train", name, "--folder", tmp_path, "--picture", picture)
     again = call(skill, data_file, "--folder", tmp_path)
     # Seven of the usual catchments, of which three have no flow in the test years.
-    (row,) = (line for line in again.splitlines() if f" {name}_0 " in line)
+    row = next(line for line in again.splitlines() if f" {name}_0 " in line)
     assert row in begun
+    assert "half a year" in again
     assert " 4 " in row
     assert picture.stat().st_size > 10_000
     choice = call(skill, data_file, "--folder", tmp_path, "--years", "choice")
     assert " 7 " in next(line for line in choice.splitlines() if f" {name}_0 " in line)
+
+
+def test_quantities_that_no_training_saw_are_compared(skill):
+    random = np.random.default_rng(0)
+    dates = np.arange("1989-10-01", "1999-10-01", dtype="datetime64[D]")
+    season = 1.0 + np.sin(2 * np.pi * np.arange(len(dates)) / 365.25)[:, None]
+    observed = season * random.gamma(0.5, 2.0, (len(dates), 12)) * np.linspace(0.5, 2.0, 12)
+    rain = random.gamma(0.5, 6.0, observed.shape)
+    observed[40:60] = np.nan
+    same = skill.not_learned(np.nan_to_num(observed), observed, rain, dates)
+    for correlation, difference in same.values():
+        assert correlation == pytest.approx(1.0)
+        assert difference == 0.0
+    doubled = skill.not_learned(2.0 * np.nan_to_num(observed), observed, rain, dates)
+    assert doubled["runoff ratio"][0] == pytest.approx(1.0)
+    expected = np.median(
+        np.nansum(observed, axis=0) / rain[np.isfinite(observed[:, 0])].sum(axis=0)
+    )
+    assert doubled["runoff ratio"][1] == pytest.approx(expected)
+    assert doubled["baseflow index"][1] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_half_the_flow_of_whole_years_has_passed(skill):
+    years = np.repeat([1990, 1991, 1992], [365, 366, 365])
+    flow = np.zeros((len(years), 3))
+    flow[[100, 365 + 120, 731 + 110], 0] = 1.0
+    flow[:, 1] = 1.0
+    flow[:, 2] = flow[:, 0]
+    flow[400, 2] = np.nan  # of 1991
+    expected = [110.0, 182.0, 105.0]
+    np.testing.assert_allclose(skill.half_flow_day(flow, years), expected, atol=0.5)
 
 
 def test_several_seeds_have_a_mean_and_a_band(skill, data_file, tmp_path):
@@ -128,10 +160,19 @@ def test_flow_of_the_test_years_is_not_learned_from(skill, data_file, monkeypatc
     assert str(data.dates[0]) == "1998-10-01"
 
 
-def test_groups_are_left_out_once(skill, data_file):
+def test_groups_are_left_out_once(skill, data_file, tmp_path, monkeypatch):
     text = call(skill, data_file, "--train", "static", "--space", "regions")
     assert "without group 0" in text
     assert "without group 1" in text
+    # Kept models are not trained again.
+    for name in ("static", "lstm"):
+        kept = ("--folder", tmp_path, "--space", "regions", "--train", name)
+        call(skill, data_file, *kept, "--groups", "1")
+        begun = call(skill, data_file, *kept)
+        with monkeypatch.context() as patch:
+            patch.setattr(skill, "train", None)
+            assert call(skill, data_file, *kept) == begun
+    assert len(list(tmp_path.iterdir())) == 4
     text = call(skill, data_file, "--train", "static", "--space", "3")
     assert text.count("without group") == 3
     assert "3 random folds" in text
