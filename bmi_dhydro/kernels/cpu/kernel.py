@@ -38,27 +38,24 @@ def _forcing_loads(process: Process) -> list[str]:
 _SUMMED_TOGETHER = 8
 
 
-def _delayed(dtype: DTypeLike) -> list[str]:
+def _delayed() -> list[str]:
     """Return the code that adds a step's runoff to the flows yet to leave.
 
     They go to what is left of the ring after `head` first, then to its beginning.
     """
-    lanes = BYTES_TOGETHER // np.dtype(dtype).itemsize
 
     def part(first: str, last: str, shift: str) -> list[str]:
-        at_once = f"load_row(pending, c, k, {lanes}), mul(load_row(weights, own, {shift}, {lanes})"
+        # Read and written by address, so that the compiler adds neighbours together: an index that
+        # may count from the end would keep it from that.
+        share = f"load_row(weights, own, {shift}, 1)"
         return [
-            f"beyond = {last}",
-            f"whole = beyond - (beyond - {first}) % {lanes}",
-            f"for k in range({first}, whole, {lanes}):",
-            f"    store_row(pending, c, k, add({at_once}, runoff_mean)))",
-            "for k in range(whole, beyond):",
-            f"    pending[c, k] += weights[own, {shift}] * runoff_mean",
+            f"for k in range({first}, {last}):",
+            f"    store_row(pending, c, k, load_row(pending, c, k, 1) + {share} * runoff_mean)",
         ]
 
     return [
         *part("head", "min(end, length)", "k - head"),
-        *part("0", "max(end - length, 0)", "k + length - head"),
+        *part("0", "end - length", "k + length - head"),
     ]
 
 
@@ -196,7 +193,7 @@ def block_source(
         if substeps == 1
         else f"head = (position + t * {substeps} + substep) % length",
         "end = head + reach[c]",
-        *_delayed(dtype),
+        *_delayed(),
         f"{DISCHARGE} = pending[c, head]",
         "pending[c, head] = real(0.0)",
     ]
