@@ -156,7 +156,7 @@ def test_seeds_make_a_band(case):
 
 def test_a_band_needs_several_seeds(case):
     config = case.parent / "config.yaml"
-    with pytest.raises(ConfigError, match="default: a band needs a model trained from several"):
+    with pytest.raises(ConfigError, match="fast: a band needs a model trained from several"):
         run_band(config)
 
 

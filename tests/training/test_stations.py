@@ -87,7 +87,7 @@ def test_what_is_trained_on_is_what_a_run_gives(case, dynamic):
         theirs = stations_of(data).flow(discharge, *every, trainer.progress.weights).numpy()
     config = case.parent / "case" / "config.yaml"
     config.write_text(
-        config.read_text().replace("model: fast", f"model: {path}")
+        config.read_text().replace("model: default", f"model: {path}")
         + "network: {file: ../rivers.csv, output: gauges.nc, routing_step: 6h}\n"
     )
     run_config(config, case.parent / "runoff.nc")
@@ -209,7 +209,7 @@ def test_reaches_are_learned_and_runs_take_them(case, process):
     trained = ReachNetwork.load(path.with_name("reaches.safetensors"))
     assert trained.process == process
     assert np.abs(trained.weights["out.weight"]).max() > 0.0
-    text = text.replace("model: fast", f"model: {path}")
+    text = text.replace("model: default", f"model: {path}")
     keys += f", learned: {path.with_name('reaches.safetensors')}"
     config.write_text(f"{text}network: {{file: ../rivers.csv, {keys}, output: ../ours.nc}}\n")
     run_config(config, folder / "runoff.nc")
