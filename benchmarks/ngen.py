@@ -314,7 +314,7 @@ def package(report: Report, folder: Path) -> None:
     write_forcing(folder / "many.nc", divides, 2, 0)
     write_climate(folder / "many.csv", divides, 0)
     begin = time.perf_counter()
-    options = PackageOptions(climate=folder / "many.csv")
+    options = PackageOptions(model="fast", climate=folder / "many.csv")
     write_run_package(folder / "many.gpkg", folder / "many.nc", folder / "run", options)
     seconds = time.perf_counter() - begin
     report.row(
@@ -341,7 +341,7 @@ def main() -> None:
         write_hydrofabric(folder / "h.gpkg", divides)
         write_forcing(folder / "f.nc", divides, 30, 0)
         write_climate(folder / "c.csv", divides, 0)
-        common = PackageOptions(climate=folder / "c.csv", spin_up=0)
+        common = PackageOptions(model="fast", climate=folder / "c.csv", spin_up=0)
         packages = {
             "coupled": common,
             "computed": replace(common, evapotranspiration="computed"),

@@ -89,8 +89,8 @@ RESULT = np.empty(1)
 def single_catchment(report: Report, folder: Path) -> None:
     compiled, reference = opened(folder, "cpu"), opened(folder, "reference")
     for name, call, limit in (
-        ("one catchment, coupled step", coupled_step, 15.0),
-        ("one catchment, update alone", lambda model: model.update(), 6.0),
+        ("one catchment, coupled step of `fast`", coupled_step, 15.0),
+        ("one catchment, update alone of `fast`", lambda model: model.update(), 6.0),
     ):
         ours = median_seconds(lambda call=call: call(compiled), 20_000) * 1e6
         theirs = median_seconds(lambda call=call: call(reference), 500) * 1e6
