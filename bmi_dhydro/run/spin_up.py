@@ -15,6 +15,7 @@ from ..config import Config, SpinUpConfig
 from ..errors import ConfigError, StateError, counted, listed
 from ..io import state_file
 from ..kernels.cache import cache_folder
+from ..kernels.ir.program import trace
 from ..model.model import Model
 from ..networks.dynamics import Dynamics
 from ..networks.trained_model import TrainedModel
@@ -376,9 +377,10 @@ def _steps(source: WeatherSource, years: int, step_seconds: int) -> int:
 
 def _key(model: Model, source: WeatherSource, fingerprint: str, settings: SpinUpConfig) -> str:
     """Return a digest of all that the result depends on."""
-    code = model.process.step.__code__
-    numbers = [value for value in code.co_consts if isinstance(value, float)]
-    digest = hashlib.sha256(code.co_code + repr(numbers).encode())
+    process = model.process
+    # Operation by operation: functions that a step calls, and what a closure holds, count too.
+    equations = trace(process.step, process.argument_names)
+    digest = hashlib.sha256(repr(equations).encode())
     digest.update(
         repr(
             (

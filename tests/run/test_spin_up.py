@@ -13,6 +13,7 @@ from bmi_dhydro.config import read_config
 from bmi_dhydro.errors import ConfigError
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks import trained_model
+from bmi_dhydro.physics import PROCESSES
 from bmi_dhydro.run.component import Component
 
 
@@ -43,6 +44,28 @@ def test_stores_come_into_balance_and_the_clock_stays(file_example, own_cache, c
     component.model.run(year)
     assert np.abs(component.model.stored() - before).max() < 1.0
     assert len(list((own_cache / "spin_up").iterdir())) == 1
+
+
+def test_other_equations_are_another_run(file_example, own_cache, monkeypatch):
+    """Also where they differ in what a closure holds, as published forms do."""
+    process = trained_model.load("fast").layout.process
+
+    original, place = process.step, process.argument_names.index("CFMAX")
+
+    def melting_faster(factor):
+        def step(*given):
+            return original(*given[:place], factor * given[place], *given[place + 1 :])
+
+        step.__module__ = original.__module__  # so that it is traced as an equation of the package
+        return dataclasses.replace(process, step=step)
+
+    monkeypatch.setattr(trained_model, "_load", trained_model._load.__wrapped__)
+    counts = []
+    for factor in (2.0, 3.0, 2.0):
+        monkeypatch.setitem(PROCESSES, "hbv", melting_faster(factor))
+        opened(file_example, "spin_up: {tolerance: 0.5}\nkernel: reference\n")
+        counts.append(len(list((own_cache / "spin_up").iterdir())))
+    assert counts == [1, 2, 2]
 
 
 def test_it_is_what_repeating_by_hand_gives(file_example):
