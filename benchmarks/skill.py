@@ -261,6 +261,11 @@ def train(data: TrainingData, recipe: Recipe, seed: int, title: str) -> Trained:
     return Trained(model, minutes=minutes)
 
 
+def scored(data: TrainingData, years: tuple[str, str]) -> np.ndarray:
+    """Return which catchments have a year of flow in these years: bool of shape (catchments,)."""
+    return np.isfinite(data.streamflow[data.between(*years)]).sum(axis=0) >= 365
+
+
 def pair(
     trained: Trained, data: TrainingData, years: tuple[str, str]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -272,7 +277,7 @@ def pair(
     ]
     observed = data.streamflow[data.between(*years)]
     flow = np.concatenate(rows, axis=1)[-len(observed) :]
-    known = np.isfinite(observed).sum(axis=0) >= 365
+    known = scored(data, years)
     return flow[:, known], observed[:, known]
 
 
@@ -307,62 +312,65 @@ def half_flow_day(flow: np.ndarray, years: np.ndarray) -> np.ndarray:
         return np.nanmean(days, axis=0)
 
 
+def quantities(flow: np.ndarray, rain: np.ndarray, years: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what no training saw of each catchment, by name; `rain` is that of days with flow."""
+    return {
+        "baseflow index": metrics.baseflow_index(flow),
+        "runoff ratio": np.nansum(flow, axis=0) / rain,
+        "trend of annual flow, % in ten years": metrics.annual_trend(flow, years),
+        "day by which half a year's flow has passed": half_flow_day(flow, years),
+    }
+
+
 def not_learned(
-    flow: np.ndarray, observed: np.ndarray, precipitation: np.ndarray, dates: np.ndarray
-) -> dict[str, tuple[float, float]]:
-    """Return how well quantities that no training saw agree with observed ones, by name.
+    flows: dict[str, np.ndarray],
+    observed: np.ndarray,
+    precipitation: np.ndarray,
+    dates: np.ndarray,
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return how well quantities that no training saw agree with observed ones.
 
     Parameters
     ----------
-    flow, observed, precipitation : array, shape (days, catchments)
-        In mm d-1; where no flow was observed no other counts either.
+    flows : dict of array, shape (days, catchments)
+        By model, in mm d-1; where no flow was observed they do not count either.
+    observed, precipitation : array, shape (days, catchments)
     dates : array of datetime64, shape (days,)
 
     Returns
     -------
-    dict of (float, float)
-        Correlation over the catchments, and the median of the sizes of differences.
+    dict of dict of (float, float)
+        By model and quantity: correlation over the catchments, and the median of the sizes of
+        differences.
     """
     known = np.isfinite(observed)
     months = dates.astype("datetime64[M]").astype(int)
     years = 1970 + (months + 3) // 12  # water years, from October on
     rain = np.where(known, precipitation, 0.0).sum(axis=0)
-    found: dict[str, list[np.ndarray]] = {}
-    for values in (np.where(known, flow, np.nan), observed):
-        quantities = {
-            "baseflow index": metrics.baseflow_index(values),
-            "runoff ratio": np.nansum(values, axis=0) / rain,
-            "trend of annual flow, % in ten years": metrics.annual_trend(values, years),
-            "day by which half a year's flow has passed": half_flow_day(values, years),
-        }
-        for name, each in quantities.items():
-            found.setdefault(name, []).append(each)
-    result = {}
-    for name, (ours, theirs) in found.items():
-        both = np.isfinite(ours) & np.isfinite(theirs)
-        correlation = np.corrcoef(ours[both], theirs[both])[0, 1] if both.sum() > 1 else np.nan
-        result[name] = float(correlation), float(np.median(np.abs(ours - theirs)[both]))
+    theirs = quantities(observed, rain, years)
+    result: dict[str, dict[str, tuple[float, float]]] = {}
+    for model, flow in flows.items():
+        result[model] = {}
+        for name, ours in quantities(np.where(known, flow, np.nan), rain, years).items():
+            pairs = np.stack([ours, theirs[name]])
+            pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
+            correlation = np.corrcoef(pairs)[0, 1] if pairs.shape[1] > 1 else np.nan
+            difference = np.median(np.abs(pairs[0] - pairs[1]))
+            result[model][name] = float(correlation), float(difference)
     return result
 
 
-def print_not_learned(
-    flows: dict[str, np.ndarray], observed: np.ndarray, data: TrainingData, years: tuple[str, str]
-) -> None:
-    """Print `not_learned` of each model."""
-    days = data.between(*years)
-    scored = np.isfinite(data.streamflow[days]).sum(axis=0) >= 365
-    rain, dates = data.forcing[days][:, 0, scored], data.dates[days]
+def print_not_learned(found: dict[str, dict[str, tuple[float, float]]]) -> None:
+    """Print what `not_learned` found."""
     table = Table(
         title="Not learned: correlation over catchments, median size of differences",
         title_justify="left",
     )
     table.add_column("model")
-    for name, flow in flows.items():
-        found = not_learned(flow, observed, rain, dates)
-        if not table.rows:
-            for quantity in found:
-                table.add_column(quantity, justify="right")
-        table.add_row(name, *(f"{r:.2f}, {size:.3g}" for r, size in found.values()))
+    for quantity in next(iter(found.values())):
+        table.add_column(quantity, justify="right")
+    for model, measures in found.items():
+        table.add_row(model, *(f"{r:.2f}, {size:.3g}" for r, size in measures.values()))
     Console(width=160).print(table)
 
 
@@ -422,7 +430,7 @@ def draw(
     figure = Figure(figsize=(11.0, 4.2), layout="constrained")
     axis, chart = figure.subplots(1, 2, width_ratios=(1.0, 1.4))
     best = max(found, key=lambda name: float(np.nanmedian(found[name]["NSE"])))
-    known = np.isfinite(data.streamflow[data.between(*years)]).sum(axis=0) >= 365
+    known = scored(data, years)
     dots = chart.scatter(
         data.longitude[known],
         data.latitude[known],
@@ -500,13 +508,10 @@ def main(
     data = read(data_file)
     period = YEARS[years]
     title = f"CAMELS, {' to '.join(period)}: medians over catchments"
-    changed = {"batches": batches, "loss": loss}
+    given = {"batches": batches, "loss": loss}
+    given = {key: value for key, value in given.items() if value is not None}
     recipe = RECIPES[wanted] if wanted is not None else Recipe()
-    for key, value in changed.items():
-        if value is not None:
-            recipe = replace(
-                recipe, settings=msgspec.structs.replace(recipe.settings, **{key: value})
-            )
+    recipe = replace(recipe, settings=msgspec.structs.replace(recipe.settings, **given))
     if space is not None:
         if wanted is None:
             raise click.UsageError("--space trains: name what, with --train")
@@ -555,7 +560,9 @@ def main(
     print_table(found, minutes_of, title)
     for band in bands:
         print(f"{band} of the days (median)")
-    print_not_learned(flows, observed, data, period)
+    known, days = scored(data, period), data.between(*period)
+    rain = data.forcing[days][:, 0, known]
+    print_not_learned(not_learned(flows, observed, rain, data.dates[days]))
     if picture is not None:
         draw(picture, data, found, period)
 

@@ -86,7 +86,7 @@ def test_a_model_is_trained_kept_and_scored_again(skill, data_file, tmp_path, na
     begun = call(skill, data_file, "--train", name, "--folder", tmp_path, "--picture", picture)
     again = call(skill, data_file, "--folder", tmp_path)
     # Seven of the usual catchments, of which three have no flow in the test years.
-    row = next(line for line in again.splitlines() if f" {name}_0 " in line)
+    row, _ = (line for line in again.splitlines() if f" {name}_0 " in line)
     assert row in begun
     assert "half a year" in again
     assert " 4 " in row
@@ -102,11 +102,12 @@ def test_quantities_that_no_training_saw_are_compared(skill):
     observed = season * random.gamma(0.5, 2.0, (len(dates), 12)) * np.linspace(0.5, 2.0, 12)
     rain = random.gamma(0.5, 6.0, observed.shape)
     observed[40:60] = np.nan
-    same = skill.not_learned(np.nan_to_num(observed), observed, rain, dates)
+    flow = np.nan_to_num(observed)
+    found = skill.not_learned({"same": flow, "doubled": 2.0 * flow}, observed, rain, dates)
+    same, doubled = found["same"], found["doubled"]
     for correlation, difference in same.values():
         assert correlation == pytest.approx(1.0)
         assert difference == 0.0
-    doubled = skill.not_learned(2.0 * np.nan_to_num(observed), observed, rain, dates)
     assert doubled["runoff ratio"][0] == pytest.approx(1.0)
     expected = np.median(
         np.nansum(observed, axis=0) / rain[np.isfinite(observed[:, 0])].sum(axis=0)

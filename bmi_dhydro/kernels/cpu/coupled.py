@@ -80,7 +80,7 @@ for c in range(weather.shape[1]):
     forcing[0, 0, c] = weather[0, c]
     forcing[0, 1, c] = weather[1, c]
     forcing[0, 2, c] = evapotranspiration[c]
-"""
+""".strip().splitlines()
 
 
 _BALANCE = """
@@ -94,7 +94,7 @@ if balance.shape[0] > 0:
     balance[1] = 1e-3 * flows[1, 0]
     balance[2] = 1e-3 * (stored - opened[0])
     balance[3] = 1e-3 * leaked[0]
-"""
+""".strip().splitlines()
 
 
 def _kinds(dtype: str, computed: bool) -> list[tuple[str, DTypeLike, int]]:
@@ -135,13 +135,13 @@ def _compiled(
         "def step(address, inflow, substeps):",
         *indented(loads(kinds, "address")),
         f"    weather = {'weather' if computed else 'forcing[0]'}",
-        *_indented(RECEIVE),
-        *(_indented(_COMPUTE) if computed else ()),
+        *indented(RECEIVE),
+        *(indented(_COMPUTE) if computed else ()),
         "    start, stop = 0, state.shape[1]",
         "    position = clock[0] * substeps % pending.shape[1]",
         *indented(loop.source.lines),
-        *_indented(PUBLISH),
-        *_indented(_BALANCE),
+        *indented(PUBLISH),
+        *indented(_BALANCE),
         "    return -1",
         "",
         "",
@@ -153,10 +153,6 @@ def _compiled(
         called["day_of_year"] = numba.njit(day_of_year)
     module = cache.load("\n".join(lines) + "\n", "coupled", called)
     return module["step"]
-
-
-def _indented(text: str) -> list[str]:
-    return indented(text.strip().splitlines())
 
 
 class CoupledStep:

@@ -17,7 +17,7 @@ for k in range(inputs.shape[0]):
         if not (lowest[k] <= value <= highest[k]):
             return k * inputs.shape[1] + c
         weather[k, c] = max(value * scale[k], floor[k])
-"""
+""".strip().splitlines()
 
 # Scales outputs of the model to those of the interface, and adds up what went in and out.
 PUBLISH = """
@@ -31,7 +31,7 @@ for c in range(published.shape[1]):
     for k in range(gains.shape[0]):
         flows[0, c] += outputs[0, gains[k], c]
     flows[1, c] += outputs[0, losses[0], c] + outputs[0, losses[1], c]
-"""
+""".strip().splitlines()
 
 
 def _module() -> str:
@@ -43,12 +43,12 @@ def _module() -> str:
         "",
         "",
         "def receive(inputs, lowest, highest, scale, floor, weather):",
-        *indented(RECEIVE.strip().splitlines()),
+        *indented(RECEIVE),
         "    return -1",
         "",
         "",
         f"def publish({taken}):",
-        *indented(PUBLISH.strip().splitlines()),
+        *indented(PUBLISH),
         "",
         "",
         "receive = numba.njit(cache=CACHE, nogil=True)(receive)",

@@ -283,9 +283,8 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, lanes: 
     return builder.bitcast(address, wide.as_pointer()), context.get_abi_sizeof(element)
 
 
-@intrinsic(prefer_literal=True)
-def load(typingctx: Any, array: Any, i: Any, j: Any, k: Any, lanes: Any) -> Any:
-    """Read `lanes` (a constant) contiguous elements of a 3-D array from [i, j, k] on."""
+def _read(array: Any, places: tuple[Any, ...], lanes: Any) -> Any:
+    """Return the signature and the code of reading an array of as many dimensions as places."""
     count = lanes.literal_value
     result = Vector(array.dtype, count) if count > 1 else array.dtype
 
@@ -293,33 +292,37 @@ def load(typingctx: Any, array: Any, i: Any, j: Any, k: Any, lanes: Any) -> Any:
         pointer, align = _pointer(context, builder, signature, arguments, count)
         return builder.load(pointer, align=align)
 
-    return result(array, i, j, k, lanes), codegen
+    return result(array, *places, lanes), codegen
+
+
+def _written(array: Any, places: tuple[Any, ...], value: Any) -> Any:
+    """Return the signature and the code of writing to such an array."""
+    count = _lanes(value) or 1
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, align = _pointer(context, builder, signature, arguments, count)
+        builder.store(arguments[-1], pointer, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, *places, value), codegen
+
+
+@intrinsic(prefer_literal=True)
+def load(typingctx: Any, array: Any, i: Any, j: Any, k: Any, lanes: Any) -> Any:
+    """Read `lanes` (a constant) contiguous elements of a 3-D array from [i, j, k] on."""
+    return _read(array, (i, j, k), lanes)
 
 
 @intrinsic(prefer_literal=True)
 def load_row(typingctx: Any, array: Any, i: Any, k: Any, lanes: Any) -> Any:
     """Read `lanes` (a constant) contiguous elements of a 2-D array from [i, k] on."""
-    count = lanes.literal_value
-    result = Vector(array.dtype, count) if count > 1 else array.dtype
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer, align = _pointer(context, builder, signature, arguments, count)
-        return builder.load(pointer, align=align)
-
-    return result(array, i, k, lanes), codegen
+    return _read(array, (i, k), lanes)
 
 
 @intrinsic
 def store_row(typingctx: Any, array: Any, i: Any, k: Any, value: Any) -> Any:
     """Write a vector (or a number) to a 2-D array from [i, k] on."""
-    count = _lanes(value) or 1
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer, align = _pointer(context, builder, signature, arguments, count)
-        builder.store(arguments[3], pointer, align=align)
-        return context.get_dummy_value()
-
-    return types.void(array, i, k, value), codegen
+    return _written(array, (i, k), value)
 
 
 @intrinsic
@@ -338,14 +341,7 @@ def wide(typingctx: Any, value: Any) -> Any:
 @intrinsic
 def store(typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any) -> Any:
     """Write a vector (or a number) to a 3-D array from [i, j, k] on."""
-    count = _lanes(value) or 1
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer, align = _pointer(context, builder, signature, arguments, count)
-        builder.store(arguments[4], pointer, align=align)
-        return context.get_dummy_value()
-
-    return types.void(array, i, j, k, value), codegen
+    return _written(array, (i, j, k), value)
 
 
 @intrinsic(prefer_literal=True)
