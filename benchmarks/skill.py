@@ -390,19 +390,19 @@ def in_space(
     data: TrainingData,
     recipe: Recipe,
     groups: np.ndarray,
-    chosen: Sequence[int],
+    chosen: Sequence[str],
     years: tuple[str, str],
     files: str | None,
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Leave each chosen group of catchments out of training once, and score it.
+    """Leave each of `chosen` (groups of catchments: "0,4,7") out of training once, and score it.
 
-    Models are kept in `files`, if that is given, with the number of the group after it, and are not
-    trained again where they are there, so that what was cut off goes on. Returns measures by name,
-    and minutes of training.
+    Models are kept in `files`, if that is given, with the numbers of the groups after it, and are
+    not trained again where they are there, so that what was cut off goes on. Returns measures by
+    name, and minutes of training.
     """
     parts, minutes = [], 0.0
     for group in chosen:
-        apart = groups == group
+        apart = np.isin(groups, [int(number) for number in group.split(",")])
         path = None if files is None else Path(f"{files}_{group}.safetensors")
         if path is not None and path.exists():
             trained = load(path, recipe.peer)
@@ -482,7 +482,12 @@ def print_table(
 @click.option("--batches", type=int, help="Of training; those of the table, unless given.")
 @click.option("--loss", type=click.Choice(list(LOSSES)), help="What training makes small.")
 @click.option("--space", help="Score what is trained in space: random folds (12), or regions.")
-@click.option("--groups", help="Which of these to leave out: 0,1,2; each, unless given.")
+@click.option(
+    "--held-out",
+    multiple=True,
+    help="Groups to leave out together, such as 0,4,7; may be given several times. Each group "
+    "alone, unless given.",
+)
 @click.option("--only", multiple=True, help="Score these models; all in the folder, unless given.")
 @click.option(
     "--folder",
@@ -499,7 +504,7 @@ def main(
     batches: int | None,
     loss: str | None,
     space: str | None,
-    groups: str | None,
+    held_out: tuple[str, ...],
     only: tuple[str, ...],
     folder: Path | None,
     picture: Path | None,
@@ -518,9 +523,7 @@ def main(
         group_of = data.fold
         if space != "regions":
             group_of = np.random.default_rng(0).permutation(np.arange(len(data.ids)) % int(space))
-        chosen = (
-            np.unique(group_of) if groups is None else [int(text) for text in groups.split(",")]
-        )
+        chosen = held_out or tuple(map(str, np.unique(group_of)))
         files = None
         if folder is not None:
             folder.mkdir(exist_ok=True, parents=True)

@@ -28,7 +28,7 @@ from rich.progress import Progress
 
 from bmi_dhydro.catchments.attributes import NETWORK_INPUTS
 from bmi_dhydro.catchments.catchments import Catchments
-from bmi_dhydro.evaluation.metrics import kge, nse
+from bmi_dhydro.evaluation.metrics import bias_of_extremes, kge, nse
 from bmi_dhydro.networks.learned_evapotranspiration import LearnedEvapotranspiration
 from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.parameter_network import NetworkLayout
@@ -39,6 +39,7 @@ from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_gauged
 from bmi_dhydro.training.dependence_on_start import dependence_on_start, described
 from bmi_dhydro.training.loop import simulate, train
+from bmi_dhydro.training.loss import LOSSES
 from bmi_dhydro.training.run import learned_evapotranspiration
 from bmi_dhydro.weather.source import WeatherSource
 
@@ -103,8 +104,8 @@ def learned_years(path: Path, split: Split, whole: bool) -> TrainingData:
     return data.catchments(~data.flagged).climate_of(*period).observed_in(*period).period(*period)
 
 
-def test(model: TrainedModel, data: TrainingData, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Return NSE and KGE of each catchment on the testing years."""
+def test(model: TrainedModel, data: TrainingData, split: Split) -> tuple[np.ndarray, ...]:
+    """Return NSE, KGE and the bias of high and low flows of each catchment, of testing years."""
     with torch.no_grad():
         simulated = simulate(
             model.layout,
@@ -115,17 +116,22 @@ def test(model: TrainedModel, data: TrainingData, split: Split) -> tuple[np.ndar
         ).numpy()
     observed = data.streamflow[data.between(*split.testing)]
     simulated = simulated[-observed.shape[0] :]
-    return nse(simulated, observed), kge(simulated, observed)
+    return (
+        nse(simulated, observed),
+        kge(simulated, observed),
+        *bias_of_extremes(simulated, observed),
+    )
 
 
-def summary(scores: tuple[np.ndarray, np.ndarray]) -> dict[str, float | int]:
-    """Return medians over the catchments that have observations."""
+def summary(scores: tuple[np.ndarray, ...]) -> dict[str, float | int]:
+    """Return medians over the catchments that have observations; arguments as `test` returns."""
     known = np.isfinite(scores[0])
-    return {
-        "median_nse": round(float(np.median(scores[0][known])), 3),
-        "median_kge": round(float(np.median(scores[1][known])), 3),
-        "catchments": int(known.sum()),
+    names = "median_nse", "median_kge", "median_bias_high", "median_bias_low"
+    medians = {
+        name: round(float(np.nanmedian(values[known])), 3)
+        for name, values in zip(names, scores, strict=True)
     }
+    return {**medians, "catchments": int(known.sum())}
 
 
 def learned(data_file: Path, data: TrainingData) -> LearnedEvapotranspiration:
@@ -172,6 +178,9 @@ def _names(camels: Path | None) -> dict[str, str]:
 @click.option("--dynamic", default="", help="Parameters that change daily: BETA,K0,BETAET.")
 @click.option("--memory", default=TrainingSettings().memory, show_default=True)
 @click.option("--dropout", default=TrainingSettings().dropout, show_default=True)
+@click.option(
+    "--loss", type=click.Choice(list(LOSSES)), default=TrainingSettings().loss, show_default=True
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--members", default=1, show_default=True, help="Networks, of seeds that follow.")
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
@@ -201,6 +210,7 @@ def main(
     dynamic: str,
     memory: int,
     dropout: float,
+    loss: str,
     seed: int,
     members: int,
     folds: bool,
@@ -212,7 +222,12 @@ def main(
     """Train on DATA_FILE and write MODEL_FILE."""
     begin = time.perf_counter()
     settings = TrainingSettings(
-        batches=batches, days=days, learning_rate=learning_rate, memory=memory, dropout=dropout
+        batches=batches,
+        days=days,
+        learning_rate=learning_rate,
+        loss=loss,
+        memory=memory,
+        dropout=dropout,
     )
     moving = tuple(dynamic.split(",")) if dynamic else ()
     layout = NetworkLayout(HBV, parameter_sets, NETWORK_INPUTS, moving)
@@ -249,8 +264,7 @@ def main(
             regional = fit(others, settings, layout, seeds, title)
             parts.append(test(regional, data.catchments(apart), MOPEX))
             print(f"group {groups}", summary(parts[-1]))
-        nse_all, kge_all = (np.concatenate(values) for values in zip(*parts, strict=True))
-        skill["in_space"] = summary((nse_all, kge_all))
+        skill["in_space"] = summary(tuple(map(np.concatenate, zip(*parts, strict=True))))
         print("in space", skill["in_space"])
     for count in map(int, filter(None, fewer.split(","))):
         chosen = drawn(data, count)
