@@ -48,6 +48,7 @@ from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_gauged
+from bmi_dhydro.training.flow_errors import coverage, learn_flow_errors
 from bmi_dhydro.training.loop import Trainer, simulate
 from bmi_dhydro.training.loss import LOSSES
 
@@ -61,6 +62,8 @@ FOLDER = Path(__file__).with_name("skill")
 PEER = ArrayFormat(
     "bmi_dhydro benchmark peer", "a peer of the benchmark", 1, 1, CheckpointError, CheckpointError
 )
+
+QUARTERS = (0.25, 0.5, 0.75)
 
 # Catchments that are simulated at a time, so that memory stays bounded.
 _TOGETHER = 64
@@ -374,7 +377,7 @@ def print_not_learned(found: dict[str, dict[str, tuple[float, float]]]) -> None:
     Console(width=160).print(table)
 
 
-def coverage(flows: list[np.ndarray], observed: np.ndarray) -> float:
+def held_by_networks(flows: list[np.ndarray], observed: np.ndarray) -> float:
     """Return the share of days whose flow lies in the band of several networks, 5 to 95 %.
 
     The median over the catchments. A band of networks alone says how far these differ, not how far
@@ -384,6 +387,28 @@ def coverage(flows: list[np.ndarray], observed: np.ndarray) -> float:
     known = np.isfinite(observed)
     inside = (observed >= low) & (observed <= high) & known
     return float(np.median(inside.sum(axis=0) / known.sum(axis=0)))
+
+
+def held_by_errors(
+    trained: Trained, known: TrainingData, others: TrainingData, years: tuple[str, str]
+) -> np.ndarray:
+    """Return the share of days of each catchment in the band of learned errors, 5 to 95 %.
+
+    Errors are those of the years of choice in the catchments of `known`, days those of `years` in
+    `others` that have a year of flow.
+
+    Raises
+    ------
+    ClickException
+        If there are too few catchments to learn errors from.
+    """
+    has = scored(known, YEARS["choice"])
+    here = {name: values[has] for name, values in known.attributes.items()}
+    errors = learn_flow_errors(*pair(trained, known, YEARS["choice"]), here)
+    if errors is None:
+        raise click.ClickException("too few catchments have flow in the years of choice")
+    there = {name: values[scored(others, years)] for name, values in others.attributes.items()}
+    return coverage(errors, *pair(trained, others, years), there)
 
 
 def in_space(
@@ -411,7 +436,11 @@ def in_space(
             if path is not None:
                 trained.save(path)
         minutes += trained.minutes
-        parts.append(scores(*pair(trained, data.catchments(apart), years)))
+        other = data.catchments(apart)
+        parts.append(scores(*pair(trained, other, years)))
+        if years == YEARS["test"]:
+            held = held_by_errors(trained, data.catchments(~apart), other, years)
+            parts[-1]["days in band"] = held
         middle = np.nanmedian(parts[-1]["NSE"])
         count = len(parts[-1]["NSE"])
         print(f"without group {group}: NSE {middle:.3f} in {count} catchments", flush=True)
@@ -535,6 +564,7 @@ def main(
         return
     folder = FOLDER if folder is None else folder
     flows: dict[str, np.ndarray] = {}
+    bands: list[str] = []
     minutes_of: dict[str, float] = {}
     observed = np.empty((0, 0))
     if wanted is not None:
@@ -549,7 +579,12 @@ def main(
             trained = load(path, RECIPES[path.stem.rpartition("_")[0]].peer)
             flows[path.stem], observed = pair(trained, data, period)
             minutes_of[path.stem] = trained.minutes
-    bands = []
+            if years == "test":
+                held = np.nanquantile(held_by_errors(trained, data, data, period), QUARTERS)
+                bands.append(
+                    f"{path.stem}: 5 to 95 % of errors of 1981 to 1989 hold {100 * held[1]:.0f} % "
+                    f"of the days (median; quarters {100 * held[0]:.0f}, {100 * held[2]:.0f} %)"
+                )
     for kind in RECIPES:
         seeds = [name for name in flows if name.rpartition("_")[0] == kind]
         if len(seeds) > 1:
@@ -557,12 +592,15 @@ def main(
             name = f"{kind}, mean of {len(seeds)}"
             flows[name] = np.mean(own, axis=0)
             minutes_of[name] = sum(minutes_of[seed] for seed in seeds)
-            share = 100 * coverage(own, observed)
-            bands.append(f"{kind}: the band of {len(seeds)} seeds, 5 to 95 %, holds {share:.0f} %")
+            share = 100 * held_by_networks(own, observed)
+            bands.append(
+                f"{kind}: the band of {len(seeds)} seeds, 5 to 95 %, holds {share:.0f} % of the "
+                "days (median)"
+            )
     found = {name: scores(flow, observed) for name, flow in flows.items()}
     print_table(found, minutes_of, title)
     for band in bands:
-        print(f"{band} of the days (median)")
+        print(band)
     known, days = scored(data, period), data.between(*period)
     rain = data.forcing[days][:, 0, known]
     print_not_learned(not_learned(flows, observed, rain, data.dates[days]))

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .physics.unit_hydrograph import DISCHARGE
 from .weather.quantities import QUANTITIES
 
 # How a value in the model's units (mm per step, mm, degC) becomes one in the item's units.
@@ -146,21 +147,21 @@ FLOW = "channel_exit_water_x-section__volume_flow_rate"
 OUTPUTS: tuple[Output, ...] = (
     Output(
         "land_surface_water__runoff_depth",
-        "discharge",
+        DISCHARGE,
         "m",
         "runoff at the outlet, depth over the catchment in a step",
         "depth_to_m",
     ),
     Output(
         RUNOFF_FLUX,
-        "discharge",
+        DISCHARGE,
         "mm h-1",
         "runoff at the outlet, rate",
         "depth_to_mm_per_hour",
     ),
     Output(
         FLOW,
-        "discharge",
+        DISCHARGE,
         "m3 s-1",
         "discharge at the outlet",
         "depth_to_m3_per_second",
@@ -238,6 +239,9 @@ OUTPUTS: tuple[Output, ...] = (
     ),
 )
 
+# Flow at the outlet, in each of its units.
+FLOWS = tuple(item for item in OUTPUTS if item.source == DISCHARGE)
+
 # Flows on their way to the outlet: not published, but a state that hosts can move.
 ROUTING_PENDING = "routing_pending"
 
@@ -285,6 +289,11 @@ def factor(conversion: Conversion, step_seconds: int, area: NDArray) -> NDArray:
         "depth_to_mm_per_hour": np.full_like(area, 3600.0 / step_seconds),
         "depth_to_m3_per_second": area * (1e3 / step_seconds),
     }[conversion]
+
+
+def quantile_of(name: str, share: float) -> str:
+    """Return what results call a quantile of an output, such as `..._q05` for a share of 0.05."""
+    return f"{name}_q{100 * share:02.0f}"
 
 
 class ReachItem(NamedTuple):

@@ -15,6 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if not Path("/dev/nvidia0").exists():
     os.environ["TRITON_INTERPRET"] = "1"
 
+import dataclasses
 import importlib.util
 
 import numpy as np
@@ -22,6 +23,7 @@ import pytest
 
 from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.networks import trained_model
+from bmi_dhydro.networks.flow_errors import FlowErrors
 from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
 from bmi_dhydro.networks.trained_model import TrainedModel
 from bmi_dhydro.physics import EXP_HYDRO, HBV, unit_hydrograph
@@ -168,4 +170,29 @@ def dynamic_model(tmp_path) -> Path:
     weights["forcing_deviation"] = np.array([6.0, 9.0, 1.5], np.float32)
     path = tmp_path / "dynamic.safetensors"
     TrainedModel(layout, weights, default.normalisation).save(path)
+    return path
+
+
+def some_flow_errors():
+    """Errors of flow as a model could have learned them, drawn at random."""
+    random = np.random.default_rng(3)
+    weights = {
+        "layer_0.weight": random.normal(size=(2, 4)),
+        "layer_0.bias": random.normal(size=4),
+        "layer_1.weight": 0.3 * random.normal(size=(4, 3)),
+        "layer_1.bias": np.zeros(3),
+    }
+    statistics = np.array([[0.0, 1.0], [1.0, 0.5], [-2.3, 0.2], [4.0, 3.0]])
+    about = {
+        "catchments": 12,
+        "coverage": {"lower quarter": 0.8, "median": 0.9, "upper quarter": 0.95},
+    }
+    return FlowErrors(("aridity",), weights, *statistics, about)
+
+
+@pytest.fixture
+def model_with_errors(tmp_path):
+    """A file of the static model, with errors of flow."""
+    path = tmp_path / "with_errors.safetensors"
+    dataclasses.replace(trained_model.load("fast"), flow_errors=some_flow_errors()).save(path)
     return path

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch", reason="needs torch")
 
+from bmi_dhydro.training import flow_errors
+
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "skill.py"
 COUNT = 8
 
@@ -28,7 +30,11 @@ def skill():
         few = {"batches": 2, "catchments": 4, "days": 500, "hidden": (4,), "memory": 3}
         settings = msgspec.structs.replace(recipe.settings, **few)
         module.RECIPES[name] = module.replace(recipe, settings=settings)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        # Errors of the few catchments here, and roughly.
+        patch.setattr(flow_errors, "LEAST_CATCHMENTS", 2)
+        patch.setattr(flow_errors, "_STEPS", 30)
+        yield module
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +140,9 @@ def test_several_seeds_have_a_mean_and_a_band(skill, data_file, tmp_path):
     assert " static, mean of 3 " in text
     found = re.search(r"static: the band of 3 seeds, 5 to 95 %, holds (\d+) % of the days", text)
     assert 0 < int(found[1]) < 90
+    held = re.findall(r"static_(\d): 5 to 95 % of errors of 1981 to 1989 hold (\d+) %", text)
+    assert [seed for seed, _ in held] == ["0", "1", "2"]
+    assert all(int(share) > 20 for _, share in held)
 
 
 def test_the_peer_is_trained_on_all_weather(skill, data_file, tmp_path):
@@ -168,12 +177,15 @@ def test_groups_are_left_out_once(skill, data_file, tmp_path, monkeypatch):
     # Kept models are not trained again.
     for name in ("static", "lstm"):
         kept = ("--folder", tmp_path, "--space", "regions", "--train", name)
-        call(skill, data_file, *kept, "--groups", "1")
+        call(skill, data_file, *kept, "--held-out", "1")
         begun = call(skill, data_file, *kept)
         with monkeypatch.context() as patch:
             patch.setattr(skill, "train", None)
             assert call(skill, data_file, *kept) == begun
     assert len(list(tmp_path.iterdir())) == 4
+    text = call(skill, data_file, "--train", "static", "--space", "3", "--held-out", "0,2")
+    assert "without group 0,2" in text
+    assert "days in" in text
     text = call(skill, data_file, "--train", "static", "--space", "3")
     assert text.count("without group") == 3
     assert "3 random folds" in text

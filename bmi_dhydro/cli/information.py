@@ -80,6 +80,15 @@ def describe_model(name: str) -> None:
             f"learned with potential evapotranspiration of {' or '.join(learned.methods)}"
             f"{rescaled} (forcing.evapotranspiration_mismatch)"
         )
+    if model.flow_errors is not None:
+        learned_from = model.flow_errors.about
+        shares = learned_from["coverage"]
+        console.print(
+            f"errors of flow: 5 to 95 % hold {shares['median']:.0%} of the days in the median of "
+            f"{learned_from['catchments']} catchments, each left out when they were learned "
+            f"({shares['lower quarter']:.0%} and {shares['upper quarter']:.0%} in the quarters); "
+            "bmi-dhydro run --band"
+        )
     if "memory" in about:
         console.print(str(about["memory"]))
     table = Table(title="attributes it needs", title_justify="left")

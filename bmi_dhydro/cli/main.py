@@ -121,8 +121,9 @@ def example(folder: Path, catchments: int, days: int, step: str, forcing: str, m
 @click.option(
     "--band",
     is_flag=True,
-    help="Run each network of a model trained from several seeds, and write quantiles of runoff "
-    "(or of output.variables): 5, 50 and 95 %.",
+    help="Write quantiles of flow too, 5, 50 and 95 %: of what may be observed, where the model "
+    "has learned its errors; else of its networks of several seeds, or of samples of parameters, "
+    "which are run apart.",
 )
 @options_of_workers
 @explained
@@ -132,22 +133,29 @@ def run(config: Path, out: Path | None, band: bool, workers: int, scheduler: str
     Weather must be in a file (forcing.file); results go to output.file. Both are explained in
     `bmi-dhydro docs config`, and `bmi-dhydro example` writes a configuration to start from.
     """
-    from ..config import read_config
     from ..networks import trained_model
     from ..run.divided_run import run_divided
-    from ..run.simulation import run_band, run_config
+    from ..run.flow_band import add_band, learned_errors, run_band
+    from ..run.simulation import complete, run_config
     from ..run.workers import here
     from ..run.workers import workers as started
 
-    if band and (workers > 1 or scheduler):
-        raise ConfigError("--band: runs in one process; leave out --workers and --scheduler")
+    settings = complete(config, out)
+    errors = learned_errors(settings) if band else None
+    apart = band and errors is None
+    if apart and (workers > 1 or scheduler):
+        raise ConfigError(
+            "--band: several networks or samples run in one process; leave out --workers and "
+            "--scheduler"
+        )
     with started(workers, scheduler) as (mapper, count):
         if mapper is not here:
             catchments, steps, seconds = run_divided(config, out, mapper, count)
         else:
-            component, seconds = run_band(config, out) if band else run_config(config, out)
+            component, seconds = run_band(config, out) if apart else run_config(config, out)
             catchments, steps = component.catchments, component.done
-    settings = read_config(config)
+    if errors is not None:
+        add_band(Path(str(settings.output.file)), errors)
     parameter_sets = trained_model.load(settings.model).layout.parameter_sets
     cells = len(catchments) * settings.members * parameter_sets * steps
     click.echo(
@@ -229,6 +237,7 @@ def evaluate(
     from ..config.settings import parse_date, parse_step
     from ..errors import ResultsError, listed
     from ..evaluation.comparison import compare
+    from ..evaluation.flow_band import band_coverage
     from ..evaluation.report import write_report
     from ..evaluation.series import is_simulated, members_in, read_flow
     from ..evaluation.targets import target_scores
@@ -262,13 +271,13 @@ def evaluate(
     for name in _SHOWN:
         values = scores[name].quantile([0.25, 0.5, 0.75])
         table.add_row(name, *(f"{value:.3f}" for value in values))
-    of_targets = target_scores(results, observed, comparison)
-    for column in of_targets:
-        values = of_targets[column].quantile([0.25, 0.5, 0.75])
+    others = target_scores(results, observed, comparison).join(band_coverage(results, comparison))
+    for column in others:
+        values = others[column].quantile([0.25, 0.5, 0.75])
         table.add_row(str(column), *(f"{value:.3f}" for value in values))
     Console().print(table)
     balance = water_balance(results, observed, comparison)
-    for path in write_report(out, comparison, balance, results, of_targets):
+    for path in write_report(out, comparison, balance, results, others):
         click.echo(f"wrote {path}")
     if not installed("matplotlib"):
         click.echo(f"without pictures, which need matplotlib: {install_command('matplotlib')}")

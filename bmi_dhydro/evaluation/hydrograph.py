@@ -52,6 +52,8 @@ class Hydrograph:
         Of flow, as matplotlib writes them.
     label : str
         What `simulated` is.
+    band : (lower, upper), optional
+        Arrays of shape (steps,): between what nine tenths of observations should lie.
     """
 
     title: str
@@ -67,12 +69,14 @@ class Hydrograph:
     thresholds: Mapping[float, float] = field(default_factory=dict)
     units: str = "mm d$^{-1}$"
     label: str = "simulated flow"
+    band: tuple[NDArray, NDArray] | None = None
 
     @property
     def highest(self) -> float:
         """The largest flow that is drawn, thresholds apart."""
         drawn = [self.simulated]
         drawn += [flow for flow in (self.observed,) if flow is not None]
+        drawn += [] if self.band is None else [self.band[1]]
         drawn += [pair[1] for pair in (self.past, self.past_observed) if pair is not None]
         known = [float(np.nanmax(flow)) for flow in drawn if np.isfinite(flow).any()]
         return max(known, default=0.0)
@@ -179,6 +183,10 @@ def _more(axis: Any, handles: list[Any], labels: list[str]) -> tuple[list[Any], 
 def _flow(axis: Any, panel: Hydrograph) -> None:
     """Draw flow: a line, or members as a fan; the past before a forecast; observations."""
     simulated = panel.simulated
+    if panel.band is not None:
+        axis.fill_between(
+            panel.dates, *panel.band, color=SIMULATED, alpha=0.18, lw=0.0, label="5 to 95 %"
+        )
     if simulated.ndim == 1 or simulated.shape[1] == 1:
         values = simulated if simulated.ndim == 1 else simulated[:, 0]
         axis.plot(panel.dates, values, color=SIMULATED, lw=1.2, label=panel.label)

@@ -96,6 +96,25 @@ def bias_of_extremes(simulated: NDArray, observed: NDArray) -> tuple[NDArray, ND
     return high, low
 
 
+def share_within(observed: NDArray, low: NDArray, high: NDArray) -> NDArray:
+    """Return the share of observed steps that lie in a band.
+
+    Parameters
+    ----------
+    observed, low, high : array, shape (steps, catchments)
+        A step counts where all three are known.
+
+    Returns
+    -------
+    array, shape (catchments,)
+        NaN where nothing counts.
+    """
+    known = np.isfinite(observed) & np.isfinite(low) & np.isfinite(high)
+    inside = known & (observed >= low) & (observed <= high)
+    steps = known.sum(axis=0)
+    return np.divide(inside.sum(axis=0), steps, out=np.full(steps.shape, np.nan), where=steps > 0)
+
+
 def baseflow_index(flow: NDArray, parameter: float = 0.925) -> NDArray:
     """Return the share of baseflow in daily flow, by the filter of Lyne and Hollick (1979).
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import ResultsError, listed
 from . import plots
+from .flow_band import read_band
 from .hydrograph import Hydrograph, hydrographs, last_steps
 from .maps import value_maps, worth_a_map
 from .series import STORES, read_flow, read_members, read_other
@@ -45,12 +46,15 @@ class Overview:
         Observed flow of the same stations and times, NaN where there is none.
     others : dict of DataArray, dimensions (time, station)
         Precipitation and evapotranspiration in mm d-1, snow in mm: those that results have.
+    band : (DataArray, DataArray) or None
+        Between what nine tenths of observed days should lie, in mm d-1.
     """
 
     flow: xarray.DataArray
     members: xarray.DataArray | None = None
     observed: xarray.DataArray | None = None
     others: Mapping[str, xarray.DataArray] = field(default_factory=dict)
+    band: tuple[xarray.DataArray, xarray.DataArray] | None = None
 
     @classmethod
     def read(
@@ -91,12 +95,13 @@ class Overview:
                 raise ResultsError(
                     f"{observed}: has no observation at the times and catchments of {results}"
                 )
-        members = read_members(results)
+        members, band = read_members(results), read_band(results)
         return cls(
             flow,
             None if members is None else members.sel(time=period),
             theirs,
             {name: one.sel(time=period) for name, one in others.items() if one is not None},
+            None if band is None else (band[0].sel(time=period), band[1].sel(time=period)),
         )
 
     @property
@@ -149,6 +154,9 @@ class Overview:
             None if self.observed is None else self.observed.values[shown, row],
             self._other("precipitation", shown, row),
             self._other("snow", shown, row),
+            band=None
+            if self.band is None
+            else (self.band[0].values[shown, row], self.band[1].values[shown, row]),
         )
 
     def _other(self, name: str, shown: slice, row: int) -> NDArray | None:

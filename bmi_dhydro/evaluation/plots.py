@@ -175,7 +175,10 @@ def snow_seasons(path: Path, monthly: Mapping[str, NDArray]) -> None:
     order = np.roll(np.arange(12), 3)  # a water year, from October
     colors = {"observed": OBSERVED, "simulated": SIMULATED}
     for label, means in monthly.items():
-        low, middle, high = np.nanpercentile(means[order], [10.0, 50.0, 90.0], axis=1)
+        # Results of less than a year have months without any snowpack to show.
+        known = np.isfinite(means[order]).any(axis=1)
+        low, middle, high = rows = np.full((3, 12), np.nan)
+        rows[:, known] = np.nanpercentile(means[order][known], [10.0, 50.0, 90.0], axis=1)
         axis.fill_between(range(12), low, high, color=colors[label], alpha=0.15, lw=0)
         axis.plot(range(12), middle, "o-", ms=3, color=colors[label], label=f"{label}, median")
     axis.set_xticks(range(12), [_MONTHS[k] for k in order])

@@ -13,6 +13,7 @@ from ..machine import installed
 from ..units import SECONDS_PER_DAY
 from . import plots
 from .comparison import Comparison
+from .flow_band import read_band
 from .hydrograph import Hydrograph, hydrographs, last_steps
 from .maps import score_map, worth_a_map
 from .series import STORES, read_other
@@ -116,6 +117,8 @@ def _draw_hydrographs(
     """Draw the last two observed years of the best, the median and the worst catchment."""
     daily = comparison.seconds == SECONDS_PER_DAY
     weather = {} if results is None else weather_and_snow(results, comparison)
+    ends = None if results is None else read_band(results)
+    band = None if ends is None else [aligned(series, comparison) for series in ends]
     # One catchment is shown once, two as best and worst.
     places = {0: "best", ranked.size - 1: "worst"}
     if ranked.size > 2:
@@ -135,6 +138,7 @@ def _draw_hydrographs(
                 comparison.simulated[shown, k],
                 comparison.observed[shown, k],
                 **{key: values[shown, k] for key, values in weather.items()},
+                band=None if band is None else (band[0][shown, k], band[1][shown, k]),
             )
         )
     hydrographs(path, panels, "Simulated and observed flow")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import ResultsError, UnitsError, listed
 from ..io.netcdf import READ_ERRORS, Reader, identifier, loaded
 from ..units import SECONDS_PER_DAY, conversion, dimension
-from ..variables import RUNOFF_FLUX
+from ..variables import RUNOFF_FLUX, quantile_of
 
 if TYPE_CHECKING:
     import xarray
@@ -33,7 +33,7 @@ _FLOW_NAMES = (
     "q",
     "Q",
     # Of a band, its median.
-    f"{RUNOFF_FLUX}_q50",
+    quantile_of(RUNOFF_FLUX, 0.5),
 )
 # Depths that are water in a store, not water that passes in a step.
 STORES = ("snowpack__liquid-equivalent_depth", "snow_water_equivalent", "swe", "SWE")

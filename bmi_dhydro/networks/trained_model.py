@@ -18,6 +18,7 @@ from ..errors import CatchmentError, CheckpointError, listed
 from ..files.arrays import ArrayFormat
 from ..physics import PROCESSES, with_learned_curves
 from .dynamics import Dynamics
+from .flow_errors import FlowErrors
 from .learned_evapotranspiration import LearnedEvapotranspiration
 from .merged import single_network
 from .normalisation import Normalisation
@@ -30,6 +31,9 @@ FORMAT = ArrayFormat(
 
 # Name of the attributes of the catchments of training, among the weights in a file.
 _TRAINING = "training.attributes"
+
+# What the weights of flow errors are called there.
+_FLOW_ERRORS = "flow_errors."
 
 # Trained models that come with the package, by the names that configurations give them. The default
 # was called `dynamic` before it was the default, and configurations may still say so.
@@ -68,6 +72,8 @@ class TrainedModel:
         With which potential evapotranspiration it learned.
     catchments : TrainingCatchments or None
         Catchments of training; None where they are not known, as in older files.
+    flow_errors : FlowErrors or None
+        How far observed flow may lie from what it simulates; None where that was not learned.
     """
 
     layout: NetworkLayout
@@ -76,6 +82,7 @@ class TrainedModel:
     about: Mapping[str, Any] = field(default_factory=dict)
     evapotranspiration: LearnedEvapotranspiration = field(default_factory=LearnedEvapotranspiration)
     catchments: TrainingCatchments | None = None
+    flow_errors: FlowErrors | None = None
 
     @cached_property
     def _weights(self) -> dict[str, NDArray]:
@@ -290,6 +297,10 @@ class TrainedModel:
         if self.catchments is not None:
             arrays[_TRAINING] = self.catchments.table
             description["usual_distance"] = self.catchments.limit
+        if self.flow_errors is not None:
+            own = self.flow_errors.weights
+            arrays |= {_FLOW_ERRORS + name: values for name, values in own.items()}
+            description["flow_errors"] = self.flow_errors.description()
         FORMAT.save(Path(path), arrays, {"description": json.dumps(description)})
 
 
@@ -373,6 +384,11 @@ def _described(
         description.get("static_by", "attributes"),
     )
     table = weights.pop(_TRAINING, None)
+    of_errors = {
+        name.removeprefix(_FLOW_ERRORS): weights.pop(name)
+        for name in list(weights)
+        if name.startswith(_FLOW_ERRORS)
+    }
     return TrainedModel(
         layout,
         weights,
@@ -387,4 +403,5 @@ def _described(
         description["about"],
         LearnedEvapotranspiration.described(description, description["about"]),
         None if table is None else TrainingCatchments(table, float(description["usual_distance"])),
+        FlowErrors.described(description["flow_errors"], of_errors) if of_errors else None,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..catchments.attributes import ATTRIBUTES, units_of
 from ..catchments.catchments import Catchments
 from ..config import OutputConfig
 from ..io.results import ResultsWriter
@@ -60,6 +61,12 @@ def results_writer(
         If it cannot be written.
     """
     columns = table.described(table.names_to_write(output))
+    # What a band of flow depends on, so that it can be added to the results alone.
+    errors = trained.flow_errors
+    of_errors = {
+        name: (catchments.attributes[name], units_of(name), ATTRIBUTES[name].long_name)
+        for name in (() if errors is None else errors.attributes)
+    }
     assert output.file is not None
     assert clock.start is not None
     return ResultsWriter(
@@ -77,6 +84,7 @@ def results_writer(
                 "how unlike the catchments of training: Mahalanobis distance of the attributes "
                 "to the nearest of them, over that within which 95 % of them have another; "
                 "parameters are extrapolated above 1",
-            )
+            ),
+            **of_errors,
         },
     )

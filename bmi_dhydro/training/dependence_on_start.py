@@ -10,11 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels.factory import Execution
-from ..model.model import Model
 from ..networks.trained_model import TrainedModel
-from ..physics.unit_hydrograph import DISCHARGE
 from .data import TrainingData
+from .simulated_flow import simulated_flow
 
 # Relative differences of flow that are worth reporting.
 NOTICEABLE = 0.01
@@ -36,24 +34,10 @@ def dependence_on_start(trained: TrainedModel, data: TrainingData) -> NDArray:
         Mean flow of the last 365 days with an LSTM that started full, over that with one that
         started empty, less one.
     """
-    process, routing = trained.parameters(data.attributes)
-    forcing = data.forcing.astype(float)
-    flows = []
-    for full in (False, True):
-        dynamics = trained.dynamics(data.attributes)
-        assert dynamics is not None
-        if full:
-            dynamics.fill()
-        model = Model(
-            trained.layout.process,
-            process,
-            routing,
-            data.attributes["area"],
-            execution=Execution(dtype=np.float32),
-            outputs=(DISCHARGE,),
-            dynamics=dynamics,
-        )
-        flows.append(model.run(forcing)[-365:, 0].mean(axis=0, dtype=float))
+    flows = [
+        simulated_flow(trained, data, full)[-365:].mean(axis=0, dtype=float)
+        for full in (False, True)
+    ]
     return flows[1] / np.maximum(flows[0], 1e-9) - 1.0
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..config import Config
 from ..errors import ConfigError, TrainingError
+from ..evaluation.metrics import share_within
 from ..evaluation.series import read_daily_flow
 from ..machine import threads_of
 from .calibration import (
@@ -245,12 +246,10 @@ class _Catchment:
         noise = float(np.nanstd(errors))
         root = np.sqrt(flow + _OFFSET) + noise * random.normal(size=flow.shape)
         noisy = np.maximum(root, 0.0) ** 2 - _OFFSET
-        known = days & np.isfinite(self._observed)
         shares = {}
         for name, values in (("coverage", noisy), ("coverage_of_parameters", flow)):
-            low, high = np.quantile(values[known], _BAND, axis=1)
-            inside = (self._observed[known] >= low) & (self._observed[known] <= high)
-            shares[name] = float(inside.mean())
+            low, high = np.quantile(values[days], _BAND, axis=1)
+            shares[name] = float(share_within(self._observed[days], low, high))
         return shares
 
     def parameters(self, shifts: NDArray) -> dict[str, NDArray]:

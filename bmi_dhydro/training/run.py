@@ -39,9 +39,11 @@ from .config import NO_LICENCE, GaugesConfig, TrainConfig, read_train_config
 from .data import TrainingData
 from .dependence_on_start import dependence_on_start, described
 from .fine_tuning import Start, completed, warn_of_evapotranspiration
+from .flow_errors import learn_flow_errors
 from .gauges import REACHES, GaugedRiver
 from .loop import Trainer, Validation
 from .progress import Progress
+from .simulated_flow import simulated_flow
 
 _log = logging.getLogger(__name__)
 
@@ -476,6 +478,15 @@ class TrainingRun:
             model = replace(
                 model, about={**about, "memory": described(apart, len(self.learned.dates))}
             )
+        judged = self.validation
+        # Of gauges of a river it is not the catchments' own flow that is known.
+        if judged is not None and river is None and layout.static_by == "attributes":
+            errors = learn_flow_errors(
+                simulated_flow(model, judged.data)[judged.warm_up :],
+                judged.data.streamflow[judged.warm_up :],
+                {name: judged.data.attributes[name] for name in layout.attributes},
+            )
+            model = replace(model, flow_errors=errors)
         if learned_reaches is not None:
             learned_reaches.save(self.folder / "reaches.safetensors")
         model.save(path)

@@ -4,6 +4,7 @@ import xarray
 
 from bmi_dhydro.errors import ResultsError
 from bmi_dhydro.evaluation.comparison import compare
+from bmi_dhydro.evaluation.plots import snow_seasons
 from bmi_dhydro.evaluation.series import read_flow
 
 
@@ -63,3 +64,10 @@ def test_what_cannot_be_compared(tmp_path):
     (tmp_path / "d.nc").write_text("text")
     with pytest.raises(ResultsError, match="not a readable NetCDF file"):
         read_flow(tmp_path / "d.nc")
+
+
+def test_months_without_snow_to_show_are_left_open(tmp_path):
+    means = np.full((12, 3), np.nan)
+    means[2:6] = np.arange(12.0).reshape(4, 3)
+    snow_seasons(tmp_path / "snow.png", {"simulated": means})
+    assert (tmp_path / "snow.png").stat().st_size > 1000

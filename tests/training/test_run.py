@@ -21,7 +21,8 @@ from bmi_dhydro.cli.main import main
 from bmi_dhydro.errors import CatchmentError, ConfigError, ResultsError, TrainingError
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.progress_bar import progress
-from bmi_dhydro.run.simulation import run_band, run_config
+from bmi_dhydro.run.flow_band import run_band
+from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.training.dependence_on_start import dependence_on_start
 from bmi_dhydro.training.progress import Progress
 from bmi_dhydro.training.run import TrainingRun
@@ -156,7 +157,7 @@ def test_seeds_make_a_band(case):
 
 def test_a_band_needs_several_seeds(case):
     config = case.parent / "config.yaml"
-    with pytest.raises(ConfigError, match="fast: a band needs a model trained from several"):
+    with pytest.raises(ConfigError, match="fast: a band needs a model that has learned its errors"):
         run_band(config)
 
 
