@@ -23,12 +23,12 @@ from typing import Any
 import click
 import msgspec
 import numpy as np
-import torch
 from rich.progress import Progress
 
 from bmi_dhydro.catchments.attributes import NETWORK_INPUTS
 from bmi_dhydro.catchments.catchments import Catchments
 from bmi_dhydro.evaluation.metrics import bias_of_extremes, kge, nse
+from bmi_dhydro.networks.flow_errors import FlowErrors
 from bmi_dhydro.networks.learned_evapotranspiration import LearnedEvapotranspiration
 from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.parameter_network import NetworkLayout
@@ -38,9 +38,11 @@ from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_gauged
 from bmi_dhydro.training.dependence_on_start import dependence_on_start, described
-from bmi_dhydro.training.loop import simulate, train
+from bmi_dhydro.training.flow_errors import learn_flow_errors
+from bmi_dhydro.training.loop import train
 from bmi_dhydro.training.loss import LOSSES
 from bmi_dhydro.training.run import learned_evapotranspiration
+from bmi_dhydro.training.simulated_flow import simulated_flow
 from bmi_dhydro.weather.source import WeatherSource
 
 TRAINING = "1948-10-01", "1975-09-30"
@@ -104,18 +106,15 @@ def learned_years(path: Path, split: Split, whole: bool) -> TrainingData:
     return data.catchments(~data.flagged).climate_of(*period).observed_in(*period).period(*period)
 
 
-def test(model: TrainedModel, data: TrainingData, split: Split) -> tuple[np.ndarray, ...]:
-    """Return NSE, KGE and the bias of high and low flows of each catchment, of testing years."""
-    with torch.no_grad():
-        simulated = simulate(
-            model.layout,
-            {name: torch.as_tensor(value) for name, value in model.weights.items()},
-            torch.as_tensor(model.normalisation(data.attributes), dtype=torch.float32),
-            torch.as_tensor(data.attributes["area"], dtype=torch.float32),
-            torch.as_tensor(data.forcing[data.between(split.warm_up, split.testing[1])]),
-        ).numpy()
+def test(model: TrainedModel, data: TrainingData, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Return simulated and observed flow of the testing years: shape (days, catchments)."""
+    simulated = simulated_flow(model, data.period(split.warm_up, split.testing[1]))
     observed = data.streamflow[data.between(*split.testing)]
-    simulated = simulated[-observed.shape[0] :]
+    return simulated[-observed.shape[0] :], observed
+
+
+def scores(simulated: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return NSE, KGE and the bias of high and low flows of each catchment."""
     return (
         nse(simulated, observed),
         kge(simulated, observed),
@@ -123,13 +122,50 @@ def test(model: TrainedModel, data: TrainingData, split: Split) -> tuple[np.ndar
     )
 
 
-def summary(scores: tuple[np.ndarray, ...]) -> dict[str, float | int]:
-    """Return medians over the catchments that have observations; arguments as `test` returns."""
-    known = np.isfinite(scores[0])
+def errors_of(
+    tested: list[tuple[TrainingData, np.ndarray, np.ndarray]],
+) -> FlowErrors | None:
+    """Learn the errors of flow of testing years: of each data set its simulated and observed flow.
+
+    Data sets of fewer days than others have none observed on those that they lack.
+    """
+    most = max(len(observed) for _, _, observed in tested)
+    pair = [
+        np.concatenate(
+            [
+                np.pad(table[k], ((0, most - len(table[k])), (0, 0)), constant_values=np.nan)
+                for table in tested
+            ],
+            axis=1,
+        )
+        for k in (1, 2)
+    ]
+    attributes = {
+        name: np.concatenate([data.attributes[name] for data, _, _ in tested])
+        for name in NETWORK_INPUTS
+    }
+    return learn_flow_errors(*pair, attributes)
+
+
+def joined(model: TrainedModel, files: tuple[Path, ...]) -> TrainedModel:
+    """Join a model with others of the same data and shape, of other seeds, to one of them all."""
+    others = [load(path) for path in files]
+    for path, other in zip(files, others, strict=True):
+        ours, theirs = model.normalisation, other.normalisation
+        if other.layout != model.layout or not np.array_equal(ours.mean, theirs.mean):
+            raise click.ClickException(f"{path}: is of another shape, or of other data")
+    members = [*(other.weights for other in others), model.weights]
+    layout, weights = merge(model.layout, members)
+    return replace(model, layout=layout, weights=weights)
+
+
+def summary(measures: tuple[np.ndarray, ...]) -> dict[str, float | int]:
+    """Return medians over the catchments that have observations, of what `scores` returns."""
+    known = np.isfinite(measures[0])
     names = "median_nse", "median_kge", "median_bias_high", "median_bias_low"
     medians = {
         name: round(float(np.nanmedian(values[known])), 3)
-        for name, values in zip(names, scores, strict=True)
+        for name, values in zip(names, measures, strict=True)
     }
     return {**medians, "catchments": int(known.sum())}
 
@@ -165,6 +201,10 @@ def _names(camels: Path | None) -> dict[str, str]:
     return names
 
 
+def _seeds(path: Path) -> list[int]:
+    return load(path).about["training"]["seeds"]
+
+
 @click.command()
 @click.argument("data_file", type=click.Path(exists=True, path_type=Path))
 @click.argument("model_file", type=click.Path(path_type=Path))
@@ -183,6 +223,13 @@ def _names(camels: Path | None) -> dict[str, str]:
 )
 @click.option("--seed", default=0, show_default=True)
 @click.option("--members", default=1, show_default=True, help="Networks, of seeds that follow.")
+@click.option(
+    "--join",
+    "others",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Trained model of other seeds and the same data and shape, to make one model with it.",
+)
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
 @click.option(
     "--held-out",
@@ -197,7 +244,8 @@ def _names(camels: Path | None) -> dict[str, str]:
 @click.option(
     "--skill-of",
     type=click.Path(exists=True, path_type=Path),
-    help="Model of the same settings whose skill that of all years is said to be like.",
+    help="Model of the same settings, trained on the years for training alone: its skill and its "
+    "errors of flow are said to be those of the model of all years.",
 )
 def main(
     data_file: Path,
@@ -213,6 +261,7 @@ def main(
     loss: str,
     seed: int,
     members: int,
+    others: tuple[Path, ...],
     folds: bool,
     held_out: tuple[str, ...],
     fewer: str,
@@ -240,21 +289,26 @@ def main(
     if camels is not None:
         trained_on = trained_on.joined(learned_years(camels, CAMELS, all_years))
         periods.append(CAMELS.whole if all_years else CAMELS.training)
-    model = fit(trained_on, settings, layout, seeds, "all catchments")
+    model = joined(fit(trained_on, settings, layout, seeds, "all catchments"), others)
     skill: dict[str, Any] = {}
+    errors = None
     if skill_of is not None:
-        skill = load(skill_of).about["skill"]
+        errors, skill = load(skill_of).flow_errors, dict(load(skill_of).about["skill"])
         skill["of"] = "a model of the same settings, trained on the years for training alone"
     if not all_years:
-        skill["in_time"] = summary(test(model, data, MOPEX))
+        tested = [(data, *test(model, data, MOPEX))]
+        skill["in_time"] = summary(scores(*tested[0][1:]))
         print("in time", skill["in_time"])
         if camels is not None:
             later = read_gauged(camels).climate_of(*CAMELS.training)
+            tested.append((later, *test(model, later, CAMELS)))
             skill["in_time_camels"] = {
-                **summary(test(model, later, CAMELS)),
+                **summary(scores(*tested[1][1:])),
                 "period": list(CAMELS.testing),
             }
             print("in time, CAMELS", skill["in_time_camels"])
+        errors = errors_of(tested)
+        print("errors", None if errors is None else errors.about)
     if folds:
         parts = []
         for groups in held_out or map(str, np.unique(data.fold)):
@@ -262,7 +316,7 @@ def main(
             title = f"without group {groups}"
             others = data.catchments(~apart).period(*TRAINING)
             regional = fit(others, settings, layout, seeds, title)
-            parts.append(test(regional, data.catchments(apart), MOPEX))
+            parts.append(scores(*test(regional, data.catchments(apart), MOPEX)))
             print(f"group {groups}", summary(parts[-1]))
         skill["in_space"] = summary(tuple(map(np.concatenate, zip(*parts, strict=True))))
         print("in space", skill["in_space"])
@@ -270,7 +324,7 @@ def main(
         chosen = drawn(data, count)
         few_catchments = data.catchments(chosen).period(*TRAINING)
         few = fit(few_catchments, settings, layout, seeds, f"{count} catchments")
-        skill[f"of_{count}"] = summary(test(few, data.catchments(~chosen), MOPEX))
+        skill[f"of_{count}"] = summary(scores(*test(few, data.catchments(~chosen), MOPEX)))
         print(f"learned from {count}, tested on the others", skill[f"of_{count}"])
     about = {
         "name": f"HBV{', dynamic' if moving else ''}, trained on {' and '.join(_names(camels))}",
@@ -281,7 +335,7 @@ def main(
             "period": [min(first for first, _ in periods), max(last for _, last in periods)],
             "catchments": len(trained_on.ids),
             "potential_evapotranspiration": "hargreaves",
-            "seeds": list(seeds),
+            "seeds": [*(seed for file in others for seed in _seeds(file)), *seeds],
             "settings": msgspec.to_builtins(settings),
             "minutes": round((time.perf_counter() - begin) / 60, 1),
         },
@@ -295,6 +349,7 @@ def main(
         model,
         about=about,
         evapotranspiration=learned(data_file, data),
+        flow_errors=errors,
         catchments=TrainingCatchments.of(inputs),
     ).save(model_file)
     print(f"wrote {model_file}")
