@@ -99,6 +99,8 @@ class Model:
         self.step_seconds = int(step_seconds)
         self.execution, self.dtype = execution, np.dtype(execution.dtype)
         self.threads = execution.threads
+        if dynamics is not None:
+            dynamics.threads = execution.threads
         self.routed = routed
         self.area = np.array(area, dtype=float)
         self._daily = np.array(parameters, dtype=self.dtype)
@@ -378,7 +380,7 @@ class Model:
         """Do what `run` does, for contiguous arrays of the right shape and type, unchecked."""
         dynamic = None
         if self.dynamics is not None and not self.resident:
-            dynamic = self.dynamics.advance(forcing, self._part_days, self.dtype, self.threads)
+            dynamic = self.dynamics.advance(forcing, self._part_days, self.dtype)
         self.ring.position = self._position
         self._kernel.run(
             StepBlock(forcing, self._per_step, self._state, self.ring, results, dynamic)

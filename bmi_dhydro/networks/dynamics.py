@@ -65,9 +65,13 @@ class Dynamics:
     inputs : array, shape (catchments, inputs)
         Normalised attributes; see `parameter_network.static_logits`.
     steps_per_day : int
+    threads : int, optional
+        All processors of this process, unless given.
 
     Attributes
     ----------
+    threads : int or None
+        A model gives its own to what moves its parameters.
     inputs : array, shape (catchments, inputs)
         Changed by `set_inputs`.
     static : array, shape (catchments, 4 units)
@@ -90,8 +94,9 @@ class Dynamics:
         weights: Mapping[str, NDArray],
         inputs: NDArray,
         steps_per_day: int = 1,
+        threads: int | None = None,
     ) -> None:
-        self.layout = layout
+        self.layout, self.threads = layout, threads
         self.weights = {
             name: np.asarray(value, dtype=float)
             for name, value in weights.items()
@@ -123,7 +128,8 @@ class Dynamics:
 
     def subset(self, catchments: NDArray) -> Dynamics:
         """Return the LSTM of some catchments (array of int), with an empty state."""
-        return Dynamics(self.layout, self.weights, self.inputs[catchments], self.window.shape[2])
+        inputs, per_day = self.inputs[catchments], self.window.shape[2]
+        return Dynamics(self.layout, self.weights, inputs, per_day, self.threads)
 
     def fill(self) -> None:
         """Let all units be all but full: as far from empty as they can be before the first day."""
@@ -164,13 +170,7 @@ class Dynamics:
         k = self.layout.dynamic.index(name)
         self.centres[k, catchments] = centre(values, self._items[k])
 
-    def advance(
-        self,
-        forcing: NDArray,
-        days: float = 1.0,
-        dtype: DTypeLike = float,
-        threads: int | None = None,
-    ) -> NDArray:
+    def advance(self, forcing: NDArray, days: float = 1.0, dtype: DTypeLike = float) -> NDArray:
         """See the weather of some steps, and return the parameters of those steps.
 
         Parameters
@@ -181,8 +181,6 @@ class Dynamics:
             Parameters are wanted for steps (or substeps) of this length, in days.
         dtype : float32 or float64
             Type of the result.
-        threads : int, optional
-            All processors of this process, unless given.
 
         Returns
         -------
@@ -198,7 +196,7 @@ class Dynamics:
         run(
             columns,
             steps * self.static.size,
-            threads_of(threads),
+            threads_of(self.threads),
             np.ascontiguousarray(forcing),
             known,
             self.position,
@@ -233,9 +231,9 @@ class Dynamics:
         )
         return self._loops[days]
 
-    def hidden_after(self, forcing: NDArray, threads: int | None = None) -> NDArray:
+    def hidden_after(self, forcing: NDArray) -> NDArray:
         """See the weather (forcings, columns) of a step; return the LSTM's new hidden state."""
-        self.advance(forcing[None], threads=threads)
+        self.advance(forcing[None])
         return self._new_hidden.copy()
 
     def snapshot(self) -> dict[str, NDArray]:

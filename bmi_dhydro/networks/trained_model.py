@@ -152,10 +152,15 @@ class TrainedModel:
         """Return what moves the parameters of catchments from day to day, if anything does."""
         return self.memory(attributes, steps_per_day) if self.layout.dynamic else None
 
-    def memory(self, attributes: Mapping[str, NDArray], steps_per_day: int = 1) -> Dynamics:
+    def memory(
+        self,
+        attributes: Mapping[str, NDArray],
+        steps_per_day: int = 1,
+        threads: int | None = None,
+    ) -> Dynamics:
         """Return the LSTM of catchments, whether or not parameters move from day to day."""
         inputs = self.normalisation(attributes)
-        return Dynamics(self.layout, self._weights, inputs, steps_per_day)
+        return Dynamics(self.layout, self._weights, inputs, steps_per_day, threads)
 
     def check(self, ids: NDArray, attributes: Mapping[str, NDArray]) -> list[str]:
         """Check the attributes of catchments against what the network was trained on.

@@ -335,13 +335,12 @@ class _Filling:
         read = self._source.reader(every)
         length = longest_block(every.size, ours.centres.shape[0] * ours.layout.parameter_sets + 4)
         apart = np.zeros(every.size)
-        threads = self._model.threads
         for cycle in range(self.cycles + 1):
             for first in range(0, self._steps, length):
                 forcing = read(first, min(length, self._steps - first))
-                values = other.advance(forcing, threads=threads)
+                values = other.advance(forcing)
                 if cycle == self.cycles:
-                    differences = np.abs(values - ours.advance(forcing, threads=threads))
+                    differences = np.abs(values - ours.advance(forcing))
                     apart += differences.sum(axis=0).max(axis=1).mean(axis=1)
         widths = [
             item.upper - item.lower

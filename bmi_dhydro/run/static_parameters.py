@@ -71,7 +71,7 @@ def remembered_weather(
         end,
     )
     try:
-        return remembered_at_end(trained, catchments, whole, config.step_seconds)
+        return remembered_at_end(trained, catchments, whole, config.step_seconds, config.threads)
     finally:
         if before:
             whole.close()
@@ -111,7 +111,11 @@ def weather_from_warm_up(
 
 
 def remembered_at_end(
-    trained: TrainedModel, catchments: Catchments, source: WeatherSource, step_seconds: int
+    trained: TrainedModel,
+    catchments: Catchments,
+    source: WeatherSource,
+    step_seconds: int,
+    threads: int | None = None,
 ) -> NDArray:
     """Return the hidden state of the LSTM after the last whole day of weather.
 
@@ -122,6 +126,8 @@ def remembered_at_end(
     source : WeatherSource
         Weather of the same catchments.
     step_seconds : int
+    threads : int, optional
+        All processors of this process, unless given.
 
     Returns
     -------
@@ -136,7 +142,7 @@ def remembered_at_end(
     steps = source.steps // per_day * per_day
     if not steps:
         raise ConfigError("static parameters of this model need the weather of a day at least")
-    memory = trained.memory(catchments.attributes, per_day)
+    memory = trained.memory(catchments.attributes, per_day, threads)
     length = longest_block(len(catchments), memory.centres.shape[0] * memory.centres.shape[2] + 4)
     for first in range(0, steps, length):
         memory.advance(source.read(first, min(length, steps - first)))

@@ -90,7 +90,9 @@ def _run_held(
     parameters = np.stack([model.parameters[name] for name in model.process.parameter_names])
     routing = np.stack([model.parameters[item.name] for item in model.parameter_items[-3:]])
     if trained.layout.static_by == "weather" and not fixed:
-        remembered = remembered_at_end(trained, catchments, source, model.step_seconds)
+        remembered = remembered_at_end(
+            trained, catchments, source, model.step_seconds, model.threads
+        )
         parameters, routing = trained.parameters(catchments.attributes, remembered)
     memory = {}
     every = np.arange(model.catchments)
@@ -104,7 +106,7 @@ def _run_held(
         )
         for first in range(0, source.steps, length):
             count = min(length, source.steps - first)
-            values = dynamics.advance(source.read(first, count), threads=model.threads)
+            values = dynamics.advance(source.read(first, count))
         for k, name in enumerate(dynamics.layout.dynamic):
             parameters[names.index(name)] = values[-1, :, k]
         memory = dynamics.snapshot()

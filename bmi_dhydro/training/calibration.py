@@ -374,8 +374,7 @@ class Problem:
         """
         own = dynamics.subset(self.chosen)
         own.restore(self.start)
-        threads = self.model.threads
-        seen = [own.hidden_after(weather, threads) for weather in self.forcing.numpy()]
+        seen = [own.hidden_after(weather) for weather in self.forcing.numpy()]
         return torch.as_tensor(np.stack(seen))
 
     def parameters(self) -> dict[str, Tensor]:

@@ -298,3 +298,15 @@ def test_members_have_their_own_memory(step_seconds):
     for member, own in enumerate((weather, other)):
         alone = model(step_seconds=step_seconds)
         assert np.array_equal(rows[:, :, 5 * member : 5 * member + 5], alone.run(own))
+
+
+def test_a_model_gives_its_threads_to_what_moves_its_parameters(few_real):
+    trained = load("default")
+    process, routing = trained.parameters(few_real.attributes)
+    dynamics = trained.dynamics(few_real.attributes)
+    assert dynamics.threads is None
+    area = few_real.attributes["area"]
+    execution = Execution(threads=1)
+    Model(HBV, process, routing, area, execution=execution, dynamics=dynamics)
+    assert dynamics.threads == 1
+    assert dynamics.subset(np.arange(3)).threads == 1
