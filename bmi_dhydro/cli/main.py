@@ -11,6 +11,7 @@ import click
 from .. import __version__
 from ..errors import ConfigError, counted
 from ..machine import install_command, installed
+from ..networks.shipped import SHIPPED
 from .data_sets import import_data
 from .documents import docs
 from .forecast import forecast, hindcast
@@ -83,7 +84,7 @@ def demo(out: Path, catchments: int, years: int) -> None:
 )
 @click.option(
     "--model",
-    type=click.Choice(["default", "fast"]),
+    type=click.Choice(list(SHIPPED)),
     default="default",
     show_default=True,
     help="Trained model: more skill, or shorter steps.",

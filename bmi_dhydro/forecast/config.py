@@ -33,7 +33,7 @@ from ..config.settings import (
     resolved,
 )
 from ..errors import ConfigError
-from ..networks.trained_model import SHIPPED
+from ..networks.shipped import shipped
 from ..units import SECONDS_PER_DAY
 
 
@@ -257,7 +257,7 @@ def _resolved(config: ForecastConfig, folder: Path) -> ForecastConfig:
             file=resolved(config.network.file, folder),
             learned=resolved(config.network.learned, folder),
         ),
-        model=config.model if config.model in SHIPPED else resolved(config.model, folder),
+        model=config.model if shipped(config.model) else resolved(config.model, folder),
         parameter_file=resolved(config.parameter_file, folder),
     )
 

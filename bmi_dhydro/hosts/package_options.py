@@ -16,7 +16,7 @@ class PackageOptions:
     Attributes
     ----------
     model : str
-        A name in `trained_model.SHIPPED`, or a file, which is copied.
+        A name in `shipped.SHIPPED`, or a file, which is copied.
     start, end : datetime64[s], optional
         Start and end of the run; those of the weather, unless given.
     climate : Path, optional

@@ -23,7 +23,8 @@ from ..files.whole import link_or_copy, replaced
 from ..io import parameter_file
 from ..io.catchment_table import read_table
 from ..io.export import write_catchments
-from ..networks.trained_model import SHIPPED, TrainedModel, load
+from ..networks.shipped import shipped
+from ..networks.trained_model import TrainedModel, load
 from ..physics.unit_hydrograph import DISCHARGE
 from ..progress_bar import Bar, no_progress
 from ..run.configured_model import ExtrapolationWarning
@@ -189,7 +190,7 @@ def _write(
         _place_parameters(placed, options, trained, catchments, notes)
     write_bounds(config / _BOUNDS, trained, catchments, options.parameters)
     model = options.model
-    if model not in SHIPPED:
+    if not shipped(model):
         link_or_copy(Path(model), config / Path(model).name)
         model = f"../../{Path(model).name}"
     warm = place_state(

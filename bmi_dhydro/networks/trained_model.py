@@ -23,6 +23,7 @@ from .learned_evapotranspiration import LearnedEvapotranspiration
 from .merged import single_network
 from .normalisation import Normalisation
 from .parameter_network import NetworkLayout, parameters
+from .shipped import shipped
 from .similarity import TrainingCatchments
 
 FORMAT = ArrayFormat(
@@ -34,15 +35,6 @@ _TRAINING = "training.attributes"
 
 # What the weights of flow errors are called there.
 _FLOW_ERRORS = "flow_errors."
-
-# Trained models that come with the package, by the names that configurations give them. The default
-# was called `dynamic` before it was the default, and configurations may still say so.
-_FOLDER = Path(__file__).parents[1] / "checkpoints"
-SHIPPED = {
-    "default": _FOLDER / "hbv_dynamic.safetensors",
-    "fast": _FOLDER / "hbv.safetensors",
-    "dynamic": _FOLDER / "hbv_dynamic.safetensors",
-}
 
 # An attribute further than this beyond the range of training, in units of that range, is reported:
 # where it is near, all attributes together say more; see `TrainingCatchments`.
@@ -315,7 +307,7 @@ def load(model: str | Path = "default") -> TrainedModel:
     Parameters
     ----------
     model : str or Path
-        A name in `SHIPPED`, or a file.
+        A name in `shipped.SHIPPED`, or a file.
 
     Returns
     -------
@@ -328,7 +320,7 @@ def load(model: str | Path = "default") -> TrainedModel:
         If the file is missing, damaged, of another format or version, or of a process model
         that this version does not have.
     """
-    file = SHIPPED[model] if isinstance(model, str) and model in SHIPPED else Path(model)
+    file = shipped(model) or Path(model)
     try:
         status = file.stat()
     except (OSError, ValueError) as error:

@@ -27,7 +27,7 @@ from ..config.settings import (
 )
 from ..errors import ConfigError, nearest
 from ..evaluation.targets import TARGETS, TargetName
-from ..networks.trained_model import SHIPPED
+from ..networks.shipped import shipped
 from ..physics import PROCESSES, with_learned_curves
 
 # Made into the random numbers of each batch.
@@ -187,7 +187,7 @@ def _resolved(config: TrainConfig, folder: Path) -> TrainConfig:
         config,
         output=resolved(config.output, folder),
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
-        from_=config.from_ if config.from_ in SHIPPED else resolved(config.from_, folder),
+        from_=config.from_ if shipped(config.from_) else resolved(config.from_, folder),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
         observed=replace(config.observed, file=resolved(config.observed.file, folder)),
         targets={

@@ -11,6 +11,7 @@ from bmi_dhydro.errors import CatchmentError, CheckpointError
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.networks.normalisation import Normalisation
 from bmi_dhydro.networks.parameter_network import NetworkLayout, initial_weights
+from bmi_dhydro.networks.shipped import SHIPPED
 from bmi_dhydro.physics import HBV, unit_hydrograph
 
 
@@ -141,7 +142,7 @@ def test_bounds_come_from_the_file(model, tmp_path):
     assert ((beta >= 2.0) & (beta <= 2.5)).all()
 
 
-@pytest.mark.parametrize("name", trained_model.SHIPPED)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_models_that_are_shipped_say_where_they_come_from(name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -156,6 +157,10 @@ def test_the_models_that_are_shipped_say_where_they_come_from(name):
     assert skill["in_time_camels"]["period"] == ["1989-10-01", "1999-09-30"]
     assert model.about["training"]["catchments"] > 700
     assert model.layout.attributes == NETWORK_INPUTS
+
+
+def test_the_default_is_found_by_its_earlier_name_too():
+    assert trained_model.load("dynamic") is trained_model.load("default")
 
 
 def test_a_catchment_has_the_same_parameters_alone_and_among_others():
