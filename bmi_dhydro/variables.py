@@ -12,7 +12,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .physics.unit_hydrograph import DISCHARGE
 from .weather.quantities import QUANTITIES
 
 # How a value in the model's units (mm per step, mm, degC) becomes one in the item's units.
@@ -147,21 +146,21 @@ FLOW = "channel_exit_water_x-section__volume_flow_rate"
 OUTPUTS: tuple[Output, ...] = (
     Output(
         "land_surface_water__runoff_depth",
-        DISCHARGE,
+        "discharge",
         "m",
         "runoff at the outlet, depth over the catchment in a step",
         "depth_to_m",
     ),
     Output(
         RUNOFF_FLUX,
-        DISCHARGE,
+        "discharge",
         "mm h-1",
         "runoff at the outlet, rate",
         "depth_to_mm_per_hour",
     ),
     Output(
         FLOW,
-        DISCHARGE,
+        "discharge",
         "m3 s-1",
         "discharge at the outlet",
         "depth_to_m3_per_second",
@@ -240,7 +239,7 @@ OUTPUTS: tuple[Output, ...] = (
 )
 
 # Flow at the outlet, in each of its units.
-FLOWS = tuple(item for item in OUTPUTS if item.source == DISCHARGE)
+FLOWS = tuple(item for item in OUTPUTS if item.source == "discharge")
 
 # Flows on their way to the outlet: not published, but a state that hosts can move.
 ROUTING_PENDING = "routing_pending"

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..model.differentiable import Block, remembered_dynamics, run
+from ..model.differentiable import Block, run
 from ..model.model import Model
 from ..physics import unit_hydrograph
 from ..physics.unit_hydrograph import DISCHARGE
@@ -103,13 +103,12 @@ class Window:
         self._hydrograph = torch.as_tensor(model.ring.weights.astype(float))
         self._dynamic: dict[str, Tensor] = {}
         if model.dynamics is not None:
-            # How precipitation moves parameters is left out of the derivatives.
-            names = model.process.parameter_names
-            table = dict(zip(names, self._parameters, strict=False))
-            with torch.no_grad():
-                self._dynamic = remembered_dynamics(
-                    model.dynamics, model.dynamics.snapshot(), table, self._forcing
-                )
+            # How precipitation moves parameters is left out of the derivatives: they move as in a
+            # run that is not corrected, compiled, so that a catchment has the same alone and among
+            # others.
+            moved = torch.as_tensor(model.dynamics.copy().advance(forcing))
+            names = model.dynamics.layout.dynamic
+            self._dynamic = dict(zip(names, moved.unbind(2), strict=True))
 
     @property
     def _stores(self) -> int:

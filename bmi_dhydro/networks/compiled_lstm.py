@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..kernels import cache
 from ..kernels.cpu.loop import CompiledLoop, LoopSource, over_lanes
-from ..kernels.ir.printing import header, indented, operand, printed
+from ..kernels.ir.printing import indented, module_of, operand, printed
 from ..kernels.ir.program import Program, trace
 from ..physics import Parameter, Quantity, between_bounds, per_step
 from .lstm import cell_step
@@ -80,7 +80,6 @@ def _product_module() -> str:
     of `target` (`_TOGETHER`, 1, columns). The same for all models, so that it is compiled once.
     """
     lines = [
-        header("Products with packed matrices", float),
         "def add_product(source, matrix, target, count):",
         # From three on, doing all is faster, whatever stands in the others' rows.
         "    if count > 2:",
@@ -92,7 +91,7 @@ def _product_module() -> str:
         "",
         'add_product = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(add_product)',
     ]
-    return "\n".join(lines) + "\n"
+    return module_of("Products with packed matrices", float, lines)
 
 
 def _assigned(program: Program, stores: Sequence[str]) -> list[str]:

@@ -131,6 +131,13 @@ class Dynamics:
         inputs, per_day = self.inputs[catchments], self.window.shape[2]
         return Dynamics(self.layout, self.weights, inputs, per_day, self.threads)
 
+    def copy(self) -> Dynamics:
+        """Return the LSTM of the same catchments, with the state and the centres that it has."""
+        same = self.subset(np.arange(len(self.inputs)))
+        same.restore(self.snapshot())
+        same.centres[...] = self.centres
+        return same
+
     def fill(self) -> None:
         """Let all units be all but full: as far from empty as they can be before the first day."""
         self.hidden[...], self.cell[...] = _FULL_HIDDEN, _FULL_CELL

@@ -12,45 +12,53 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numpy.typing import DTypeLike, NDArray
 
+_NUMBERS = {kind.name: kind for kind in (types.float64, types.float32, types.int64, types.int32)}
 
-def _array_of(number: Any) -> Any:
-    """Return a function for compiled code that takes an address and a shape for an array.
 
-    `numba.carray` would do the same, and take longer to compile than many a loop.
+@intrinsic(prefer_literal=True)
+def arrays_at(typingctx: Any, table: Any, kinds: Any) -> Any:
+    """Return the arrays of a table that `table_of` made; `kinds` is a text (a constant) of `loads`.
+
+    All of them in one operation: `numba.carray`, and even single operations of our own, take longer
+    to compile than many a loop.
     """
+    found = [
+        types.Array(_NUMBERS[name], int(dimensions), "C")
+        for name, dimensions in (kind.split(" ") for kind in kinds.literal_value.split(", "))
+    ]
+    result = types.Tuple(found)
 
-    @intrinsic
-    def at(context: Any, address: Any, shape: Any) -> Any:
-        kind = types.Array(number, len(shape), "C")
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = context.get_value_type(types.intp)
+        entry = builder.inttoptr(arguments[0], whole.as_pointer())
+        place = 0
 
-        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            element = context.get_data_type(number)
+        def following() -> Any:
+            nonlocal place
+            place += 1
+            return builder.load(builder.gep(entry, [whole(place - 1)]))
+
+        made = []
+        for kind in found:
+            element = context.get_data_type(kind.dtype)
+            data = builder.inttoptr(following(), element.as_pointer())
+            lengths = [following() for _ in range(kind.ndim)]
             size = context.get_constant(types.intp, context.get_abi_sizeof(element))
-            lengths = cgutils.unpack_tuple(builder, arguments[1])
             strides = [size]
             for length in reversed(lengths[1:]):
                 strides.insert(0, builder.mul(strides[0], length))
             array = context.make_array(kind)(context, builder)
-            data = builder.inttoptr(arguments[0], element.as_pointer())
             populate_array(
                 array, data=data, shape=lengths, strides=strides, itemsize=size, meminfo=None
             )
-            return array._getvalue()
+            made.append(array._getvalue())
+        return context.make_tuple(builder, result, made)
 
-        return kind(types.intp, shape), build
-
-    return at
-
-
-float64_at = _array_of(types.float64)
-float32_at = _array_of(types.float32)
-int64_at = _array_of(types.int64)
-int32_at = _array_of(types.int32)
+    return result(types.intp, kinds), build
 
 
 def table_of(arrays: Sequence[NDArray], kinds: Sequence[tuple[str, DTypeLike, int]]) -> NDArray:
@@ -96,11 +104,6 @@ def loads(arrays: Sequence[tuple[str, DTypeLike, int]], table: str) -> list[str]
     -------
     list of str
     """
-    length = sum(1 + dimensions for _, _, dimensions in arrays)
-    lines = [f"found = int64_at({table}, ({length},))"]
-    place = 0
-    for name, kind, dimensions in arrays:
-        shape = ", ".join(f"found[{place + 1 + k}]" for k in range(dimensions))
-        lines.append(f"{name} = {np.dtype(kind).name}_at(found[{place}], ({shape},))")
-        place += 1 + dimensions
-    return lines
+    names = ", ".join(name for name, _, _ in arrays)
+    kinds = ", ".join(f"{np.dtype(kind).name} {dimensions}" for _, kind, dimensions in arrays)
+    return [f"{names} = arrays_at({table}, {kinds!r})"]

@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from ...physics.calendar import day_of_year
 from ...units import SECONDS_PER_DAY
 from .. import cache
-from ..ir.printing import header, indented
+from ..ir.printing import indented, module_of
 from .addresses import loads, table_of
 from .exchange import PUBLISH, RECEIVE
 from .loop import CompiledLoop
@@ -128,8 +128,7 @@ def _compiled(
     if missing:
         raise ValueError(f"a coupled step has no {', '.join(sorted(missing))} for its loop")
     lines = [
-        header(f"{loop.source.title}: a coupled step{method}", loop.source.dtype),
-        "from bmi_dhydro.kernels.cpu.addresses import float32_at, float64_at, int32_at, int64_at",
+        "from bmi_dhydro.kernels.cpu.addresses import arrays_at",
         "",
         "",
         "def step(address, inflow, substeps):",
@@ -151,8 +150,9 @@ def _compiled(
     if evapotranspiration is not None:
         called["evapotranspire"] = compiled(evapotranspiration)
         called["day_of_year"] = numba.njit(day_of_year)
-    module = cache.load("\n".join(lines) + "\n", "coupled", called)
-    return module["step"]
+    title = f"{loop.source.title}: a coupled step{method}"
+    source = module_of(title, loop.source.dtype, lines)
+    return cache.load(source, "coupled", called)["step"]
 
 
 class CoupledStep:

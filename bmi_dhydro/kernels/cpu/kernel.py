@@ -8,7 +8,7 @@ compiled code, and the code has one order of rounding, so they agree bit for bit
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache as memoised
 
 import numpy as np
@@ -60,10 +60,8 @@ def _delayed() -> list[str]:
 
 
 # Lags summed together, and the code that sums the flows yet to leave. A lag goes to the same lane
-# wherever in the ring it is, so that the sum does not depend on the position: the lags around the
-# ring's end are brought together first.
+# wherever in the ring it is, so that the sum does not depend on the position.
 _RING_LANES = 8
-_RING = [f"across = np.empty((1, {_RING_LANES}), real)"]
 _RING_SUM = [
     f"sums = spread(real(0.0), {_RING_LANES})",
     f"for lag in range(1, min(length - {_RING_LANES - 1}, reach[c]), {_RING_LANES}):",
@@ -73,9 +71,7 @@ _RING_SUM = [
     f"    if k + {_RING_LANES} <= length:",
     f"        sums = add(sums, load_row(pending, c, k, {_RING_LANES}))",
     "    else:",
-    f"        for m in range({_RING_LANES}):",
-    "            across[0, m] = pending[c, (k + m) % length]",
-    f"        sums = add(sums, load_row(across, 0, 0, {_RING_LANES}))",
+    f"        sums = add(sums, load_ring(pending, c, k, {_RING_LANES}))",
     f"{ROUTING_STORE} = lane(totals({_RING_LANES}, sums), 0)",
     f"for lag in range(length - (length - 1) % {_RING_LANES}, reach[c]):",
     f"    {ROUTING_STORE} += pending[c, (head + lag) % length]",
@@ -94,9 +90,9 @@ class _Sums:
         self.count = count
         self.groups = -(-count // self.together)
 
-    def start(self) -> list[str]:
+    def start(self, of: str = "sums") -> list[str]:
         zeros = ", ".join(["real(0.0)"] * self.together)
-        return [f"sums_{g} = totals({self.together}, {zeros})" for g in range(self.groups)]
+        return [f"{of}_{g} = totals({self.together}, {zeros})" for g in range(self.groups)]
 
     def add(self, values: Sequence[str], lanes: int) -> list[str]:
         padded = [*values, *["real(0.0)"] * (self.groups * self.together - self.count)]
@@ -106,8 +102,56 @@ class _Sums:
             for g in range(self.groups)
         ]
 
-    def value(self, k: int) -> str:
-        return f"lane(sums_{k // self.together}, {k % self.together})"
+    def value(self, k: int, of: str = "sums") -> str:
+        return f"lane({of}_{k // self.together}, {k % self.together})"
+
+    def means(self, kept: Sequence[int], substeps: int) -> tuple[list[str], list[str]]:
+        """Return the code of means over parameter sets, before and in the substeps of a step.
+
+        `means_0`, ... are those of the step, `part_0`, ... those of a substep.
+
+        Parameters
+        ----------
+        kept : sequence of int
+            Quantities of which the last substep counts; of others the sum of all does.
+        substeps : int
+        """
+        groups = range(self.groups)
+        if substeps == 1:
+            return [], [f"means_{g} = mul(sums_{g}, share)" for g in groups]
+        signs = "".join("0" if k in kept else "1" for k in range(self.groups * self.together))
+        width = self.together
+        switched = [
+            f"grow_{g} = switches({signs[g * width : (g + 1) * width]!r}, means_{g})"
+            for g in groups
+        ]
+        during = [f"part_{g} = mul(sums_{g}, share)" for g in groups]
+        during += [f"means_{g} = add(mul(means_{g}, grow_{g}), part_{g})" for g in groups]
+        return [*self.start("means"), *switched], during
+
+    def stores(self, places: Mapping[int, int]) -> list[str]:
+        """Return the code that writes means to outputs.
+
+        Parameters
+        ----------
+        places : mapping
+            Places among the outputs by the quantities', both increasing.
+        """
+        lines: list[str] = []
+        for group in range(self.groups):
+            own = [k for k in places if k // self.together == group]
+            runs: list[list[int]] = []
+            for k in own:
+                if runs and k == runs[-1][-1] + 1 and places[k] == places[k - 1] + 1:
+                    runs[-1].append(k)
+                else:
+                    runs.append([k])
+            lines += (
+                f"store_rows(outputs, t, {places[run[0]]}, c, means_{group}, "
+                f"{run[0] % self.together}, {len(run)})"
+                for run in runs
+            )
+        return lines
 
 
 def _parameter_loads(
@@ -167,11 +211,12 @@ def block_source(
             derived[name] = found
     sums = [name for name in averaged if name not in derived]
     summed = _Sums(len(sums), parameter_sets, dtype)
-    places = {targets[name]: summed.value(k) for k, name in enumerate(sums)}
+    rows = {targets[name]: k for k, name in enumerate(sums)}
+    stored = stored_outputs(process)
 
-    def mean(name: str) -> str:
+    def mean(name: str, of: str) -> str:
         terms = derived.get(name, [targets[name]])
-        return f"({' + '.join(places[term] for term in terms)}) * share"
+        return " + ".join(summed.value(rows[term], of) for term in terms)
 
     def body(lanes: int) -> list[str]:
         return [
@@ -188,42 +233,49 @@ def block_source(
     substep = [
         *summed.start(),
         *over_lanes(parameter_sets, dtype, body),
-        f"runoff_mean = {mean(process.runoff)}",
+        f"runoff_mean = ({mean(process.runoff, 'sums')}) * share",
         "head = (position + t) % length"
         if substeps == 1
         else f"head = (position + t * {substeps} + substep) % length",
         "end = head + reach[c]",
         *_delayed(),
-        f"{DISCHARGE} = pending[c, head]",
+        f"{DISCHARGE} {'' if substeps == 1 else '+'}= pending[c, head]",
         "pending[c, head] = real(0.0)",
     ]
     if ROUTING_STORE in outputs:
         substep += _RING_SUM
-    values = [mean(name) if name in targets else name for name in outputs]
-    loads = _forcing_loads(process)
+    kept = [k for k, name in enumerate(sums) if name in stored]
+    before, during = summed.means(kept, substeps)
+    substep += during
+    # Sums of means add up substep by substep, so that a step is its parts to the last bit.
+    adding = [name for name in outputs if name in derived and name not in stored]
+    if substeps > 1:
+        substep += [f"{name}_sum += {mean(name, 'part')}" for name in adding]
+    step = _forcing_loads(process)
     if substeps == 1:
-        step = [*loads, *substep, *(f"outputs[t, {k}, c] = {v}" for k, v in enumerate(values))]
+        step += substep
     else:
-        stored = stored_outputs(process)
-        step = [
-            *loads,
+        shares = process.forcing_shares(substeps).tolist()
+        step += [
             *(
                 f"{name} *= real({share!r})"
-                for name, share in zip(
-                    process.forcing_names, process.forcing_shares(substeps).tolist(), strict=True
-                )
+                for name, share in zip(process.forcing_names, shares, strict=True)
                 if share != 1.0
             ),
-            *(f"whole_{k} = real(0.0)" for k in range(len(values))),
+            *before,
+            *(f"{name}_sum = real(0.0)" for name in adding),
+            f"{DISCHARGE} = real(0.0)",
             f"for substep in range({substeps}):",
             *indented(substep),
-            *(
-                f"    whole_{k} {'=' if name in stored else '+='} {value}"
-                for k, (name, value) in enumerate(zip(outputs, values, strict=True))
-            ),
-            *(f"outputs[t, {k}, c] = whole_{k}" for k in range(len(values))),
         ]
-    ring = _RING if ROUTING_STORE in outputs else []
+    places = {name: k for k, name in enumerate(outputs)}
+    step += summed.stores({k: places[name] for k, name in enumerate(sums) if name in places})
+    for name, k in places.items():
+        value = mean(name, "means") if name in targets else name
+        if substeps > 1 and name in adding:
+            value = f"{name}_sum"
+        if name not in sums:
+            step.append(f"outputs[t, {k}, c] = {value}")
     arguments = "forcing, parameters, state, weights, pending, reach, position, outputs"
     if dynamic:
         arguments += ", dynamic"
@@ -232,7 +284,6 @@ def block_source(
         "shared = parameters.shape[0]",
         f"share = real(1.0 / {parameter_sets})",
         "length = pending.shape[1]",
-        *ring,
         # Some catchments at a time: their states stay in the cache, and neighbours in memory are
         # read and written together.
         f"for first in range(start, stop, {_CATCHMENTS_TOGETHER}):",

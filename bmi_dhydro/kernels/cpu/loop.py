@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import cache
-from ..ir.printing import header, indented
+from ..ir.printing import indented, module_of
 
 # Waking the threads costs about as much time as this many cells take.
 CELLS_WORTH_THREADS = 4096
@@ -79,7 +79,6 @@ class LoopSource:
     def module(self) -> str:
         """Print a module that holds it as `run_serial` and `run_parallel`."""
         lines = [
-            header(self.title, self.dtype),
             f"def run(start, stop, {self.arguments}):",
             *indented(self.lines),
             "",
@@ -92,7 +91,7 @@ class LoopSource:
             "",
             "run_parallel = numba.njit(cache=CACHE, nogil=True, parallel=True)(run_chunks)",
         ]
-        return "\n".join(lines) + "\n"
+        return module_of(self.title, self.dtype, lines)
 
 
 class CompiledLoop:

@@ -8,7 +8,7 @@ from functools import cache as memoised
 from numpy.typing import NDArray
 
 from .. import cache
-from ..ir.printing import header, indented, operand, printed
+from ..ir.printing import indented, module_of, operand, printed
 from ..ir.program import trace
 
 
@@ -34,7 +34,6 @@ def source_of(function: Callable[..., object]) -> str:
     """Print what `compiled` compiles."""
     program = trace(function)
     lines = [
-        header(f"{function.__name__} for many points", float),
         "def run(arguments, result):",
         "    for i in range(result.shape[0]):",
         *indented([f"{name} = arguments[{k}, i]" for k, name in enumerate(program.inputs)], 2),
@@ -43,4 +42,4 @@ def source_of(function: Callable[..., object]) -> str:
         "",
         'run = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
     ]
-    return "\n".join(lines) + "\n"
+    return module_of(f"{function.__name__} for many points", float, lines)

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 from ...physics.reach import MOST_ITERATIONS, ReachProcess, step_with_depth
 from .. import cache
 from ..ir.adjoint import differentiate
-from ..ir.printing import header, indented, operand, printed
+from ..ir.printing import indented, module_of, operand, printed
 from ..ir.program import Program, trace
 
 # Bytes of a vector of reaches: two registers of the usual 32 bytes.
@@ -218,7 +218,6 @@ def _module(
     process: ReachProcess, dtype: DTypeLike, arguments: str, loop: str, group: Sequence[str]
 ) -> str:
     lines = [
-        header(f"{process.long_name}, reaches", dtype),
         f"def run(first, last, {arguments}):",
         "    share = real(1.0 / substeps)",
         "    seconds = real(seconds)",
@@ -233,7 +232,7 @@ def _module(
         "",
         "run_parallel = numba.njit(cache=CACHE, nogil=True, parallel=True)(run_parts)",
     ]
-    return "\n".join(lines) + "\n"
+    return module_of(f"{process.long_name}, reaches", dtype, lines)
 
 
 @memoised

@@ -314,6 +314,32 @@ def load(typingctx: Any, array: Any, i: Any, j: Any, k: Any, lanes: Any) -> Any:
 
 
 @intrinsic(prefer_literal=True)
+def load_ring(typingctx: Any, array: Any, i: Any, k: Any, lanes: Any) -> Any:
+    """Read `lanes` (a constant) elements of row `i` of a 2-D array from `k` on, around its end."""
+    count = lanes.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(array)(context, builder, arguments[0])
+        length = cgutils.unpack_tuple(builder, data.shape)[1]
+        row, first = (
+            context.cast(builder, value, given, types.intp)
+            for value, given in ((arguments[1], i), (arguments[2], k))
+        )
+        vector = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
+        for lane in range(count):
+            place = builder.add(first, ir.Constant(first.type, lane))
+            around = builder.sub(place, length)
+            place = builder.select(builder.icmp_signed("<", place, length), place, around)
+            address = cgutils.get_item_pointer(context, builder, array, data, [row, place])
+            vector = builder.insert_element(
+                vector, builder.load(address), ir.Constant(ir.IntType(32), lane)
+            )
+        return vector
+
+    return Vector(array.dtype, count)(array, i, k, lanes), codegen
+
+
+@intrinsic(prefer_literal=True)
 def load_row(typingctx: Any, array: Any, i: Any, k: Any, lanes: Any) -> Any:
     """Read `lanes` (a constant) contiguous elements of a 2-D array from [i, k] on."""
     return _read(array, (i, k), lanes)
@@ -342,6 +368,45 @@ def wide(typingctx: Any, value: Any) -> Any:
 def store(typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any) -> Any:
     """Write a vector (or a number) to a 3-D array from [i, j, k] on."""
     return _written(array, (i, j, k), value)
+
+
+@intrinsic(prefer_literal=True)
+def store_rows(
+    typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any, first: Any, count: Any
+) -> Any:
+    """Write `count` lanes of a vector from lane `first` on to [i, j, k], [i, j + 1, k], ...
+
+    `first` and `count` are constants.
+    """
+    lanes = range(first.literal_value, first.literal_value + count.literal_value)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(array)(context, builder, arguments[0])
+        index = [
+            context.cast(builder, given, kind, types.intp)
+            for given, kind in zip(arguments[1:4], (i, j, k), strict=True)
+        ]
+        for number, one in enumerate(lanes):
+            row = builder.add(index[1], ir.Constant(index[1].type, number))
+            address = cgutils.get_item_pointer(
+                context, builder, array, data, [index[0], row, index[2]]
+            )
+            position = ir.Constant(ir.IntType(32), one)
+            builder.store(builder.extract_element(arguments[4], position), address)
+        return context.get_dummy_value()
+
+    return types.void(array, i, j, k, value, first, count), codegen
+
+
+@intrinsic(prefer_literal=True)
+def switches(typingctx: Any, pattern: Any, like: Any) -> Any:
+    """Return a vector of ones and zeros, as a text (a constant) says, of the numbers of another."""
+    numbers = [float(sign) for sign in pattern.literal_value]
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(context.get_value_type(like), numbers)
+
+    return like(pattern, like), codegen
 
 
 @intrinsic(prefer_literal=True)

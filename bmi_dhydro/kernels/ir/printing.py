@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,11 +15,15 @@ import math
 import numba
 import numpy as np
 from bmi_dhydro.kernels.cpu.vectors import (
-    add, cos, div, exp2, fma, ge, gt, lane, le, load, load_row, log2, lt, maximum, minimum, mul,
-    neg, sin, some_below, spread, sqrt, store, store_row, sub, totals, where, wide,
+    add, cos, div, exp2, fma, ge, gt, lane, le, load, load_ring, load_row, log2, lt, maximum,
+    minimum, mul, neg, sin, some_below, spread, sqrt, store, store_row, store_rows, sub, switches,
+    totals, where, wide,
 )
 real = np.{dtype}
 '''
+
+# A constant in generated code.
+_CONSTANT = re.compile(r"\breal\((-?[0-9][0-9.e+-]*)\)")
 
 # How the operations of a Program that are not functions of `vectors` are composed of them.
 _COMPOSED = {
@@ -31,9 +36,25 @@ _COMPOSED = {
 }
 
 
-def header(title: str, dtype: DTypeLike) -> str:
-    """Return the imports of a generated module; `real` is its kind of number."""
-    return _HEADER.format(title=title, dtype=np.dtype(dtype))
+def module_of(title: str, dtype: DTypeLike, lines: Sequence[str]) -> str:
+    """Return a generated module: its imports, constants and code; `real` is its kind of number.
+
+    Constants are converted once, when the module is read: each conversion inside a function takes
+    Numba about as long to compile as an operation on numbers.
+
+    Parameters
+    ----------
+    title : str
+    dtype : float32 or float64
+    lines : sequence of str
+        Code, in which constants stand as `operand` prints them.
+    """
+    text = "\n".join(lines)
+    numbers = dict.fromkeys(_CONSTANT.findall(text))
+    names = {number: f"number_{k}" for k, number in enumerate(numbers)}
+    constants = "".join(f"{name} = real({number})\n" for number, name in names.items())
+    code = _CONSTANT.sub(lambda found: names[found[1]], text)
+    return f"{_HEADER.format(title=title, dtype=np.dtype(dtype))}{constants}\n{code}\n"
 
 
 def operand(value: str | float) -> str:

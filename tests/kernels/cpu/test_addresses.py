@@ -12,9 +12,7 @@ SOURCE = "\n".join(
     [
         '"""Adds up three arrays."""',
         "import numba",
-        "from bmi_dhydro.kernels.cpu.addresses import (",
-        "    float32_at, float64_at, int32_at, int64_at,",
-        ")",
+        "from bmi_dhydro.kernels.cpu.addresses import arrays_at",
         "def total(table):",
         *indented(loads(KINDS, "table")),
         "    return a.sum() + b.sum() + c.sum() + 100 * a.shape[1]",

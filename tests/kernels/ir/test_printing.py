@@ -2,9 +2,10 @@
 
 import math
 
+import numpy as np
 import pytest
 
-from bmi_dhydro.kernels.ir.printing import header, indented, operand, printed
+from bmi_dhydro.kernels.ir.printing import indented, module_of, operand, printed
 from bmi_dhydro.kernels.ir.program import trace
 from bmi_dhydro.physics.primitives import arccos, exp, log, maximum, power, sqrt, where
 
@@ -38,5 +39,17 @@ def test_printed_code_is_the_equation(arguments):
 def test_numbers_are_of_the_kind_of_the_module():
     assert operand("name") == "name"
     assert operand(0.1) == "real(0.1)"
-    assert "real = np.float32" in header("Title", "float32")
     assert indented(["a", "b"], 2) == ["        a", "        b"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_module_converts_its_constants_once(dtype):
+    lines = ["def f(x):", "    return x * real(0.1) + real(-2e-05) + real(0.1) + real(x)"]
+    text = module_of("Title", dtype, lines)
+    assert f"real = np.{dtype}" in text
+    assert "return x * number_0 + number_1 + number_0 + real(x)" in text
+    scope = {}
+    exec(text, scope)
+    assert scope["number_0"] == np.dtype(dtype).type(0.1)
+    assert scope["number_0"].dtype == dtype
+    assert scope["number_1"] == np.dtype(dtype).type(-2e-05)
