@@ -32,7 +32,7 @@ def _implementation() -> bytes:
     import numba
 
     here = Path(__file__).parent / "cpu"
-    used = (here / name for name in ("vectors.py", "addresses.py"))
+    used = (here / name for name in ("vectors.py", "addresses.py", "products.py"))
     return b"".join(path.read_bytes() for path in used) + numba.__version__.encode()
 
 

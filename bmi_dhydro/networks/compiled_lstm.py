@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..kernels import cache
 from ..kernels.cpu.loop import CompiledLoop, LoopSource, over_lanes
+from ..kernels.cpu.products import GROUPS_ALONE, LANES, ROWS
 from ..kernels.ir.printing import indented, module_of, operand, printed
 from ..kernels.ir.program import Program, trace
 from ..physics import Parameter, Quantity, between_bounds, per_step
@@ -22,13 +23,8 @@ from .lstm import cell_step
 from .mlp import sigmoid
 from .normalisation import logarithm
 
-# Numbers that are multiplied together, and columns that share what is read of a matrix.
-LANES = 8
-_TOGETHER = 8
-
-# Groups of a matrix that go through a product at a time, of columns that are together and of one
-# (a multiple of the former); found by trying: 1.8 times as fast as one group of four columns.
-_GROUPS_TOGETHER, _GROUPS_ALONE = 2, 4
+# Rows of a product, which are columns of a model here.
+_TOGETHER = ROWS
 
 _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
 
@@ -36,58 +32,24 @@ _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
 def packed(matrix: NDArray) -> NDArray:
     """Return a matrix (rows, columns) as the product reads it: (groups, rows, `LANES`).
 
-    Columns beyond the last are zero, up to a whole number of `_GROUPS_ALONE` groups. Numbers that
+    Columns beyond the last are zero, up to a whole number of `GROUPS_ALONE` groups. Numbers that
     single precision holds are kept in it: reading the matrix is what most of the time goes to.
     """
     rows, columns = matrix.shape
-    groups = -(-columns // (LANES * _GROUPS_ALONE)) * _GROUPS_ALONE
+    groups = -(-columns // (LANES * GROUPS_ALONE)) * GROUPS_ALONE
     single = np.float32 if np.array_equal(matrix, matrix.astype(np.float32)) else np.float64
     padded = np.zeros((rows, groups * LANES), single)
     padded[:, :columns] = matrix
     return np.ascontiguousarray(padded.reshape(rows, groups, LANES).transpose(1, 0, 2))
 
 
-def _sums(columns: int, groups: int) -> list[str]:
-    """Add some columns of a product.
-
-    Each sum waits for itself, so several are under way at a time.
-    """
-    sums = [(k, g) for k in range(columns) for g in range(groups)]
-    place = f"(group + {{}}) * {LANES}"
-    return [
-        f"for group in range(0, matrix.shape[0], {groups}):",
-        *(
-            f"    sum_{k}_{g} = load(target, r + {k}, 0, {place.format(g)}, {LANES})"
-            for k, g in sums
-        ),
-        "    for i in range(matrix.shape[1]):",
-        *(
-            f"        weights_{g} = wide(load(matrix, group + {g}, i, 0, {LANES}))"
-            for g in range(groups)
-        ),
-        *(
-            f"        sum_{k}_{g} = fma(source[r + {k}, 0, i], weights_{g}, sum_{k}_{g})"
-            for k, g in sums
-        ),
-        *(f"    store(target, r + {k}, 0, {place.format(g)}, sum_{k}_{g})" for k, g in sums),
-    ]
-
-
 def _product_module() -> str:
-    """Return the source of `add_product(source, matrix, target, count)`.
-
-    It adds the first `count` rows of `source` (`_TOGETHER`, 1, inner) times a packed matrix to rows
-    of `target` (`_TOGETHER`, 1, columns). The same for all models, so that it is compiled once.
-    """
+    """Return the source of `add_product`, the same for all models, so that it is compiled once."""
     lines = [
+        "from bmi_dhydro.kernels.cpu import products",
+        "",
         "def add_product(source, matrix, target, count):",
-        # From three on, doing all is faster, whatever stands in the others' rows.
-        "    if count > 2:",
-        "        r = 0",
-        *indented(_sums(_TOGETHER, _GROUPS_TOGETHER), 2),
-        "    else:",
-        "        for r in range(count):",
-        *indented(_sums(1, _GROUPS_ALONE), 3),
+        "    products.add_product(source, matrix, target, count)",
         "",
         'add_product = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(add_product)',
     ]
