@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import xarray
 
+from bmi_dhydro import BmiDhydro
 from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.networks import trained_model
+from bmi_dhydro.run.flow_band import add_band
 from bmi_dhydro.variables import FLOW, RUNOFF_FLUX
 from tests.cli.conftest import call
 from tests.run.conftest import replaced
@@ -61,6 +63,25 @@ def test_workers_give_the_same_band(example):
     np.testing.assert_array_equal(
         band(run(example)), band(run(example, "divided.nc", "--workers", "2"))
     )
+
+
+def test_results_that_a_host_or_a_fleet_has_written_take_a_band_too(example, model_with_errors):
+    expected = band(run(example))
+    text = example.read_text() + "\nfleet: true\n"
+    instances = []
+    for k in range(1, 6):
+        path = example.with_name(f"cat-{k}.yaml")
+        path.write_text(text.replace("catchments:", f"catchments:\n  select: [cat-{k}]"))
+        instances.append(BmiDhydro())
+        instances[-1].initialize(str(path))
+    for _ in range(120):
+        for instance in instances:
+            instance.update()
+    for instance in instances:
+        instance.finalize()
+    out = example.parent / "results.nc"
+    add_band(out, trained_model.load(model_with_errors).flow_errors)
+    np.testing.assert_array_equal(band(out), expected)
 
 
 def test_a_restart_in_the_middle_gives_the_same_band(example):
