@@ -66,6 +66,10 @@ function drawFlow() {
       marker: {color: one.color, line: {width: 0}}});
     else if (one.kind === 'snow') traces.push({x: times, y: y, name: one.name, yaxis: 'y3',
       fill: 'tozeroy', line: {color: one.color, width: 0}, opacity: .5});
+    else if (one.kind === 'low') traces.push({x: times, y: y, name: one.name, showlegend: false,
+      line: {color: one.color, width: 0}});
+    else if (one.kind === 'high') traces.push({x: times, y: y, name: one.name, fill: 'tonexty',
+      fillcolor: one.color + '2e', line: {color: one.color, width: 0}});
     else traces.push({x: times, y: y, name: one.name, line: {color: one.color, width: 1.3},
       connectgaps: false});
   }
@@ -140,6 +144,12 @@ def _document(overview: Overview) -> dict[str, Any]:
     for name, kind, color in (("precipitation", "rain", RAIN), ("snow", "snow", SNOW)):
         if name in overview.others:
             series.append(_series(name, kind, color, overview.others[name].values))
+    if overview.band is not None:
+        # One after the other: the upper end is filled down to the lower one.
+        for name, kind, values in zip(
+            ("5 %", "5 to 95 %"), ("low", "high"), overview.band, strict=True
+        ):
+            series.append(_series(name, kind, SIMULATED, values.values))
     if overview.observed is not None:
         series.append(_series("observed flow", "line", OBSERVED, overview.observed.values))
     series.append(_series("simulated flow", "line", SIMULATED, overview.flow.values))

@@ -1,5 +1,6 @@
 """The page of results, opened in a real browser: a map, and the hydrograph that is clicked."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -51,6 +52,23 @@ def test_a_click_on_the_map_draws_the_catchment(tmp_path):
     assert 'data-drawn="3"' in dom
     assert "a &lt;run&gt; &amp; more" in dom
     assert dom.count('class="main-svg"') >= 2
+
+
+def test_a_band_is_filled_between_its_ends(tmp_path):
+    results, _ = made(tmp_path, 4, observed=False)
+    overview = Overview.read(results)
+    overview = dataclasses.replace(overview, band=(0.5 * overview.flow, 2.0 * overview.flow))
+    path = page.write_page(tmp_path / "page.html", overview, "a run")
+    text = path.read_text()
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    series = json.loads(found[1])["series"]
+    assert [one["kind"] for one in series] == ["rain", "snow", "low", "high", "line"]
+    path.write_text(text.replace("</body>", CLICK))
+    dom = opened(path)
+    assert 'data-drawn="4"' in dom
+    # Snow and the band, each in the picture and in the legend.
+    assert dom.count('class="js-fill"') == 4
+    assert "fill: rgb(11, 98, 164); fill-opacity: 0.180392" in dom
 
 
 def test_numbers_are_those_of_the_results(tmp_path):
