@@ -294,7 +294,8 @@ def main(
     errors = None
     if skill_of is not None:
         errors, skill = load(skill_of).flow_errors, dict(load(skill_of).about["skill"])
-        skill["of"] = "a model of the same settings, trained on the years for training alone"
+        whose = "one of its networks" if others else "a model of the same settings"
+        skill["of"] = f"{whose}, trained on the years for training alone"
     if not all_years:
         tested = [(data, *test(model, data, MOPEX))]
         skill["in_time"] = summary(scores(*tested[0][1:]))
