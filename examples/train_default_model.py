@@ -38,8 +38,9 @@ from bmi_dhydro.physics import HBV
 from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData, read_gauged
 from bmi_dhydro.training.dependence_on_start import dependence_on_start, described
+from bmi_dhydro.training.fine_tuning import Start
 from bmi_dhydro.training.flow_errors import learn_flow_errors
-from bmi_dhydro.training.loop import train
+from bmi_dhydro.training.loop import Trainer
 from bmi_dhydro.training.loss import LOSSES
 from bmi_dhydro.training.run import learned_evapotranspiration
 from bmi_dhydro.training.simulated_flow import simulated_flow
@@ -85,18 +86,21 @@ def fit(
     layout: NetworkLayout,
     seeds: range,
     title: str,
+    begun: TrainedModel | None = None,
 ) -> TrainedModel:
-    """Train on `data`; the networks of several seeds make one model."""
+    """Train on `data`, going on from `begun` where it is given; several seeds make one model."""
     members = []
     with Progress() as bar:
         task = bar.add_task(title, total=settings.batches * len(seeds))
         for seed in seeds:
-            weights, normalisation = train(
-                layout, data, settings, seed, lambda *_: bar.advance(task)
-            )
-            members.append(weights)
+            start = None if begun is None else Start(begun)
+            trainer = Trainer(layout, data, settings, seed, start=start)
+            while not trainer.finished():
+                trainer.step()
+                bar.advance(task)
+            members.append(trainer.result())
     joined, weights = merge(layout, members)
-    return TrainedModel(joined, weights, normalisation)
+    return TrainedModel(joined, weights, trainer.normalisation)
 
 
 def learned_years(path: Path, split: Split, whole: bool) -> TrainingData:
@@ -230,6 +234,12 @@ def _seeds(path: Path) -> list[int]:
     type=click.Path(exists=True, path_type=Path),
     help="Trained model of other seeds and the same data and shape, to make one model with it.",
 )
+@click.option(
+    "--from",
+    "begun",
+    type=click.Path(exists=True, path_type=Path),
+    help="Trained model of the same shape to go on from, instead of drawn weights.",
+)
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
 @click.option(
     "--held-out",
@@ -262,6 +272,7 @@ def main(
     seed: int,
     members: int,
     others: tuple[Path, ...],
+    begun: Path | None,
     folds: bool,
     held_out: tuple[str, ...],
     fewer: str,
@@ -289,12 +300,14 @@ def main(
     if camels is not None:
         trained_on = trained_on.joined(learned_years(camels, CAMELS, all_years))
         periods.append(CAMELS.whole if all_years else CAMELS.training)
-    model = joined(fit(trained_on, settings, layout, seeds, "all catchments"), others)
+    first = None if begun is None else load(begun)
+    model = joined(fit(trained_on, settings, layout, seeds, "all catchments", first), others)
     skill: dict[str, Any] = {}
     errors = None
     if skill_of is not None:
         errors, skill = load(skill_of).flow_errors, dict(load(skill_of).about["skill"])
         whose = "one of its networks" if others else "a model of the same settings"
+        whose = whose if begun is None else "the model that training went on from"
         skill["of"] = f"{whose}, trained on the years for training alone"
     if not all_years:
         tested = [(data, *test(model, data, MOPEX))]
@@ -338,6 +351,7 @@ def main(
             "potential_evapotranspiration": "hargreaves",
             "seeds": [*(seed for file in others for seed in _seeds(file)), *seeds],
             "settings": msgspec.to_builtins(settings),
+            **({} if first is None else {"begun": first.about["training"]}),
             "minutes": round((time.perf_counter() - begin) / 60, 1),
         },
         "skill": {"period": list(TESTING), **skill},
