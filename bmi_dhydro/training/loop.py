@@ -252,7 +252,12 @@ class Trainer:
             weights[FORCING_DEVIATION] = np.nanstd(self.data.forcing, axis=(0, 2), dtype=float)
         if self.data.gauged is not None:
             weights |= self.data.gauged.initial_weights(self.seed)
-        return {name: torch.tensor(value, dtype=torch.float32) for name, value in weights.items()}
+        # In one order of memory, as they are read from a file: products round differently in
+        # others, and training that goes on would not be what it was without a break.
+        return {
+            name: torch.tensor(np.ascontiguousarray(value), dtype=torch.float32)
+            for name, value in weights.items()
+        }
 
     def _tensors(self, data: TrainingData) -> tuple[Tensor, Tensor]:
         inputs = self.normalisation(data.attributes).astype(np.float32)
