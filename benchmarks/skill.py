@@ -384,9 +384,7 @@ def held_by_networks(flows: list[np.ndarray], observed: np.ndarray) -> float:
     weather, observations and equations are wrong: expect less than 90 %.
     """
     low, high = np.quantile(flows, (0.05, 0.95), axis=0)
-    known = np.isfinite(observed)
-    inside = (observed >= low) & (observed <= high) & known
-    return float(np.median(inside.sum(axis=0) / known.sum(axis=0)))
+    return float(np.median(metrics.share_within(observed, low, high)))
 
 
 def held_by_errors(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..networks.flow_errors import SHARES
 from ..variables import FLOWS, quantile_of
 from .metrics import share_within
 from .series import read_other
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     import xarray
 
     from .comparison import Comparison
-
-# Quantiles between which the band lies.
-BAND = (0.05, 0.95)
 
 
 def read_band(path: Path) -> tuple[xarray.DataArray, xarray.DataArray] | None:
@@ -33,7 +31,8 @@ def read_band(path: Path) -> tuple[xarray.DataArray, xarray.DataArray] | None:
         As `series.read_flow`.
     """
     low, high = (
-        read_other(path, [quantile_of(item.name, share) for item in FLOWS]) for share in BAND
+        read_other(path, [quantile_of(item.name, share) for item in FLOWS])
+        for share in (SHARES[0], SHARES[-1])
     )
     return None if low is None or high is None else (low, high)
 

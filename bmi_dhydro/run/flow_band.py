@@ -45,7 +45,7 @@ def learned_errors(config: Config) -> FlowErrors | None:
         If the errors of the model are not those of the run.
     """
     errors = trained_model.load(config.model).flow_errors
-    if errors is None or (config.parameter_file or "").find(SAMPLE) >= 0:
+    if errors is None or SAMPLE in (config.parameter_file or ""):
         return None
     for key, wrong, what in (
         ("time.step", config.step_seconds != SECONDS_PER_DAY, "daily flow"),
@@ -97,15 +97,18 @@ def add_band(path: Path, errors: FlowErrors) -> None:
 def _add(data: Any, errors: FlowErrors) -> None:
     attributes = {name: data[name][:] for name in errors.attributes}
     area = data["area"][:]
-    held = [(item, _columns(data, item)) for item in FLOWS if item.name in data.variables]
-    source = held[0][0]
+    held = [
+        (_columns(data, item), factor(item.conversion, SECONDS_PER_DAY, area), item.name)
+        for item in FLOWS
+        if item.name in data.variables
+    ]
+    _, per_depth, source = held[0]
     steps = len(data.dimensions["time"])
     for first in range(0, steps, _TOGETHER):
         block = slice(first, min(first + _TOGETHER, steps))
-        depth = data[source.name][block] / factor(source.conversion, SECONDS_PER_DAY, area)
+        depth = data[source][block] / per_depth
         rows = errors.quantiles(depth.astype(float), attributes)
-        for item, names in held:
-            scale = factor(item.conversion, SECONDS_PER_DAY, area)
+        for names, scale, _ in held:
             for name, values in zip(names, rows, strict=True):
                 data[name][block] = values * scale
 
