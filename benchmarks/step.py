@@ -22,6 +22,7 @@ from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks import trained_model
+from bmi_dhydro.networks.shipped import SHIPPED
 from bmi_dhydro.physics import HBV, unit_hydrograph
 from bmi_dhydro.variables import INPUTS, OUTPUTS
 
@@ -65,11 +66,11 @@ def random_forcing(steps: int, catchments: int) -> np.ndarray:
     return forcing
 
 
-def opened(folder: Path, kernel: str) -> BmiDhydro:
+def opened(folder: Path, kernel: str, trained: str = "fast", step: str = "1d") -> BmiDhydro:
     """One catchment, weather from a host, float32."""
-    path = folder / kernel / "config.yaml"
+    path = folder / f"{kernel}_{trained}_{step}" / "config.yaml"
     if not path.exists():
-        write_example(path.parent, 1, 10, "1d", "host", model="fast")
+        write_example(path.parent, 1, 10, step, "host", model=trained)
         path.write_text(path.read_text() + f"dtype: float32\nkernel: {kernel}\n")
     model = BmiDhydro()
     model.initialize(str(path))
@@ -101,6 +102,21 @@ def single_catchment(report: Report, folder: Path) -> None:
             limit=f"<= {limit:g} us",
             kept=ours <= limit,
         )
+
+
+def coupled_models(report: Report, folder: Path) -> None:
+    """Coupled steps of the model whose parameters move, against those of the one whose stay."""
+    for step, name in (("1d", "day"), ("1h", "hour")):
+        times = {}
+        for trained in SHIPPED:
+            model = opened(folder, "cpu", trained, step)
+            times[trained] = median_seconds(lambda m=model: coupled_step(m), 5_000) * 1e6
+        for trained, ours in times.items():
+            report.row(
+                f"one catchment, coupled {name} of `{trained}`",
+                f"{ours:.1f} us",
+                f"{ours / times['fast']:.1f} x fast",
+            )
 
 
 def many_catchments(report: Report, catchments: int) -> None:
@@ -151,9 +167,14 @@ def other_steps(report: Report, catchments: int) -> None:
 
 
 def moving_parameters(report: Report) -> None:
-    """Days of the model whose parameters move, against those of the one whose stay."""
+    """Steps of the model whose parameters move, against those of the one whose stay."""
     random = np.random.default_rng(0)
-    for catchments in (1, 10_000):
+    for catchments, seconds, step in (
+        (1, 86400, "day"),
+        (1, 3600, "hour"),
+        (10_000, 86400, "day"),
+        (10_000, 3600, "hour"),
+    ):
         times = {}
         for name in ("fast", "default"):
             trained = trained_model.load(name)
@@ -166,15 +187,16 @@ def moving_parameters(report: Report) -> None:
                 trained.layout.process,
                 *trained.parameters(attributes),
                 np.full(catchments, 10.0),
+                seconds,
                 execution=Execution(dtype=np.float32),
                 outputs=("discharge",),
-                dynamics=trained.dynamics(attributes),
+                dynamics=trained.dynamics(attributes, 86400 // seconds),
             )
             weather = random_forcing(1, catchments)[0]
             repeats = 2_000 if catchments == 1 else 50
             times[name] = median_seconds(lambda m=model, w=weather: m.step(w), repeats) * 1e6
         report.row(
-            f"{catchments} catchments, a day with parameters that move",
+            f"{catchments} catchments, {step} with parameters that move",
             f"{times['default']:.0f} us",
             f"{times['default'] / times['fast']:.1f} x fast",
         )
@@ -273,6 +295,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         single_catchment(report, folder)
+        coupled_models(report, folder)
         for catchments in (1_000, 10_000):
             many_catchments(report, catchments)
         other_steps(report, 10_000)

@@ -9,8 +9,8 @@ The data are the MOPEX catchments of the NOAA National Weather Service (Duan et 
 
 Of MOPEX, training uses water years up to 1975, and 1976 to 1989 are for testing; of CAMELS, water
 years 2000 to 2008 are for training and 1990 to 1999 for testing, as usual. For skill in space each
-spatial group of MOPEX catchments is left out of training once, and tested on the same years: then
-without CAMELS, whose catchments are their neighbours.
+spatial group of MOPEX catchments (or each of some random folds) is left out of training once, and
+tested on the same years: then without CAMELS, whose catchments are their neighbours.
 """
 
 from __future__ import annotations
@@ -242,6 +242,9 @@ def _seeds(path: Path) -> list[int]:
 )
 @click.option("--folds/--no-folds", default=True, help="Whether to measure skill in space.")
 @click.option(
+    "--random-folds", type=int, help="In space, leave out so many random folds, not groups."
+)
+@click.option(
     "--held-out",
     multiple=True,
     help="Groups to leave out together, such as 0,2,5; may be given several times. Each group "
@@ -274,6 +277,7 @@ def main(
     others: tuple[Path, ...],
     begun: Path | None,
     folds: bool,
+    random_folds: int | None,
     held_out: tuple[str, ...],
     fewer: str,
     all_years: bool,
@@ -307,7 +311,9 @@ def main(
     if skill_of is not None:
         errors, skill = load(skill_of).flow_errors, dict(load(skill_of).about["skill"])
         whose = "one of its networks" if others else "a model of the same settings"
-        whose = whose if begun is None else "the model that training went on from"
+        if begun is not None:
+            whose = "its networks before they" if others else "the model before it"
+            whose += " went on with all years"
         skill["of"] = f"{whose}, trained on the years for training alone"
     if not all_years:
         tested = [(data, *test(model, data, MOPEX))]
@@ -325,11 +331,15 @@ def main(
         print("errors", None if errors is None else errors.about)
     if folds:
         parts = []
-        for groups in held_out or map(str, np.unique(data.fold)):
-            apart = np.isin(data.fold, [int(group) for group in groups.split(",")])
+        group_of = data.fold
+        if random_folds is not None:
+            numbers = np.arange(len(data.ids)) % random_folds
+            group_of = np.random.default_rng(0).permutation(numbers)
+        for groups in held_out or map(str, np.unique(group_of)):
+            apart = np.isin(group_of, [int(group) for group in groups.split(",")])
             title = f"without group {groups}"
-            others = data.catchments(~apart).period(*TRAINING)
-            regional = fit(others, settings, layout, seeds, title)
+            kept = data.catchments(~apart).period(*TRAINING)
+            regional = fit(kept, settings, layout, seeds, title)
             parts.append(scores(*test(regional, data.catchments(apart), MOPEX)))
             print(f"group {groups}", summary(parts[-1]))
         skill["in_space"] = summary(tuple(map(np.concatenate, zip(*parts, strict=True))))

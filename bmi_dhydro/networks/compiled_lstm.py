@@ -10,12 +10,10 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache as memoised
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..kernels import cache
+from ..kernels.cpu.addresses import arrays_at, loads, work_arrays
 from ..kernels.cpu.loop import CompiledLoop, LoopSource, over_lanes
-from ..kernels.cpu.products import GROUPS_ALONE, LANES, ROWS
+from ..kernels.cpu.products import ROWS, filled
 from ..kernels.ir.printing import indented, module_of, operand, printed
 from ..kernels.ir.program import Program, trace
 from ..physics import Parameter, Quantity, between_bounds, per_step
@@ -29,27 +27,13 @@ _TOGETHER = ROWS
 _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
 
 
-def packed(matrix: NDArray) -> NDArray:
-    """Return a matrix (rows, columns) as the product reads it: (groups, rows, `LANES`).
-
-    Columns beyond the last are zero, up to a whole number of `GROUPS_ALONE` groups. Numbers that
-    single precision holds are kept in it: reading the matrix is what most of the time goes to.
-    """
-    rows, columns = matrix.shape
-    groups = -(-columns // (LANES * GROUPS_ALONE)) * GROUPS_ALONE
-    single = np.float32 if np.array_equal(matrix, matrix.astype(np.float32)) else np.float64
-    padded = np.zeros((rows, groups * LANES), single)
-    padded[:, :columns] = matrix
-    return np.ascontiguousarray(padded.reshape(rows, groups, LANES).transpose(1, 0, 2))
-
-
 def _product_module() -> str:
     """Return the source of `add_product`, the same for all models, so that it is compiled once."""
     lines = [
         "from bmi_dhydro.kernels.cpu import products",
         "",
-        "def add_product(source, matrix, target, count):",
-        "    products.add_product(source, matrix, target, count)",
+        "def add_product(source, matrix, spans, target, count):",
+        "    products.add_product(source, matrix, spans, target, count)",
         "",
         'add_product = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(add_product)',
     ]
@@ -65,6 +49,77 @@ def _assigned(program: Program, stores: Sequence[str]) -> list[str]:
     ]
 
 
+def _gates_of_state(units: int, several_steps: bool) -> list[str]:
+    """Print what fills the gates of a group with what attributes and the state add to them."""
+    fresh = [
+        "for r in range(count):",
+        "    for m in range(gates.shape[2]):",
+        "        gates[r, 0, m] = real(0.0)",
+        "add_product(hiddens, recurrent, recurrent_spans, gates, count)",
+    ]
+    known = ["for r in range(count):", f"    for m in range({units}):"]
+    known += ["        hiddens[r, 0, m] = hidden[first + r, m]"]
+    added = "gates[r, 0, m]"
+    if several_steps:
+        # Comparing sees whatever changes a state: a day's end, a restart, an assimilation.
+        known = ["anew = False", *known]
+        known += ["        anew |= remembered[first + r, m] != hidden[first + r, m]"]
+        fresh += [
+            "for r in range(count):",
+            f"    for m in range({units}):",
+            "        remembered[first + r, m] = hidden[first + r, m]",
+            f"    for m in range({4 * units}):",
+            "        recalled[first + r, m] = gates[r, 0, m]",
+        ]
+        fresh = ["if anew:", *indented(fresh)]
+        added = "recalled[first + r, m]"
+    return [
+        *known,
+        *fresh,
+        "for r in range(count):",
+        f"    for m in range({4 * units}):",
+        f"        gates[r, 0, m] = static[first + r, m] + {added}",
+    ]
+
+
+def kept_arrays(matrices: str) -> list[tuple[str, str, int]]:
+    """Return the arrays that a network keeps, in the order of their table.
+
+    static (columns, 4 units), what attributes and bias add to the gates; hidden, cell (columns,
+    units), LSTM state after whole days, written; window (columns, forcings, steps of a day),
+    written; mean, deviation (forcings,); entering (columns, entrance), what attributes and bias add
+    to the layer before the LSTM; door, taken_in, recurrent, head: as `products.packed` returns
+    them, each followed by its spans, of (forcings, entrance), (forcings or entrance, 4 units),
+    (units, 4 units) and (units, parameters x parameter sets); centres (parameters, columns,
+    parameter sets). Written, where a day has several steps: remembered (columns, units), a state,
+    NaN at first, and recalled (columns, 4 units), what it adds to the gates. Written: new_hidden,
+    new_cell (columns, units), the state after the last step.
+
+    Parameters
+    ----------
+    matrices : str
+        Kind of number of the packed matrices.
+
+    Returns
+    -------
+    list of (name, kind, dimensions)
+    """
+    packed = [
+        item
+        for name in ("door", "taken_in", "recurrent", "head")
+        for item in ((name, matrices, 3), (f"{name}_spans", "int64", 2))
+    ]
+    return [
+        *((name, "float64", 2) for name in ("static", "hidden", "cell")),
+        ("window", "float64", 3),
+        *((name, "float64", 1) for name in ("mean", "deviation")),
+        ("entering", "float64", 2),
+        *packed,
+        ("centres", "float64", 3),
+        *((name, "float64", 2) for name in ("remembered", "recalled", "new_hidden", "new_cell")),
+    ]
+
+
 @memoised
 def compiled_lstm(
     parameters: tuple[Parameter, ...],
@@ -74,6 +129,8 @@ def compiled_lstm(
     days: float,
     logarithms: tuple[str, ...] = (),
     entrance: int = 0,
+    several_steps: bool = False,
+    matrices: str = "float32",
 ) -> CompiledLoop:
     """Compile a block of steps of an LSTM and of the parameters that it moves.
 
@@ -91,20 +148,20 @@ def compiled_lstm(
         Forcings of which it sees a logarithm; see `normalisation.logarithm`.
     entrance : int
         Units of a layer with rectifiers before the LSTM; none, unless given.
+    several_steps : bool
+        Whether a day has more than one. The state that they begin from is the same for all, so what
+        it adds to the gates is computed once a day, and kept.
+
+    matrices : str
+        Kind of number of the packed matrices.
 
     Returns
     -------
     CompiledLoop
-        Its arguments, float64 unless said otherwise: forcing (steps, forcings, columns), of any
-        kind; known (bool), whether `window` holds yesterday; position, steps of today that are
-        done; static (columns, 4 units), what attributes and bias add to the gates; hidden, cell
-        (columns, units), LSTM state after whole days; window (columns, forcings, steps of a day);
-        mean, deviation (forcings,); entering (columns, entrance), what attributes and bias add to
-        the layer before; door, matrix, head: packed, of (forcings, entrance), (forcings or
-        entrance + units, 4 units) and (units, parameters x parameter sets), of any kind; centres
-        (parameters, columns, parameter sets).
-        Written: hidden, cell and window; new_hidden, new_cell (columns, units) after the last step;
-        values (steps, columns, parameters, parameter sets), of any kind.
+        Its arguments: forcing (steps, forcings, columns), of any kind; known (bool), whether
+        `window` holds yesterday; position, steps of today that are done; address, that of the
+        table of `kept_arrays`; and values (steps, columns, parameters, parameter sets), of any
+        kind, which is written, as is what `kept_arrays` says.
     """
     count = len(forcings)
     names = (*_GATES, "before")
@@ -166,10 +223,6 @@ def compiled_lstm(
                 *scaled(f),
             )
         ),
-        f"for m in range({units}):",
-        f"    seen[r, 0, {before} + m] = hidden[c, m]",
-        f"for m in range({4 * units}):",
-        "    gates[r, 0, m] = static[c, m]",
         "for m in range(moved.shape[2]):",
         "    moved[r, 0, m] = real(0.0)",
     ]
@@ -177,25 +230,24 @@ def compiled_lstm(
     if entrance:
         each += [f"for m in range({entrance}):", "    entered[r, 0, m] = entering[c, m]"]
         layer_before = [
-            "add_product(weather, door, entered, count)",
+            "add_product(weather, door, door_spans, entered, count)",
             "for r in range(count):",
             f"    for m in range({entrance}):",
             "        seen[r, 0, m] = max(entered[r, 0, m], real(0.0))",
         ]
+    moving = len(parameters)
+    work = {
+        "gates": (1, filled(4 * units)),
+        "moved": (1, filled(moving * parameter_sets)),
+        "seen": (1, before),
+        "made": (moving, parameter_sets),
+        "hiddens": (1, units),
+        **({"weather": (1, count), "entered": (1, filled(entrance))} if entrance else {}),
+    }
+    shapes = ", ".join(f"{_TOGETHER} {rows} {columns}" for rows, columns in work.values())
     function = [
-        f"gates = np.zeros(({_TOGETHER}, 1, matrix.shape[0] * {LANES}), real)",
-        f"moved = np.zeros(({_TOGETHER}, 1, head.shape[0] * {LANES}), real)",
-        f"seen = np.zeros(({_TOGETHER}, 1, {before + units}), real)",
-        *(
-            [
-                f"weather = np.zeros(({_TOGETHER}, 1, {count}), real)",
-                f"entered = np.zeros(({_TOGETHER}, 1, door.shape[0] * {LANES}), real)",
-            ]
-            if entrance
-            else []
-        ),
-        f"made = np.zeros(({_TOGETHER}, {len(parameters)}, {parameter_sets}), real)",
-        f"hiddens = np.zeros(({_TOGETHER}, 1, {units}), real)",
+        *loads(kept_arrays(matrices), "address"),
+        f"{', '.join(work)} = work_arrays({shapes!r})",
         f"for first in range(start, stop, {_TOGETHER}):",
         f"    count = min({_TOGETHER}, stop - first)",
         "    place = position",
@@ -203,13 +255,14 @@ def compiled_lstm(
         "        for r in range(count):",
         *indented(each, 3),
         *indented(layer_before, 2),
-        "        add_product(seen, matrix, gates, count)",
+        *indented(_gates_of_state(units, several_steps), 2),
+        "        add_product(seen, taken_in, taken_in_spans, gates, count)",
         "        for r in range(count):",
         "            c = first + r",
         *indented(over_lanes(units, float, gates), 3),
         f"            for m in range({units}):",
         "                new_hidden[c, m] = hiddens[r, 0, m]",
-        "        add_product(hiddens, head, moved, count)",
+        "        add_product(hiddens, head, head_spans, moved, count)",
         "        for r in range(count):",
         "            c = first + r",
         *indented(values, 3),
@@ -223,13 +276,14 @@ def compiled_lstm(
         f"                for m in range({units}):",
         "                    hidden[c, m], cell[c, m] = new_hidden[c, m], new_cell[c, m]",
     ]
-    arguments = (
-        "forcing, known, position, static, hidden, cell, window, mean, deviation, entering, door, "
-        "matrix, head, centres, new_hidden, new_cell, values"
-    )
     product = _product_module()
     title = (
         f"The LSTM of dynamic parameters, by {hashlib.sha256(product.encode()).hexdigest()[:16]}"
     )
-    called = {"add_product": cache.load(product, "product")["add_product"]}
+    called = {
+        "add_product": cache.load(product, "product")["add_product"],
+        "arrays_at": arrays_at,
+        "work_arrays": work_arrays,
+    }
+    arguments = "forcing, known, position, address, values"
     return CompiledLoop(LoopSource(title, float, arguments, function), "lstm", called)

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from ..kernels.cpu.addresses import table_of
 from ..kernels.cpu.loop import CompiledLoop
+from ..kernels.cpu.products import packed
 from ..machine import threads_of
 from ..physics import Quantity
-from .compiled_lstm import compiled_lstm, packed
+from .compiled_lstm import compiled_lstm, kept_arrays
 from .parameter_network import (
     DYNAMIC_HEAD,
     ENTRANCE,
@@ -110,9 +112,9 @@ class Dynamics:
         taken_in, door = of_weather, np.zeros((forcings, 0))
         if self._first == ENTRANCE:
             taken_in, door = self.weights["lstm.input"], of_weather
-        self._door = packed(door)
-        self._matrix = packed(np.concatenate([taken_in, self.weights["lstm.hidden"]]))
-        self._head = packed(self.weights[DYNAMIC_HEAD])
+        matrices = door, taken_in, self.weights["lstm.hidden"], self.weights[DYNAMIC_HEAD]
+        single = all(np.array_equal(each, each.astype(np.float32)) for each in matrices)
+        self._kind = "float32" if single else "float64"
         self.inputs = np.array(inputs, dtype=float)
         self.static = np.tile(self.weights["lstm.bias"], (catchments, 1))
         self.entering = np.empty((catchments, door.shape[1]))
@@ -120,11 +122,31 @@ class Dynamics:
         self.hidden = np.zeros((catchments, units))
         self.cell = np.zeros((catchments, units))
         self._new_hidden, self._new_cell = np.empty_like(self.hidden), np.empty_like(self.cell)
+        kept = catchments if steps_per_day > 1 else 0
+        remembered, recalled = np.full((kept, units), np.nan), np.empty((kept, 4 * units))
         self.window = np.full((catchments, forcings, steps_per_day), np.nan)
         self.position = 0
         self._items = tuple(dynamic_items(layout))
         self._loops: dict[float, CompiledLoop] = {}
         self.centres = np.zeros((len(self._items), catchments, layout.parameter_sets))
+        # They are kept, and must not be replaced: the loop finds them by their addresses.
+        self._kept = [
+            self.static,
+            self.hidden,
+            self.cell,
+            self.window,
+            self.weights[FORCING_MEAN],
+            self.weights[FORCING_DEVIATION],
+            self.entering,
+            *(array for matrix in matrices for array in packed(matrix, self._kind)),
+            self.centres,
+            remembered,
+            recalled,
+            self._new_hidden,
+            self._new_cell,
+        ]
+        self._table = table_of(self._kept, kept_arrays(self._kind))
+        self._address = self._table.ctypes.data
 
     def subset(self, catchments: NDArray) -> Dynamics:
         """Return the LSTM of some catchments (array of int), with an empty state."""
@@ -207,19 +229,7 @@ class Dynamics:
             np.ascontiguousarray(forcing),
             known,
             self.position,
-            self.static,
-            self.hidden,
-            self.cell,
-            self.window,
-            self.weights[FORCING_MEAN],
-            self.weights[FORCING_DEVIATION],
-            self.entering,
-            self._door,
-            self._matrix,
-            self._head,
-            self.centres,
-            self._new_hidden,
-            self._new_cell,
+            self._address,
             values,
         )
         self.position = (self.position + steps) % per_day
@@ -235,6 +245,8 @@ class Dynamics:
             days,
             self.layout.logarithms,
             self.entering.shape[1],
+            self.window.shape[2] > 1,
+            self._kind,
         )
         return self._loops[days]
 

@@ -9,6 +9,7 @@ from bmi_dhydro.kernels import autograd, reference
 from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.differentiable import block_gradients, hidden_states, torch_dynamics
 from bmi_dhydro.model.model import Model
+from bmi_dhydro.networks.dynamics import Dynamics
 from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.normalisation import Normalisation
 from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD, NetworkLayout, initial_weights
@@ -229,6 +230,35 @@ def test_short_steps_restart_within_a_day_and_equal_the_block(tmp_path):
     state_file.save(tmp_path / "s", stepped, "f", ids)
     state_file.restore(tmp_path / "s", second, "f", ids)
     assert np.array_equal(second.run(hours[101:]), expected[101:])
+
+
+def test_a_state_that_is_changed_within_a_day_counts_at_once():
+    """What a state adds to the gates is kept for the day: but not beyond the state."""
+    hours = spread(WEATHER[:3], 24)
+    ours = model(step_seconds=3600).dynamics
+    ours.advance(hours[:30], days=1 / 24)
+    unchanged = ours.copy()
+    ours.hidden[2] += 0.3
+    restored = ours.copy()
+    values = ours.advance(hours[30:40], days=1 / 24)
+    # The copy has kept nothing yet.
+    assert np.array_equal(values, restored.advance(hours[30:40], days=1 / 24))
+    before = unchanged.advance(hours[30:40], days=1 / 24)
+    same = np.array([0, 1, 3, 4])
+    assert np.array_equal(values[:, same], before[:, same])
+    assert np.abs(values[:, 2] - before[:, 2]).max() > 1e-4
+
+
+def test_joined_networks_move_as_each_does_alone():
+    """They are read apart: what is zero between them is left out, to the last bit."""
+    weights = [network(seed=seed) for seed in (0, 1)]
+    layout, joined = merge(LAYOUT, weights)
+    hours = spread(WEATHER[:4], 24)
+    inputs = np.array(list(ATTRIBUTES.values())).T
+    together = Dynamics(layout, joined, inputs, 24).advance(hours, days=1 / 24)
+    for k, own in enumerate(weights):
+        alone = Dynamics(LAYOUT, own, inputs, 24).advance(hours, days=1 / 24)
+        assert np.array_equal(together[..., 3 * k : 3 * k + 3], alone)
 
 
 def test_a_parameter_that_moves_does_so_around_what_is_set():

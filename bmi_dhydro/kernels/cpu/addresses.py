@@ -1,4 +1,4 @@
-"""Arrays by their addresses inside Numba functions.
+"""Arrays by their addresses inside Numba functions, and arrays of their own.
 
 Handing an array to a compiled function costs about 0.1 us, and more where its description is not in
 the processor's cache. A function that takes many arrays in each step is handed one address instead:
@@ -7,16 +7,21 @@ that of a table of the addresses and shapes of all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numpy.typing import DTypeLike, NDArray
 
 _NUMBERS = {kind.name: kind for kind in (types.float64, types.float32, types.int64, types.int32)}
+
+_CACHE_LINE = 64
 
 
 @intrinsic(prefer_literal=True)
@@ -47,18 +52,51 @@ def arrays_at(typingctx: Any, table: Any, kinds: Any) -> Any:
             element = context.get_data_type(kind.dtype)
             data = builder.inttoptr(following(), element.as_pointer())
             lengths = [following() for _ in range(kind.ndim)]
-            size = context.get_constant(types.intp, context.get_abi_sizeof(element))
-            strides = [size]
-            for length in reversed(lengths[1:]):
-                strides.insert(0, builder.mul(strides[0], length))
-            array = context.make_array(kind)(context, builder)
-            populate_array(
-                array, data=data, shape=lengths, strides=strides, itemsize=size, meminfo=None
-            )
-            made.append(array._getvalue())
+            made.append(_array(context, builder, kind, data, lengths))
         return context.make_tuple(builder, result, made)
 
     return result(types.intp, kinds), build
+
+
+def _array(context: Any, builder: Any, kind: Any, data: Any, lengths: Sequence[Any]) -> Any:
+    """Return the description of a contiguous array."""
+    element = context.get_data_type(kind.dtype)
+    size = context.get_constant(types.intp, context.get_abi_sizeof(element))
+    strides = [size]
+    for length in reversed(lengths[1:]):
+        strides.insert(0, builder.mul(strides[0], length))
+    array = context.make_array(kind)(context, builder)
+    populate_array(array, data=data, shape=lengths, strides=strides, itemsize=size, meminfo=None)
+    return array._getvalue()
+
+
+@intrinsic(prefer_literal=True)
+def work_arrays(typingctx: Any, shapes: Any) -> Any:
+    """Return arrays of zeros, float64 and of known shapes, that last as long as the caller runs.
+
+    `shapes` is a text (a constant) such as "8 1 512, 8 1 3". They lie on the stack, all in one
+    operation: each `np.zeros` takes about as long to compile as many a loop.
+    """
+    sizes = [
+        [int(length) for length in shape.split(" ")] for shape in shapes.literal_value.split(", ")
+    ]
+    kinds = [types.Array(types.float64, len(lengths), "C") for lengths in sizes]
+    result = types.Tuple(kinds)
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        made = []
+        for kind, lengths in zip(kinds, sizes, strict=True):
+            count = math.prod(lengths)
+            # Numba's own `alloca_once` would fill it number by number, which takes LLVM a second.
+            with builder.goto_entry_block():
+                data = builder.alloca(ir.DoubleType(), ir.Constant(ir.IntType(32), count))
+            data.align = _CACHE_LINE
+            cgutils.memset(builder, data, context.get_constant(types.intp, 8 * count), 0)
+            constants = [context.get_constant(types.intp, length) for length in lengths]
+            made.append(_array(context, builder, kind, data, constants))
+        return context.make_tuple(builder, result, made)
+
+    return result(shapes), build
 
 
 def table_of(arrays: Sequence[NDArray], kinds: Sequence[tuple[str, DTypeLike, int]]) -> NDArray:
