@@ -11,7 +11,6 @@ import msgspec
 
 from ..errors import ConfigError, nearest
 from ..machine import rank_of_processes
-from ..networks.shipped import shipped
 from ..weather.quantities import PET, PRECIPITATION, TEMPERATURE
 from .settings import (
     Count,
@@ -25,6 +24,7 @@ from .settings import (
     parse_step,
     read_checked,
     resolved,
+    resolved_model,
 )
 from .time_units import TimeUnits
 
@@ -314,7 +314,7 @@ def _resolved(config: Config, folder: Path) -> Config:
     replace = msgspec.structs.replace
     return replace(
         config,
-        model=config.model if shipped(config.model) else resolved(config.model, folder),
+        model=resolved_model(config.model, folder),
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
         output=replace(config.output, file=resolved(_file_of_rank(config), folder)),

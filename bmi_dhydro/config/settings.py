@@ -15,6 +15,7 @@ import yaml
 from msgspec import Meta
 
 from ..errors import ConfigError, nearest
+from ..networks.shipped import shipped
 from ..units import SECONDS_PER_DAY
 
 # Numbers beyond these bounds are errors of typing more often than wishes.
@@ -232,3 +233,12 @@ def resolved(path: str | None, folder: Path) -> str | None:
     if len(encoded) > _LONGEST_PATH or longest > _LONGEST_NAME:
         raise ConfigError(f"{path[:60]!r}...: is too long for a path")
     return whole
+
+
+@overload
+def resolved_model(model: str, folder: Path) -> str: ...
+@overload
+def resolved_model(model: None, folder: Path) -> None: ...
+def resolved_model(model: str | None, folder: Path) -> str | None:
+    """Return a trained model that comes with the package as it is, a file as `resolved` does."""
+    return model if shipped(model) else resolved(model, folder)

@@ -31,9 +31,9 @@ from ..config.settings import (
     parse_step,
     read_checked,
     resolved,
+    resolved_model,
 )
 from ..errors import ConfigError
-from ..networks.shipped import shipped
 from ..units import SECONDS_PER_DAY
 
 
@@ -257,7 +257,7 @@ def _resolved(config: ForecastConfig, folder: Path) -> ForecastConfig:
             file=resolved(config.network.file, folder),
             learned=resolved(config.network.learned, folder),
         ),
-        model=config.model if shipped(config.model) else resolved(config.model, folder),
+        model=resolved_model(config.model, folder),
         parameter_file=resolved(config.parameter_file, folder),
     )
 

@@ -222,16 +222,12 @@ class Dynamics:
         run = self._loops.get(days) or self._loop(days)
         # Where nothing is known of yesterday, the first step stands for it.
         known = self.position > 0 or not np.isnan(self.window[0, 0, 0])
-        run(
-            columns,
-            steps * self.static.size,
-            threads_of(self.threads),
-            np.ascontiguousarray(forcing),
-            known,
-            self.position,
-            self._address,
-            values,
-        )
+        forcing = np.ascontiguousarray(forcing)
+        arguments = forcing, known, self.position, self._address, values
+        if columns == 1:
+            run.serial(0, 1, *arguments)
+        else:
+            run(columns, steps * self.static.size, threads_of(self.threads), *arguments)
         self.position = (self.position + steps) % per_day
         return values
 

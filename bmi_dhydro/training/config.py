@@ -24,10 +24,10 @@ from ..config.settings import (
     parse_duration,
     read_checked,
     resolved,
+    resolved_model,
 )
 from ..errors import ConfigError, nearest
 from ..evaluation.targets import TARGETS, TargetName
-from ..networks.shipped import shipped
 from ..physics import PROCESSES, with_learned_curves
 
 # Made into the random numbers of each batch.
@@ -187,7 +187,7 @@ def _resolved(config: TrainConfig, folder: Path) -> TrainConfig:
         config,
         output=resolved(config.output, folder),
         catchments=replace(config.catchments, table=resolved(config.catchments.table, folder)),
-        from_=config.from_ if shipped(config.from_) else resolved(config.from_, folder),
+        from_=resolved_model(config.from_, folder),
         forcing=replace(config.forcing, file=resolved(config.forcing.file, folder)),
         observed=replace(config.observed, file=resolved(config.observed.file, folder)),
         targets={

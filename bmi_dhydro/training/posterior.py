@@ -23,6 +23,7 @@ from ..errors import ConfigError, TrainingError
 from ..evaluation.metrics import share_within
 from ..evaluation.series import read_daily_flow
 from ..machine import threads_of
+from ..networks.flow_errors import SHARES
 from .calibration import (
     CalibrationSettings,
     Problem,
@@ -38,9 +39,6 @@ _OFFSET = 0.01
 
 # Walkers for each parameter, and the share of each chain that is thrown away at its beginning.
 _WALKERS, _BURN_IN = 3, 0.5
-
-# Quantiles of the band whose coverage is reported.
-_BAND = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
@@ -248,7 +246,7 @@ class _Catchment:
         noisy = np.maximum(root, 0.0) ** 2 - _OFFSET
         shares = {}
         for name, values in (("coverage", noisy), ("coverage_of_parameters", flow)):
-            low, high = np.quantile(values[days], _BAND, axis=1)
+            low, high = np.quantile(values[days], (SHARES[0], SHARES[-1]), axis=1)
             shares[name] = float(share_within(self._observed[days], low, high))
         return shares
 

@@ -248,8 +248,9 @@ def block_source(
     before, during = summed.means(kept, substeps)
     substep += during
     # Sums of means add up substep by substep, so that a step is its parts to the last bit.
-    adding = [name for name in outputs if name in derived and name not in stored]
+    adding: list[str] = []
     if substeps > 1:
+        adding = [name for name in outputs if name in derived and name not in stored]
         substep += [f"{name}_sum += {mean(name, 'part')}" for name in adding]
     step = _forcing_loads(process)
     if substeps == 1:
@@ -272,7 +273,7 @@ def block_source(
     step += summed.stores({k: places[name] for k, name in enumerate(sums) if name in places})
     for name, k in places.items():
         value = mean(name, "means") if name in targets else name
-        if substeps > 1 and name in adding:
+        if name in adding:
             value = f"{name}_sum"
         if name not in sums:
             step.append(f"outputs[t, {k}, c] = {value}")
