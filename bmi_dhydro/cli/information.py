@@ -68,11 +68,18 @@ def describe_model(name: str) -> None:
                 for label, key in (("NSE", "median_nse"), ("KGE", "median_kge"))
                 if key in scores
             ]
+            medians += [
+                f"{label} flows {scores[key]:+.0%}"
+                for label, key in (("low", "median_bias_low"), ("high", "median_bias_high"))
+                if key in scores
+            ]
             console.print(
                 f"skill {where.replace('_', ' ')}, "
                 f"{' to '.join(scores.get('period', skill.get('period', [])))}: median "
                 f"{', '.join(medians)}, {scores.get('catchments')} catchments"
             )
+    if "of" in skill:
+        console.print(f"skill is that of {skill['of']}")
     learned = model.evapotranspiration
     if learned.methods:
         rescaled = f"; rescaled from {', '.join(learned.monthly)}" if learned.monthly else ""

@@ -17,6 +17,9 @@ def test_names_are_whole_on_a_narrow_terminal(model, monkeypatch):
 
 
 def test_info_of_the_default_model():
-    text = call("info")
+    text = " ".join(call("info").split())
     for word in ("HBV", "MOPEX", "aridity", "CFMAX", "median NSE", "Apache-2.0"):
         assert word in text
+    skill = load("default").about["skill"]
+    assert f"low flows {skill['in_time']['median_bias_low']:+.0%}" in text
+    assert f"skill is that of {skill['of']}" in text
