@@ -249,6 +249,16 @@ def test_a_state_that_is_changed_within_a_day_counts_at_once():
     assert np.abs(values[:, 2] - before[:, 2]).max() > 1e-4
 
 
+def test_attributes_that_are_changed_within_a_day_count_at_once():
+    hours = spread(WEATHER[:3], 24)
+    ours = model(step_seconds=3600).dynamics
+    ours.advance(hours[:30], days=1 / 24)
+    ours.set_inputs(np.array([1, 3]), ours.inputs[[1, 3]] + 0.5)
+    fresh = ours.copy()
+    values = ours.advance(hours[30:40], days=1 / 24)
+    assert np.array_equal(values, fresh.advance(hours[30:40], days=1 / 24))
+
+
 def test_joined_networks_move_as_each_does_alone():
     """They are read apart: what is zero between them is left out, to the last bit."""
     weights = [network(seed=seed) for seed in (0, 1)]
