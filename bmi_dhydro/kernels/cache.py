@@ -32,8 +32,9 @@ def _implementation() -> bytes:
     import numba
 
     here = Path(__file__).parent / "cpu"
-    used = (here / name for name in ("vectors.py", "addresses.py", "products.py"))
-    return b"".join(path.read_bytes() for path in used) + numba.__version__.encode()
+    used = ("addresses", "elements", "products", "ring", "transfers", "vectors")
+    parts = [(here / f"{name}.py").read_bytes() for name in used]
+    return b"".join(parts) + numba.__version__.encode()
 
 
 def load(

@@ -22,7 +22,6 @@ from ...units import SECONDS_PER_DAY
 from .. import cache
 from ..ir.printing import indented, module_of
 from .addresses import loads, table_of
-from .exchange import PUBLISH, RECEIVE
 from .loop import CompiledLoop
 from .pointwise import compiled, source_of
 
@@ -83,20 +82,6 @@ for c in range(weather.shape[1]):
 """.strip().splitlines()
 
 
-_BALANCE = """
-clock[0] += 1
-current[0] = balance.shape[0] > 0
-if balance.shape[0] > 0:
-    stored = 0.0
-    for k in range(stored_rows.shape[0]):
-        stored += outputs[0, stored_rows[k], 0]
-    balance[0] = 1e-3 * flows[0, 0]
-    balance[1] = 1e-3 * flows[1, 0]
-    balance[2] = 1e-3 * (stored - opened[0])
-    balance[3] = 1e-3 * leaked[0]
-""".strip().splitlines()
-
-
 def _kinds(dtype: str, computed: bool) -> list[tuple[str, DTypeLike, int]]:
     """Return name, type and dimensions of the arrays of a step, for a model of a type."""
     return [
@@ -129,18 +114,23 @@ def _compiled(
         raise ValueError(f"a coupled step has no {', '.join(sorted(missing))} for its loop")
     lines = [
         "from bmi_dhydro.kernels.cpu.addresses import arrays_at",
+        "from bmi_dhydro.kernels.cpu import transfers",
         "",
         "",
         "def step(address, inflow, substeps):",
         *indented(loads(kinds, "address")),
         f"    weather = {'weather' if computed else 'forcing[0]'}",
-        *indented(RECEIVE),
+        "    wrong = transfers.scaled_inputs(inputs, lowest, highest, scale, floor, weather)",
+        "    if wrong >= 0:",
+        "        return wrong",
         *(indented(_COMPUTE) if computed else ()),
         "    start, stop = 0, state.shape[1]",
         "    position = clock[0] * substeps % pending.shape[1]",
         *indented(loop.source.lines),
-        *indented(PUBLISH),
-        *indented(_BALANCE),
+        "    transfers.published_outputs("
+        "outputs, forcing, sources, factors, published, inflow, gains, losses, flows)",
+        "    transfers.counted_step("
+        "clock, current, outputs, stored_rows, flows, opened, leaked, balance)",
         "    return -1",
         "",
         "",

@@ -38,46 +38,6 @@ def _forcing_loads(process: Process) -> list[str]:
 _SUMMED_TOGETHER = 8
 
 
-def _delayed() -> list[str]:
-    """Return the code that adds a step's runoff to the flows yet to leave.
-
-    They go to what is left of the ring after `head` first, then to its beginning.
-    """
-
-    def part(first: str, last: str, shift: str) -> list[str]:
-        # Read and written by address, so that the compiler adds neighbours together: an index that
-        # may count from the end would keep it from that.
-        share = f"load_row(weights, own, {shift}, 1)"
-        return [
-            f"for k in range({first}, {last}):",
-            f"    store_row(pending, c, k, load_row(pending, c, k, 1) + {share} * runoff_mean)",
-        ]
-
-    return [
-        *part("head", "min(end, length)", "k - head"),
-        *part("0", "end - length", "k + length - head"),
-    ]
-
-
-# Lags summed together, and the code that sums the flows yet to leave. A lag goes to the same lane
-# wherever in the ring it is, so that the sum does not depend on the position.
-_RING_LANES = 8
-_RING_SUM = [
-    f"sums = spread(real(0.0), {_RING_LANES})",
-    f"for lag in range(1, min(length - {_RING_LANES - 1}, reach[c]), {_RING_LANES}):",
-    "    k = head + lag",
-    "    if k >= length:",
-    "        k -= length",
-    f"    if k + {_RING_LANES} <= length:",
-    f"        sums = add(sums, load_row(pending, c, k, {_RING_LANES}))",
-    "    else:",
-    f"        sums = add(sums, load_ring(pending, c, k, {_RING_LANES}))",
-    f"{ROUTING_STORE} = lane(totals({_RING_LANES}, sums), 0)",
-    f"for lag in range(length - (length - 1) % {_RING_LANES}, reach[c]):",
-    f"    {ROUTING_STORE} += pending[c, (head + lag) % length]",
-]
-
-
 class _Sums:
     """Code that sums quantities over the parameter sets of a catchment, several together."""
 
@@ -237,13 +197,11 @@ def block_source(
         "head = (position + t) % length"
         if substeps == 1
         else f"head = (position + t * {substeps} + substep) % length",
-        "end = head + reach[c]",
-        *_delayed(),
-        f"{DISCHARGE} {'' if substeps == 1 else '+'}= pending[c, head]",
-        "pending[c, head] = real(0.0)",
+        f"{DISCHARGE} {'' if substeps == 1 else '+'}= "
+        "delay(pending, weights, reach, c, own, head, runoff_mean)",
     ]
     if ROUTING_STORE in outputs:
-        substep += _RING_SUM
+        substep.append(f"{ROUTING_STORE} = ring_sum(pending, reach, c, head)")
     kept = [k for k, name in enumerate(sums) if name in stored]
     before, during = summed.means(kept, substeps)
     substep += during
@@ -276,7 +234,7 @@ def block_source(
         if name in adding:
             value = f"{name}_sum"
         if name not in sums:
-            step.append(f"outputs[t, {k}, c] = {value}")
+            step.append(f"store(outputs, t, {k}, c, {value})")
     arguments = "forcing, parameters, state, weights, pending, reach, position, outputs"
     if dynamic:
         arguments += ", dynamic"

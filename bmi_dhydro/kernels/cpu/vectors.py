@@ -314,32 +314,6 @@ def load(typingctx: Any, array: Any, i: Any, j: Any, k: Any, lanes: Any) -> Any:
 
 
 @intrinsic(prefer_literal=True)
-def load_ring(typingctx: Any, array: Any, i: Any, k: Any, lanes: Any) -> Any:
-    """Read `lanes` (a constant) elements of row `i` of a 2-D array from `k` on, around its end."""
-    count = lanes.literal_value
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(array)(context, builder, arguments[0])
-        length = cgutils.unpack_tuple(builder, data.shape)[1]
-        row, first = (
-            context.cast(builder, value, given, types.intp)
-            for value, given in ((arguments[1], i), (arguments[2], k))
-        )
-        vector = ir.Constant(context.get_value_type(signature.return_type), ir.Undefined)
-        for lane in range(count):
-            place = builder.add(first, ir.Constant(first.type, lane))
-            around = builder.sub(place, length)
-            place = builder.select(builder.icmp_signed("<", place, length), place, around)
-            address = cgutils.get_item_pointer(context, builder, array, data, [row, place])
-            vector = builder.insert_element(
-                vector, builder.load(address), ir.Constant(ir.IntType(32), lane)
-            )
-        return vector
-
-    return Vector(array.dtype, count)(array, i, k, lanes), codegen
-
-
-@intrinsic(prefer_literal=True)
 def load_row(typingctx: Any, array: Any, i: Any, k: Any, lanes: Any) -> Any:
     """Read `lanes` (a constant) contiguous elements of a 2-D array from [i, k] on."""
     return _read(array, (i, k), lanes)
@@ -426,6 +400,16 @@ def _shuffled(builder: Any, a: Any, b: Any, lanes: range) -> Any:
     positions = [ir.Constant(ir.IntType(32), lane) for lane in lanes]
     mask = ir.Constant(ir.VectorType(ir.IntType(32), len(positions)), positions)
     return builder.shuffle_vector(a, b, mask)
+
+
+def folded(builder: Any, vector: Any) -> Any:
+    """Return the sum of the lanes of a vector, half of them added to the other half at a time."""
+    half = vector.type.count
+    while half > 1:
+        half //= 2
+        lower = _shuffled(builder, vector, vector, range(half))
+        vector = builder.fadd(lower, _shuffled(builder, vector, vector, range(half, 2 * half)))
+    return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
 
 @intrinsic(prefer_literal=True)

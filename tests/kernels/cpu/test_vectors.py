@@ -5,7 +5,6 @@ import pytest
 from bmi_dhydro.kernels.cpu.vectors import (
     exp2,
     load,
-    load_ring,
     log2,
     mul,
     store,
@@ -71,24 +70,10 @@ def test_powers_over_the_range_of_soil_wetness(dtype, tolerance):
 
 
 @numba.njit
-def ring(array, k, result):
-    store(result, 0, 0, 0, load_ring(array, 1, k, 4))
-
-
-@numba.njit
 def rows(source, target):
     value = load(source, 0, 0, 0, 4)
     store_rows(target, 1, 2, 3, value, 1, 3)
     store(target, 0, 0, 0, mul(value, switches("0110", value)))
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_row_is_read_around_its_end(dtype):
-    array = np.arange(14, dtype=dtype).reshape(2, 7)
-    result = np.zeros((1, 1, 4), dtype)
-    for k in range(7):
-        ring(array, k, result)
-        assert result[0, 0].tolist() == [7 + (k + m) % 7 for m in range(4)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
