@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache as memoised
 
 from ..kernels import cache
+from ..kernels.cpu import rows
 from ..kernels.cpu.addresses import arrays_at, loads, work_arrays
 from ..kernels.cpu.loop import CompiledLoop, LoopSource, over_lanes
 from ..kernels.cpu.products import ROWS, filled
@@ -23,6 +24,16 @@ from .normalisation import logarithm
 
 # Rows of a product, which are columns of a model here.
 _TOGETHER = ROWS
+
+# Loops over rows, which take Numba and LLVM longer to compile than all the rest.
+_ROW_OPERATIONS = (
+    "zero_rows",
+    "copy_rows",
+    "add_rows",
+    "rows_differ",
+    "day_total",
+    "begin_window",
+)
 
 _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
 
@@ -52,33 +63,24 @@ def _assigned(program: Program, stores: Sequence[str]) -> list[str]:
 def _gates_of_state(units: int, several_steps: bool) -> list[str]:
     """Print what fills the gates of a group with what attributes and the state add to them."""
     fresh = [
-        "for r in range(count):",
-        "    for m in range(gates.shape[2]):",
-        "        gates[r, 0, m] = real(0.0)",
+        "zero_rows(gates, count)",
         "add_product(hiddens, recurrent, recurrent_spans, gates, count)",
     ]
-    known = ["for r in range(count):", f"    for m in range({units}):"]
-    known += ["        hiddens[r, 0, m] = hidden[first + r, m]"]
-    added = "gates[r, 0, m]"
     if several_steps:
         # Comparing sees whatever changes a state: a day's end, a restart, an assimilation.
-        known = ["anew = False", *known]
-        known += ["        anew |= remembered[first + r, m] != hidden[first + r, m]"]
         fresh += [
-            "for r in range(count):",
-            f"    for m in range({units}):",
-            "        remembered[first + r, m] = hidden[first + r, m]",
-            f"    for m in range({4 * units}):",
-            "        recalled[first + r, m] = gates[r, 0, m]",
+            f"copy_rows(remembered, first, hidden, first, count, {units})",
+            f"copy_rows(recalled, first, gates, 0, count, {4 * units})",
         ]
-        fresh = ["if anew:", *indented(fresh)]
-        added = "recalled[first + r, m]"
+        fresh = [
+            f"if rows_differ(remembered, first, hidden, first, count, {units}):",
+            *indented(fresh),
+            f"copy_rows(gates, 0, recalled, first, count, {4 * units})",
+        ]
     return [
-        *known,
+        f"copy_rows(hiddens, 0, hidden, first, count, {units})",
         *fresh,
-        "for r in range(count):",
-        f"    for m in range({4 * units}):",
-        f"        gates[r, 0, m] = static[first + r, m] + {added}",
+        f"add_rows(gates, 0, static, first, count, {4 * units})",
     ]
 
 
@@ -186,7 +188,9 @@ def compiled_lstm(
             return [
                 f"logit = add(load(centres, {k}, c, m, {lanes}), "
                 f"load(moved, r, 0, {k * parameter_sets} + m, {lanes}))",
-                *_assigned(trace(value, ("logit",)), (f"store(made, r, {k}, m, {{}})",)),
+                *_assigned(
+                    trace(value, ("logit",)), (f"store_rounded(values, t, c, {k}, m, {{}})",)
+                ),
             ]
 
         return over_lanes(parameter_sets, float, body)
@@ -201,35 +205,25 @@ def compiled_lstm(
             lines, number = printed(program), operand(program.outputs[0])
         return [*lines, f"{place} = ({number} - mean[{f}]) / deviation[{f}]"]
 
-    # Loops, where an assignment of rows would do: Numba would compile what raises the error of rows
-    # that do not fit, which takes longer than all the rest.
     values = [line for k, item in enumerate(parameters) for line in placed(k, item)]
     before = entrance or count
     each = [
         "c = first + r",
-        "if t == 0 and not known:",
-        f"    for f in range({count}):",
-        "        for s in range(window.shape[2]):",
-        "            window[c, f, s] = real(forcing[0, f, c])",
         *(
             line
             for f, depth in enumerate(depths)
             for line in (
                 f"window[c, {f}, place] = real(forcing[t, {f}, c])",
-                "total = real(0.0)",
-                "for s in range(window.shape[2]):",
-                f"    total += window[c, {f}, s]",
+                f"total = day_total(window, c, {f})",
                 *([] if depth else ["total /= window.shape[2]"]),
                 *scaled(f),
             )
         ),
-        "for m in range(moved.shape[2]):",
-        "    moved[r, 0, m] = real(0.0)",
     ]
     layer_before = []
     if entrance:
-        each += [f"for m in range({entrance}):", "    entered[r, 0, m] = entering[c, m]"]
         layer_before = [
+            f"copy_rows(entered, 0, entering, first, count, {entrance})",
             "add_product(weather, door, door_spans, entered, count)",
             "for r in range(count):",
             f"    for m in range({entrance}):",
@@ -240,7 +234,6 @@ def compiled_lstm(
         "gates": (1, filled(4 * units)),
         "moved": (1, filled(moving * parameter_sets)),
         "seen": (1, before),
-        "made": (moving, parameter_sets),
         "hiddens": (1, units),
         **({"weather": (1, count), "entered": (1, filled(entrance))} if entrance else {}),
     }
@@ -252,6 +245,8 @@ def compiled_lstm(
         f"    count = min({_TOGETHER}, stop - first)",
         "    place = position",
         "    for t in range(forcing.shape[0]):",
+        "        if t == 0 and not known:",
+        "            begin_window(window, forcing, first, count)",
         "        for r in range(count):",
         *indented(each, 3),
         *indented(layer_before, 2),
@@ -260,21 +255,17 @@ def compiled_lstm(
         "        for r in range(count):",
         "            c = first + r",
         *indented(over_lanes(units, float, gates), 3),
-        f"            for m in range({units}):",
-        "                new_hidden[c, m] = hiddens[r, 0, m]",
+        f"        copy_rows(new_hidden, first, hiddens, 0, count, {units})",
+        "        zero_rows(moved, count)",
         "        add_product(hiddens, head, head_spans, moved, count)",
         "        for r in range(count):",
         "            c = first + r",
         *indented(values, 3),
-        f"            for k in range({len(parameters)}):",
-        f"                for m in range({parameter_sets}):",
-        "                    values[t, c, k, m] = made[r, k, m]",
         "        place += 1",
         "        if place == window.shape[2]:",
         "            place = 0",
-        "            for c in range(first, first + count):",
-        f"                for m in range({units}):",
-        "                    hidden[c, m], cell[c, m] = new_hidden[c, m], new_cell[c, m]",
+        f"            copy_rows(hidden, first, new_hidden, first, count, {units})",
+        f"            copy_rows(cell, first, new_cell, first, count, {units})",
     ]
     product = _product_module()
     title = (
@@ -284,6 +275,7 @@ def compiled_lstm(
         "add_product": cache.load(product, "product")["add_product"],
         "arrays_at": arrays_at,
         "work_arrays": work_arrays,
+        **{name: getattr(rows, name) for name in _ROW_OPERATIONS},
     }
     arguments = "forcing, known, position, address, values"
     return CompiledLoop(LoopSource(title, float, arguments, function), "lstm", called)

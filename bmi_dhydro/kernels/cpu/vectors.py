@@ -344,6 +344,24 @@ def store(typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any) -> Any
     return _written(array, (i, j, k), value)
 
 
+@intrinsic
+def store_rounded(
+    typingctx: Any, array: Any, i: Any, j: Any, k: Any, m: Any, value: Any
+) -> tuple[Any, Callable[..., Any]]:
+    """Write a vector (or a number) of double precision to a 4-D array, rounded to its kind."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lanes = _lanes(value) or 1
+        pointer, align = _pointer(context, builder, signature, arguments, lanes)
+        rounded = arguments[-1]
+        if array.dtype != types.float64:
+            rounded = builder.fptrunc(rounded, pointer.type.pointee)
+        builder.store(rounded, pointer, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, i, j, k, m, value), codegen
+
+
 @intrinsic(prefer_literal=True)
 def store_rows(
     typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any, first: Any, count: Any

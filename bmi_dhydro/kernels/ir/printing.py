@@ -17,8 +17,8 @@ import numpy as np
 from bmi_dhydro.kernels.cpu.ring import delay, ring_sum
 from bmi_dhydro.kernels.cpu.vectors import (
     add, cos, div, exp2, fma, ge, gt, lane, le, load, load_row, log2, lt, maximum, minimum, mul,
-    neg, sin, some_below, spread, sqrt, store, store_row, store_rows, sub, switches, totals, where,
-    wide,
+    neg, sin, some_below, spread, sqrt, store, store_rounded, store_row, store_rows, sub, switches,
+    totals, where, wide,
 )
 real = np.{dtype}
 '''
