@@ -68,6 +68,7 @@ class ResidentDynamics:
         self._weights = {name: self._down(value) for name, value in dynamics.weights.items()}
         self._first = ENTRANCE if ENTRANCE in self._weights else "lstm.input"
         self._of_weather = self._weights[self._first][: len(self._forcings)]
+        self._recalled: Tensor | None = None
 
     def _down(self, values: NDArray) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=self._device)
@@ -87,6 +88,7 @@ class ResidentDynamics:
         self._window = self._down(window.transpose(1, 2, 0))
         self._position = dynamics.position
         self._known = not np.isnan(window).any()
+        self._recalled = None
 
     def fetch_state(self) -> None:
         """Copy the LSTM state to the host."""
@@ -105,6 +107,7 @@ class ResidentDynamics:
         """Take on what `remember` returned."""
         self._hidden, self._cell, window, self._position, self._known = state
         self._window = window.clone()
+        self._recalled = None
 
     def __call__(self, weather: Tensor) -> Tensor:
         """See the weather of some steps, and return their parameters.
@@ -141,7 +144,10 @@ class ResidentDynamics:
         seen = day @ self._of_weather
         if self._first == ENTRANCE:
             seen = torch.relu(self._entering + seen) @ weights["lstm.input"]
-        gates = self._static + seen + self._hidden @ weights["lstm.hidden"]
+        if self._recalled is None:
+            # The state is that after whole days: the same for all steps of today.
+            self._recalled = self._hidden @ weights["lstm.hidden"]
+        gates = self._static + self._recalled + seen
         hidden, cell = _cell_step(*gates.chunk(4, dim=1), self._cell)
         moved = _dynamic_parameters(self._dynamics.layout, weights, self._centres, hidden)
         for k, item in enumerate(self._items):
@@ -149,4 +155,4 @@ class ResidentDynamics:
         self._position += 1
         if self._position == self._window.shape[1]:
             self._hidden, self._cell = hidden, cell
-            self._position = 0
+            self._position, self._recalled = 0, None

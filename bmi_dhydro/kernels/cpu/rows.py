@@ -6,7 +6,8 @@ contiguous. All are of double precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -22,8 +23,21 @@ def _row(array: Elements, number: Any) -> Any:
     return array.at(number, *(whole(0) for _ in array.shape[1:]))
 
 
-def _element(builder: Any, row: Any, place: Any) -> Any:
-    return builder.gep(row, [place])
+@contextmanager
+def _pairs(
+    context: Any, builder: Any, signature: Any, arguments: Any
+) -> Iterator[tuple[Any, Any, Any]]:
+    """Write a loop over pairs of rows: their addresses, and how many of their numbers count.
+
+    Arguments are an array and its first row, another and its first row, rows, and numbers.
+    """
+    ours, low, theirs, start, count, length = elements_of(
+        context, builder, signature.args, arguments
+    )
+    with cgutils.for_range(builder, count, intp=length.type) as loop:
+        here = _row(ours, builder.add(low, loop.index))
+        there = _row(theirs, builder.add(start, loop.index))
+        yield here, there, length
 
 
 @intrinsic
@@ -48,11 +62,8 @@ def copy_rows(
     """Copy the first `width` numbers of `rows` rows, from `begin` of the source to `first`."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        to, low, of, start, count, length = elements_of(context, builder, signature.args, arguments)
         size = context.get_abi_sizeof(context.get_value_type(target.dtype))
-        with cgutils.for_range(builder, count, intp=length.type) as loop:
-            here = _row(to, builder.add(low, loop.index))
-            there = _row(of, builder.add(start, loop.index))
+        with _pairs(context, builder, signature, arguments) as (here, there, length):
             cgutils.raw_memcpy(builder, here, there, length, size)
         return context.get_dummy_value()
 
@@ -66,14 +77,13 @@ def add_rows(
     """Add the first `width` numbers of `rows` rows, of the source from `begin` on, to `target`."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        to, low, of, start, count, length = elements_of(context, builder, signature.args, arguments)
-        with cgutils.for_range(builder, count, intp=length.type) as loop:
-            here = _row(to, builder.add(low, loop.index))
-            there = _row(of, builder.add(start, loop.index))
-            with cgutils.for_range(builder, length, intp=length.type) as inner:
-                address = _element(builder, here, inner.index)
-                one = builder.load(_element(builder, there, inner.index))
-                builder.store(builder.fadd(one, builder.load(address)), address)
+        with (
+            _pairs(context, builder, signature, arguments) as (here, there, length),
+            cgutils.for_range(builder, length, intp=length.type) as inner,
+        ):
+            address = builder.gep(here, [inner.index])
+            one = builder.load(builder.gep(there, [inner.index]))
+            builder.store(builder.fadd(one, builder.load(address)), address)
         return context.get_dummy_value()
 
     return types.void(target, first, source, begin, rows, width), build
@@ -86,17 +96,14 @@ def rows_differ(
     """Return whether any of the first `width` numbers of `rows` rows differ; NaN always does."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        ours, low, theirs, start, count, length = elements_of(
-            context, builder, signature.args, arguments
-        )
         differ = cgutils.alloca_once_value(builder, cgutils.false_bit)
-        with cgutils.for_range(builder, count, intp=length.type) as loop:
-            here = _row(ours, builder.add(low, loop.index))
-            there = _row(theirs, builder.add(start, loop.index))
-            with cgutils.for_range(builder, length, intp=length.type) as inner:
-                pair = (builder.load(_element(builder, row, inner.index)) for row in (here, there))
-                apart = builder.fcmp_unordered("!=", *pair)
-                builder.store(builder.or_(builder.load(differ), apart), differ)
+        with (
+            _pairs(context, builder, signature, arguments) as (here, there, length),
+            cgutils.for_range(builder, length, intp=length.type) as inner,
+        ):
+            pair = (builder.load(builder.gep(row, [inner.index])) for row in (here, there))
+            apart = builder.fcmp_unordered("!=", *pair)
+            builder.store(builder.or_(builder.load(differ), apart), differ)
         return builder.load(differ)
 
     return types.boolean(one, first, other, begin, rows, width), build
