@@ -7,7 +7,7 @@ loops, in one order of adding, so that a catchment has the same values alone and
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache as memoised
 
 from ..kernels import cache
@@ -24,6 +24,9 @@ from .normalisation import logarithm
 
 # Rows of a product, which are columns of a model here.
 _TOGETHER = ROWS
+
+# Most bytes on the stack; a thread has no more than half a megabyte on some systems.
+_STACK = 200_000
 
 # Loops over rows, which take Numba and LLVM longer to compile than all the rest.
 _ROW_OPERATIONS = (
@@ -58,6 +61,14 @@ def _assigned(program: Program, stores: Sequence[str]) -> list[str]:
         *printed(program),
         *(store.format(value) for store, value in zip(stores, values, strict=True)),
     ]
+
+
+def _work(columns: Mapping[str, int]) -> list[str]:
+    """Print arrays of zeros (`_TOGETHER`, 1, columns) by name, on the stack while they fit."""
+    if 8 * _TOGETHER * sum(columns.values()) > _STACK:
+        return [f"{name} = np.zeros(({_TOGETHER}, 1, {n}), real)" for name, n in columns.items()]
+    shapes = ", ".join(f"{_TOGETHER} 1 {n}" for n in columns.values())
+    return [f"{', '.join(columns)} = work_arrays({shapes!r})"]
 
 
 def _gates_of_state(units: int, several_steps: bool) -> list[str]:
@@ -229,18 +240,16 @@ def compiled_lstm(
             f"    for m in range({entrance}):",
             "        seen[r, 0, m] = max(entered[r, 0, m], real(0.0))",
         ]
-    moving = len(parameters)
     work = {
-        "gates": (1, filled(4 * units)),
-        "moved": (1, filled(moving * parameter_sets)),
-        "seen": (1, before),
-        "hiddens": (1, units),
-        **({"weather": (1, count), "entered": (1, filled(entrance))} if entrance else {}),
+        "gates": filled(4 * units),
+        "moved": filled(len(parameters) * parameter_sets),
+        "seen": before,
+        "hiddens": units,
+        **({"weather": count, "entered": filled(entrance)} if entrance else {}),
     }
-    shapes = ", ".join(f"{_TOGETHER} {rows} {columns}" for rows, columns in work.values())
     function = [
         *loads(kept_arrays(matrices), "address"),
-        f"{', '.join(work)} = work_arrays({shapes!r})",
+        *_work(work),
         f"for first in range(start, stop, {_TOGETHER}):",
         f"    count = min({_TOGETHER}, stop - first)",
         "    place = position",

@@ -9,6 +9,7 @@ from bmi_dhydro.kernels import autograd, reference
 from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.model.differentiable import block_gradients, hidden_states, torch_dynamics
 from bmi_dhydro.model.model import Model
+from bmi_dhydro.networks import compiled_lstm
 from bmi_dhydro.networks.dynamics import Dynamics
 from bmi_dhydro.networks.merged import merge
 from bmi_dhydro.networks.normalisation import Normalisation
@@ -269,6 +270,17 @@ def test_joined_networks_move_as_each_does_alone():
     for k, own in enumerate(weights):
         alone = Dynamics(LAYOUT, own, inputs, 24).advance(hours, days=1 / 24)
         assert np.array_equal(together[..., 3 * k : 3 * k + 3], alone)
+
+
+def test_large_networks_do_not_use_the_stack(monkeypatch):
+    inputs, forcing = np.array(list(ATTRIBUTES.values())).T, WEATHER[:20]
+    expected = Dynamics(LAYOUT, network(), inputs).advance(forcing)
+    monkeypatch.setattr(compiled_lstm, "_STACK", 0)
+    compiled_lstm.compiled_lstm.cache_clear()
+    ours = Dynamics(LAYOUT, network(), inputs)
+    assert np.array_equal(ours.advance(forcing), expected)
+    assert "np.zeros" in "".join(ours._loops[1.0].source.lines)
+    compiled_lstm.compiled_lstm.cache_clear()
 
 
 def test_a_parameter_that_moves_does_so_around_what_is_set():
