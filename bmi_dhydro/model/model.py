@@ -419,11 +419,15 @@ class Model:
         Returns
         -------
         bool
-            False where a step takes more: threads, a GPU, parameters that move, another kernel.
+            False where a step takes more: threads, a GPU, another kernel.
         """
-        loop = self._kernel.serial(self.columns * self.parameter_sets)
+        loop, moving = self._kernel.serial(self.columns * self.parameter_sets), None
         if loop is None:
             return False
+        if self.dynamics is not None:
+            moving = self.dynamics.serial(self._part_days)
+            if moving is None:
+                return False
         ring = self.ring
         own = {
             "clock": self.clock,
@@ -433,7 +437,11 @@ class Model:
             "pending": ring.pending,
             "reach": ring.reach,
         }
-        step.bind(loop, {**arrays, **own}, inflow, self.substeps, evapotranspiration)
+        if self.dynamics is not None:
+            shape = (1, self.columns, len(self.dynamics.centres), self.parameter_sets)
+            values = np.empty(shape, self.dtype)
+            own |= {"progress": self.dynamics.progress, "values": values, "dynamic": values[0]}
+        step.bind(loop, {**arrays, **own}, inflow, self.substeps, evapotranspiration, moving)
         return True
 
     def _load(self, kernel: Any) -> list[Resident]:

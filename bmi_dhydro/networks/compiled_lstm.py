@@ -98,15 +98,16 @@ def _gates_of_state(units: int, several_steps: bool) -> list[str]:
 def kept_arrays(matrices: str) -> list[tuple[str, str, int]]:
     """Return the arrays that a network keeps, in the order of their table.
 
-    static (columns, 4 units), what attributes and bias add to the gates; hidden, cell (columns,
-    units), LSTM state after whole days, written; window (columns, forcings, steps of a day),
-    written; mean, deviation (forcings,); entering (columns, entrance), what attributes and bias add
-    to the layer before the LSTM; door, taken_in, recurrent, head: as `products.packed` returns
-    them, each followed by its spans, of (forcings, entrance), (forcings or entrance, 4 units),
-    (units, 4 units) and (units, parameters x parameter sets); centres (parameters, columns,
-    parameter sets). Written, where a day has several steps: remembered (columns, units), a state,
-    NaN at first, and recalled (columns, 4 units), what it adds to the gates. Written: new_hidden,
-    new_cell (columns, units), the state after the last step.
+    progress (any,), of which the first is the steps of today that are done; static (columns,
+    4 units), what attributes and bias add to the gates; hidden, cell (columns, units), LSTM state
+    after whole days, written; window (columns, forcings, steps of a day), NaN before the first
+    step, written; mean, deviation (forcings,); entering (columns, entrance), what attributes and
+    bias add to the layer before the LSTM; door, taken_in, recurrent, head: as `products.packed`
+    returns them, each followed by its spans, of (forcings, entrance), (forcings or entrance,
+    4 units), (units, 4 units) and (units, parameters x parameter sets); centres (parameters,
+    columns, parameter sets). Written, where a day has several steps: remembered (columns, units), a
+    state, NaN at first, and recalled (columns, 4 units), what it adds to the gates. Written:
+    new_hidden, new_cell (columns, units), the state after the last step.
 
     Parameters
     ----------
@@ -123,6 +124,7 @@ def kept_arrays(matrices: str) -> list[tuple[str, str, int]]:
         for item in ((name, matrices, 3), (f"{name}_spans", "int64", 2))
     ]
     return [
+        ("progress", "int64", 1),
         *((name, "float64", 2) for name in ("static", "hidden", "cell")),
         ("window", "float64", 3),
         *((name, "float64", 1) for name in ("mean", "deviation")),
@@ -171,10 +173,9 @@ def compiled_lstm(
     Returns
     -------
     CompiledLoop
-        Its arguments: forcing (steps, forcings, columns), of any kind; known (bool), whether
-        `window` holds yesterday; position, steps of today that are done; address, that of the
-        table of `kept_arrays`; and values (steps, columns, parameters, parameter sets), of any
-        kind, which is written, as is what `kept_arrays` says.
+        Its arguments: forcing (steps, forcings, columns), of any kind; address, that of the table
+        of `kept_arrays`; and values (steps, columns, parameters, parameter sets), of any kind,
+        which is written, as is what `kept_arrays` says.
     """
     count = len(forcings)
     names = (*_GATES, "before")
@@ -252,10 +253,11 @@ def compiled_lstm(
         *_work(work),
         f"for first in range(start, stop, {_TOGETHER}):",
         f"    count = min({_TOGETHER}, stop - first)",
-        "    place = position",
+        "    place = progress[0]",
+        "    if place == 0 and window[first, 0, 0] != window[first, 0, 0]:",
+        # Where nothing is known of yesterday, the first step stands for it.
+        "        begin_window(window, forcing, first, count)",
         "    for t in range(forcing.shape[0]):",
-        "        if t == 0 and not known:",
-        "            begin_window(window, forcing, first, count)",
         "        for r in range(count):",
         *indented(each, 3),
         *indented(layer_before, 2),
@@ -286,5 +288,5 @@ def compiled_lstm(
         "work_arrays": work_arrays,
         **{name: getattr(rows, name) for name in _ROW_OPERATIONS},
     }
-    arguments = "forcing, known, position, address, values"
+    arguments = "forcing, address, values"
     return CompiledLoop(LoopSource(title, float, arguments, function), "lstm", called)

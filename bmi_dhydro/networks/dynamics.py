@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..kernels.cpu.addresses import table_of
-from ..kernels.cpu.loop import CompiledLoop
+from ..kernels.cpu.loop import CELLS_WORTH_THREADS, CompiledLoop
 from ..kernels.cpu.products import packed
 from ..machine import threads_of
 from ..physics import Quantity
@@ -86,8 +86,8 @@ class Dynamics:
         State of the LSTM after all whole days; may be changed in place.
     window : array, shape (catchments, forcings, steps_per_day)
         Weather of the last 24 hours, in the order of the day; NaN before the first step.
-    position : int
-        Steps of today that are done.
+    progress : array of int
+        Steps of today that are done, steps of a day, and the address of the table of what is kept.
     """
 
     def __init__(
@@ -125,12 +125,13 @@ class Dynamics:
         kept = catchments if steps_per_day > 1 else 0
         remembered, recalled = np.full((kept, units), np.nan), np.empty((kept, 4 * units))
         self.window = np.full((catchments, forcings, steps_per_day), np.nan)
-        self.position = 0
+        self.progress = np.array([0, steps_per_day, 0], np.int64)
         self._items = tuple(dynamic_items(layout))
         self._loops: dict[float, CompiledLoop] = {}
         self.centres = np.zeros((len(self._items), catchments, layout.parameter_sets))
         # They are kept, and must not be replaced: the loop finds them by their addresses.
         self._kept = [
+            self.progress,
             self.static,
             self.hidden,
             self.cell,
@@ -146,7 +147,16 @@ class Dynamics:
             self._new_cell,
         ]
         self._table = table_of(self._kept, kept_arrays(self._kind))
-        self._address = self._table.ctypes.data
+        self.progress[2] = self._table.ctypes.data
+
+    @property
+    def position(self) -> int:
+        """Steps of today that are done."""
+        return self.progress.item(0)
+
+    @position.setter
+    def position(self, done: int) -> None:
+        self.progress[0] = done
 
     def subset(self, catchments: NDArray) -> Dynamics:
         """Return the LSTM of some catchments (array of int), with an empty state."""
@@ -220,16 +230,19 @@ class Dynamics:
         steps, per_day = len(forcing), self.window.shape[2]
         values = np.empty((steps, columns, count, parameter_sets), dtype=dtype)
         run = self._loops.get(days) or self._loop(days)
-        # Where nothing is known of yesterday, the first step stands for it.
-        known = self.position > 0 or not np.isnan(self.window[0, 0, 0])
-        forcing = np.ascontiguousarray(forcing)
-        arguments = forcing, known, self.position, self._address, values
+        arguments = np.ascontiguousarray(forcing), self.progress.item(2), values
         if columns == 1:
             run.serial(0, 1, *arguments)
         else:
             run(columns, steps * self.static.size, threads_of(self.threads), *arguments)
         self.position = (self.position + steps) % per_day
         return values
+
+    def serial(self, days: float) -> CompiledLoop | None:
+        """Return the loop of steps of `days` days where one thread runs it; None elsewhere."""
+        cells = self.static.size
+        alone = len(self.static) == 1 or cells < CELLS_WORTH_THREADS or self.threads == 1
+        return (self._loops.get(days) or self._loop(days)) if alone else None
 
     def _loop(self, days: float) -> CompiledLoop:
         """Return the compiled loop of steps of `days` days, and keep it."""

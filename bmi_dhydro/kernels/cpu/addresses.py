@@ -99,6 +99,34 @@ def work_arrays(typingctx: Any, shapes: Any) -> Any:
     return result(shapes), build
 
 
+@intrinsic
+def call_at(
+    typingctx: Any, function: Any, start: Any, stop: Any, forcing: Any, address: Any, values: Any
+) -> Any:
+    """Call the loop of `CompiledLoop.address` by its address.
+
+    Called by its name, it would be compiled a second time, with its caller.
+    """
+    whole, result = types.intp, types.none
+    taken = whole, whole, forcing, whole, values
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place, *given = arguments
+        given = [
+            context.cast(builder, value, kind, wanted)
+            for value, kind, wanted in zip(given, signature.args[1:], taken, strict=True)
+        ]
+        convention = context.call_conv
+        pointer = convention.get_function_type(result, taken).as_pointer()
+        called = builder.inttoptr(place, pointer)
+        status, _ = convention.call_function(builder, called, result, taken, given)
+        with cgutils.if_unlikely(builder, status.is_error):
+            convention.return_status_propagate(builder, status)
+        return context.get_dummy_value()
+
+    return types.void(function, start, stop, forcing, address, values), build
+
+
 def table_of(arrays: Sequence[NDArray], kinds: Sequence[tuple[str, DTypeLike, int]]) -> NDArray:
     """Return the address and the shape of each array, one after the other.
 

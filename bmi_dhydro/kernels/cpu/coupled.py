@@ -65,6 +65,15 @@ _COMPUTED = (
     ("calendar", np.int64, 1),
 )
 
+# Where parameters move: the address of the loop that moves them; `Dynamics.progress`; and what they
+# are in the step, twice: as that loop writes them, and as that of the model reads them.
+_MOVING = (
+    ("mover", np.int64, 1),
+    ("progress", np.int64, 1),
+    ("values", None, 4),
+    ("dynamic", None, 3),
+)
+
 _COMPUTE = f"""
 seconds = calendar[0] + clock[0] * calendar[1]
 day = day_of_year(seconds // {SECONDS_PER_DAY})
@@ -82,11 +91,18 @@ for c in range(weather.shape[1]):
 """.strip().splitlines()
 
 
-def _kinds(dtype: str, computed: bool) -> list[tuple[str, DTypeLike, int]]:
+_MOVE = (
+    "    call_at(mover[0], 0, state.shape[1], forcing, progress[2], values)",
+    "    progress[0] = (progress[0] + 1) % progress[1]",
+)
+
+
+def _kinds(dtype: str, computed: bool, moves: bool) -> list[tuple[str, DTypeLike, int]]:
     """Return name, type and dimensions of the arrays of a step, for a model of a type."""
+    more = (*(_COMPUTED if computed else ()), *(_MOVING if moves else ()))
     return [
         (name, dtype if kind is None else kind, dimensions)
-        for name, kind, dimensions in (*_ARRAYS, *(_COMPUTED if computed else ()))
+        for name, kind, dimensions in (*_ARRAYS, *more)
     ]
 
 
@@ -95,6 +111,7 @@ def _compiled(
     loop: CompiledLoop,
     dtype: str,
     evapotranspiration: Callable[..., object] | None,
+    moves: bool,
 ) -> Callable[..., int]:
     """Return `step(address, inflow, substeps)`; see `CoupledStep`.
 
@@ -107,13 +124,13 @@ def _compiled(
         # What is called is compiled elsewhere: its text is part of what this is made of.
         text = source_of(evapotranspiration) + inspect.getsource(day_of_year)
         method = f", by {hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    kinds = _kinds(dtype, computed)
+    kinds = _kinds(dtype, computed, moves)
     known = {name for name, _, _ in kinds} | {"start", "stop", "position"}
     missing = set(loop.source.arguments.split(", ")) - known
     if missing:
         raise ValueError(f"a coupled step has no {', '.join(sorted(missing))} for its loop")
     lines = [
-        "from bmi_dhydro.kernels.cpu.addresses import arrays_at",
+        "from bmi_dhydro.kernels.cpu.addresses import arrays_at, call_at",
         "from bmi_dhydro.kernels.cpu import transfers",
         "",
         "",
@@ -124,6 +141,7 @@ def _compiled(
         "    if wrong >= 0:",
         "        return wrong",
         *(indented(_COMPUTE) if computed else ()),
+        *(_MOVE if moves else ()),
         "    start, stop = 0, state.shape[1]",
         "    position = clock[0] * substeps % pending.shape[1]",
         *indented(loop.source.lines),
@@ -146,7 +164,7 @@ def _compiled(
 
 
 class CoupledStep:
-    """A step of a model on the CPU whose parameters do not move, with its inputs and outputs.
+    """A step of a model on the CPU, with its inputs and outputs.
 
     Parameters
     ----------
@@ -186,6 +204,7 @@ class CoupledStep:
         inflow: int,
         substeps: int,
         evapotranspiration: Callable[..., object] | None = None,
+        moving: CompiledLoop | None = None,
     ) -> None:
         """Find all that a step touches.
 
@@ -210,14 +229,20 @@ class CoupledStep:
             `arrays` then holds `weather` (quantities, columns), `arguments`, `evapotranspiration`
             (columns,), `solar_shift` (columns,) and `calendar` (start in seconds since 1970,
             seconds of a step) too.
+        moving : CompiledLoop, optional
+            What moves parameters, as `Dynamics.serial` returns it; `arrays` then holds `progress`
+            of `Dynamics`, and room for the parameters of a step, `values` (1, columns, parameters,
+            parameter sets) and `dynamic`, the same without the first dimension.
         """
         dtype = arrays["state"].dtype.name
-        kinds = _kinds(dtype, evapotranspiration is not None)
+        if moving is not None:
+            arrays = {**arrays, "mover": np.array([moving.address(dtype)])}
+        kinds = _kinds(dtype, evapotranspiration is not None, moving is not None)
         self._arrays = [arrays[name] for name, _, _ in kinds]
         self._table = table_of(self._arrays, kinds)
         self._address = self._table.ctypes.data
         self._inflow, self._substeps = inflow, substeps
-        self._step = _compiled(loop, dtype, evapotranspiration)
+        self._step = _compiled(loop, dtype, evapotranspiration, moving is not None)
 
     def __call__(self) -> None:
         """Do a step, and count it."""

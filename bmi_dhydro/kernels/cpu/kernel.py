@@ -430,10 +430,9 @@ class CpuKernel(HostArrays):
         self._loop = _block(process, tuple(outputs), parameter_sets, name, tuple(dynamic), substeps)
         self._serial = self._loop.serial
         self.threads = threads_of(threads)
-        self._moving = bool(dynamic)
 
     def serial(self, cells: int) -> CompiledLoop | None:
-        """Return the loop where one thread runs it, and all parameters stay as they are.
+        """Return the loop where one thread runs it; None elsewhere.
 
         Parameters
         ----------
@@ -441,7 +440,7 @@ class CpuKernel(HostArrays):
             Columns and parameter sets of a step.
         """
         alone = self.threads == 1 or cells < CELLS_WORTH_THREADS
-        return self._loop if alone and not self._moving else None
+        return self._loop if alone else None
 
     def run(self, block: StepBlock) -> None:
         """Advance all cells through a block of steps, in place."""

@@ -114,8 +114,26 @@ class CompiledLoop:
     ) -> None:
         module = cache.load(source.module(), name, called)
         self.source = source
-        self.serial: Callable[..., None] = module["run_serial"]
+        self.serial: Any = module["run_serial"]
         self._parallel: Callable[..., None] = module["run_parallel"]
+
+    def address(self, dtype: DTypeLike) -> int:
+        """Return the address of a loop that takes forcing, the address of a table, and values.
+
+        Parameters
+        ----------
+        dtype : float32 or float64
+            Kind of `forcing`, of three dimensions, and of `values`, of four; see
+            `addresses.call_at`.
+        """
+        from numba import from_dtype, types
+
+        whole, kind = types.intp, from_dtype(np.dtype(dtype))
+        forcing, values = (types.Array(kind, dimensions, "C") for dimensions in (3, 4))
+        taken = whole, whole, forcing, whole, values
+        self.serial.compile(taken)
+        found = self.serial.overloads[taken]
+        return found.library.get_pointer_to_function(found.fndesc.llvm_func_name)
 
     def __call__(self, catchments: int, cells: int, threads: int, *arguments: Any) -> None:
         """Run for catchments 0 to `catchments`; `cells` is the work, to judge threads by."""

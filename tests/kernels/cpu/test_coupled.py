@@ -19,8 +19,10 @@ STORED = -4
 TERMS = [f"{PREFIX}mass_{name}" for name in ("in", "out", "stored", "leaked")]
 
 
-def opened(tmp_path, count, step, extra, method="forcing"):
-    path = write_example(tmp_path, count, 60, step, "host", replace_existing=True, model="fast")
+def opened(tmp_path, count, step, extra, method="forcing", trained="fast"):
+    path = write_example(
+        tmp_path, count, 60, step, "host", replace_existing=True, model=str(trained)
+    )
     text = path.read_text()
     if method != "forcing":
         given = f"potential_evapotranspiration: {method}, evapotranspiration_mismatch: accept"
@@ -111,6 +113,57 @@ def test_evapotranspiration_is_computed_in_the_same_call(tmp_path, monkeypatch, 
     apart = opened(tmp_path, 2, step, "", method)
     np.testing.assert_array_equal(np.delete(said, STORED, 1), np.delete(stepped(apart), STORED, 1))
     assert not apart.component.driver._at_once
+
+
+@pytest.mark.parametrize(
+    ("count", "step", "extra"),
+    [
+        (1, "1h", ""),
+        (1, "1d", "dtype: float32\n"),
+        (5, "6h", "threads: 1\n"),
+        (3, "1d", "ensemble: {members: 2}\n"),
+        (2, "12h", "routing: none\n"),
+    ],
+)
+def test_parameters_move_in_the_same_call(tmp_path, monkeypatch, dynamic_model, count, step, extra):
+    at_once = opened(tmp_path, count, step, extra, trained=dynamic_model)
+    said = stepped(at_once)
+    assert at_once.component.driver._at_once or "members" in extra
+    piecewise(monkeypatch)
+    apart = opened(tmp_path, count, step, extra, trained=dynamic_model)
+    np.testing.assert_array_equal(np.delete(said, STORED, 1), np.delete(stepped(apart), STORED, 1))
+    assert not apart.component.driver._at_once
+    for name, values in at_once.component.model.snapshot().items():
+        np.testing.assert_array_equal(values, apart.component.model.snapshot()[name])
+
+
+def test_what_moves_parameters_is_changed_and_restored_within_a_day(tmp_path, dynamic_model):
+    """A restart, other attributes and a parameter that a host sets count from the next step on."""
+    whole, second = (opened(tmp_path, 2, "1h", "", trained=dynamic_model) for _ in range(2))
+    stepped(whole, 31)
+    moving = whole.component.trained.layout.dynamic[0]
+    for model in (whole, second):
+        if model is second:
+            model.component.restore_payload(whole.component.payload(), "a payload")
+        model.set_value("FC", np.full(2, 300.0))
+        model.set_value("forest_fraction", np.array([0.15, 0.85]))
+        model.set_value(moving, np.array([2.5, 3.5]))
+    expected = stepped(whole, 30)
+    ours = stepped(second, 30)
+    assert whole.component.driver._at_once
+    states = slice(0, whole.component.outputs.size)
+    np.testing.assert_array_equal(ours[:, states], expected[:, states])
+
+
+def test_a_refused_input_does_not_move_parameters(tmp_path, dynamic_model):
+    model = opened(tmp_path, 1, "6h", "", trained=dynamic_model)
+    stepped(model, 5)
+    before = model.component.model.snapshot()
+    model.get_value_ptr(model.get_input_var_names()[1])[:] = 400.0
+    with pytest.raises(ForcingError, match="400"):
+        model.update()
+    for name, values in model.component.model.snapshot().items():
+        np.testing.assert_array_equal(values, before[name])
 
 
 def test_what_is_plain_is_done_in_one_call_and_nothing_else(tmp_path):
