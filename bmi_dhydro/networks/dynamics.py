@@ -9,6 +9,7 @@ where the run began.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,13 +57,63 @@ def day_of(window: Any, forcings: Sequence[Quantity]) -> list[Any]:
     ]
 
 
+@dataclass(frozen=True)
+class PackedNetwork:
+    """Weights of a network as the loop over its LSTM reads them.
+
+    Made once, and shared by all who step it: an engine may have thousands of instances of a model,
+    whose matrices then stay in the processor's cache.
+
+    Attributes
+    ----------
+    weights : dict of array
+        In double precision.
+    first : str
+        Of which layer the attributes are an input: of the LSTM, or of a layer before it.
+    of_attributes : array, shape (attributes, outputs of that layer)
+    kind : str
+        Kind of number of the packed matrices.
+    matrices : tuple of array
+        As `products.packed` returns them: see `compiled_lstm.kept_arrays`.
+    entrance : int
+        Units of the layer before the LSTM; 0 where there is none.
+    """
+
+    weights: Mapping[str, NDArray]
+    first: str
+    of_attributes: NDArray
+    kind: str
+    matrices: tuple[NDArray, ...]
+    entrance: int
+
+    @classmethod
+    def of(cls, layout: NetworkLayout, weights: Mapping[str, NDArray]) -> PackedNetwork:
+        """Pack the weights of a network."""
+        used = {
+            name: np.asarray(value, dtype=float)
+            for name, value in weights.items()
+            if name in _WEIGHTS or name.startswith("lstm.")
+        }
+        forcings = len(layout.process.forcings)
+        first = ENTRANCE if ENTRANCE in used else "lstm.input"
+        of_weather, of_attributes = np.split(used[first], [forcings])
+        taken_in, door = of_weather, np.zeros((forcings, 0))
+        if first == ENTRANCE:
+            taken_in, door = used["lstm.input"], of_weather
+        matrices = door, taken_in, used["lstm.hidden"], used[DYNAMIC_HEAD]
+        single = all(np.array_equal(each, each.astype(np.float32)) for each in matrices)
+        kind = "float32" if single else "float64"
+        arrays = tuple(array for matrix in matrices for array in packed(matrix, kind))
+        return cls(used, first, of_attributes, kind, arrays, door.shape[1])
+
+
 class Dynamics:
     """The long short-term memory (LSTM) that moves dynamic parameters, for some catchments.
 
     Parameters
     ----------
     layout : NetworkLayout
-    weights : mapping of array
+    network : mapping of array, or PackedNetwork
         Weights of the network.
     inputs : array, shape (catchments, inputs)
         Normalised attributes; see `parameter_network.static_logits`.
@@ -93,31 +144,21 @@ class Dynamics:
     def __init__(
         self,
         layout: NetworkLayout,
-        weights: Mapping[str, NDArray],
+        network: Mapping[str, NDArray] | PackedNetwork,
         inputs: NDArray,
         steps_per_day: int = 1,
         threads: int | None = None,
     ) -> None:
         self.layout, self.threads = layout, threads
-        self.weights = {
-            name: np.asarray(value, dtype=float)
-            for name, value in weights.items()
-            if name in _WEIGHTS or name.startswith("lstm.")
-        }
+        if not isinstance(network, PackedNetwork):
+            network = PackedNetwork.of(layout, network)
+        self._network = network
+        self.weights = network.weights
         catchments, units = len(inputs), self.weights["lstm.hidden"].shape[0]
         forcings = len(layout.process.forcings)
-        # Attributes and weather go into the LSTM, or into a layer before it.
-        self._first = ENTRANCE if ENTRANCE in self.weights else "lstm.input"
-        of_weather, self._of_attributes = np.split(self.weights[self._first], [forcings])
-        taken_in, door = of_weather, np.zeros((forcings, 0))
-        if self._first == ENTRANCE:
-            taken_in, door = self.weights["lstm.input"], of_weather
-        matrices = door, taken_in, self.weights["lstm.hidden"], self.weights[DYNAMIC_HEAD]
-        single = all(np.array_equal(each, each.astype(np.float32)) for each in matrices)
-        self._kind = "float32" if single else "float64"
         self.inputs = np.array(inputs, dtype=float)
         self.static = np.tile(self.weights["lstm.bias"], (catchments, 1))
-        self.entering = np.empty((catchments, door.shape[1]))
+        self.entering = np.empty((catchments, network.entrance))
         self.set_inputs(np.arange(catchments), self.inputs)
         self.hidden = np.zeros((catchments, units))
         self.cell = np.zeros((catchments, units))
@@ -139,14 +180,14 @@ class Dynamics:
             self.weights[FORCING_MEAN],
             self.weights[FORCING_DEVIATION],
             self.entering,
-            *(array for matrix in matrices for array in packed(matrix, self._kind)),
+            *network.matrices,
             self.centres,
             remembered,
             recalled,
             self._new_hidden,
             self._new_cell,
         ]
-        self._table = table_of(self._kept, kept_arrays(self._kind))
+        self._table = table_of(self._kept, kept_arrays(network.kind))
         self.progress[2] = self._table.ctypes.data
 
     @property
@@ -161,7 +202,7 @@ class Dynamics:
     def subset(self, catchments: NDArray) -> Dynamics:
         """Return the LSTM of some catchments (array of int), with an empty state."""
         inputs, per_day = self.inputs[catchments], self.window.shape[2]
-        return Dynamics(self.layout, self.weights, inputs, per_day, self.threads)
+        return Dynamics(self.layout, self._network, inputs, per_day, self.threads)
 
     def copy(self) -> Dynamics:
         """Return the LSTM of the same catchments, with the state and the centres that it has."""
@@ -169,6 +210,13 @@ class Dynamics:
         same.restore(self.snapshot())
         same.centres[...] = self.centres
         return same
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Dynamics:
+        # Arrays are found by their addresses: those of a copy are others.
+        return self.copy()
+
+    def __reduce__(self) -> Any:
+        raise TypeError("what moves parameters cannot be pickled; pickle its snapshot instead")
 
     def fill(self) -> None:
         """Let all units be all but full: as far from empty as they can be before the first day."""
@@ -184,14 +232,14 @@ class Dynamics:
             Normalised.
         """
         self.inputs[catchments] = inputs
-        before = self._first == ENTRANCE
+        before = self._network.first == ENTRANCE
         target = self.entering if before else self.static
         # Adding one attribute after the other, the sum does not depend on how many catchments
         # there are.
         bias = self.weights[ENTRANCE_BIAS if before else "lstm.bias"]
         total = np.repeat(bias[None], len(inputs), axis=0)
         seen = np.transpose(inputs)[: len(self.layout.attributes)]
-        for column, weights in zip(seen, self._of_attributes, strict=True):
+        for column, weights in zip(seen, self._network.of_attributes, strict=True):
             total = total + column[:, None] * weights
         target[catchments] = total
 
@@ -255,7 +303,7 @@ class Dynamics:
             self.layout.logarithms,
             self.entering.shape[1],
             self.window.shape[2] > 1,
-            self._kind,
+            self._network.kind,
         )
         return self._loops[days]
 

@@ -17,7 +17,7 @@ from ..catchments.attributes import units_of
 from ..errors import CatchmentError, CheckpointError, listed
 from ..files.arrays import ArrayFormat
 from ..physics import PROCESSES, with_learned_curves
-from .dynamics import Dynamics
+from .dynamics import Dynamics, PackedNetwork
 from .flow_errors import FlowErrors
 from .learned_evapotranspiration import LearnedEvapotranspiration
 from .merged import single_network
@@ -79,6 +79,10 @@ class TrainedModel:
     @cached_property
     def _weights(self) -> dict[str, NDArray]:
         return {name: value.astype(float) for name, value in self.weights.items()}
+
+    @cached_property
+    def _packed(self) -> PackedNetwork:
+        return PackedNetwork.of(self.layout, self._weights)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -152,7 +156,7 @@ class TrainedModel:
     ) -> Dynamics:
         """Return the LSTM of catchments, whether or not parameters move from day to day."""
         inputs = self.normalisation(attributes)
-        return Dynamics(self.layout, self._weights, inputs, steps_per_day, threads)
+        return Dynamics(self.layout, self._packed, inputs, steps_per_day, threads)
 
     def check(self, ids: NDArray, attributes: Mapping[str, NDArray]) -> list[str]:
         """Check the attributes of catchments against what the network was trained on.

@@ -1,5 +1,8 @@
 """Parameters that change from day to day: kernels, gradients, memory, restarts."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -270,6 +273,29 @@ def test_joined_networks_move_as_each_does_alone():
     for k, own in enumerate(weights):
         alone = Dynamics(LAYOUT, own, inputs, 24).advance(hours, days=1 / 24)
         assert np.array_equal(together[..., 3 * k : 3 * k + 3], alone)
+
+
+def test_a_copy_goes_its_own_way():
+    hours = spread(WEATHER[:3], 24)
+    ours = model(step_seconds=3600).dynamics
+    ours.advance(hours[:30], days=1 / 24)
+    other = copy.deepcopy(ours)
+    state = ours.hidden.copy()
+    expected = other.advance(hours[30:60], days=1 / 24)
+    # What the copy did has not reached the original, which does the same.
+    assert np.array_equal(ours.hidden, state)
+    assert ours.position == 6
+    assert np.array_equal(ours.advance(hours[30:60], days=1 / 24), expected)
+    with pytest.raises(TypeError, match="snapshot"):
+        pickle.dumps(ours)
+
+
+def test_instances_share_the_weights():
+    ours = trained()
+    one, other = (ours.dynamics(ATTRIBUTES) for _ in range(2))
+    large = max(ours.weights["lstm.hidden"].nbytes, ours.weights[DYNAMIC_HEAD].nbytes)
+    shared = [a for a in one._kept if any(a is b for b in other._kept) and a.nbytes >= large]
+    assert len(shared) >= 2
 
 
 def test_large_networks_do_not_use_the_stack(monkeypatch):
