@@ -1,9 +1,10 @@
 """What the component costs inside the NextGen engine: one table, with limits.
 
-    python benchmarks/ngen.py [--check]
+    python benchmarks/ngen.py [--check] [--model default]
 
 The calls are those of the engine for each catchment and step (see tests/hosts/replay.py), in
-a plain loop; the baseline is a module that does nothing, called in the same way.
+a plain loop; the baseline is a module that does nothing, called in the same way. Limits are those
+of `fast`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from table import Report
 from bmi_dhydro import BmiDhydro
 from bmi_dhydro.hosts.package_options import PackageOptions
 from bmi_dhydro.hosts.run_package import write_run_package
+from bmi_dhydro.networks.shipped import SHIPPED
 from bmi_dhydro.variables import INPUTS, OUTPUTS, inputs_for
 from bmi_dhydro.weather.quantities import quantities_for
 
@@ -308,13 +310,13 @@ def stepped(report: Report, fleet: Path) -> None:
     )
 
 
-def package(report: Report, folder: Path) -> None:
+def package(report: Report, folder: Path, model: str) -> None:
     divides = made_up_divides(10_000)
     write_hydrofabric(folder / "many.gpkg", divides)
     write_forcing(folder / "many.nc", divides, 2, 0)
     write_climate(folder / "many.csv", divides, 0)
     begin = time.perf_counter()
-    options = PackageOptions(model="fast", climate=folder / "many.csv")
+    options = PackageOptions(model=model, climate=folder / "many.csv")
     write_run_package(folder / "many.gpkg", folder / "many.nc", folder / "run", options)
     seconds = time.perf_counter() - begin
     report.row(
@@ -329,10 +331,11 @@ def package(report: Report, folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="exit with 1 where a limit is missed")
-    check = parser.parse_args().check
+    parser.add_argument("--model", default="fast", choices=list(SHIPPED))
+    wanted = parser.parse_args()
     os.environ.setdefault("NUMBA_NUM_THREADS", "1")
     report = Report(
-        "One catchment per instance, float64, 16 components, hourly",
+        f"One catchment per instance, `{wanted.model}`, float64, hourly",
         ("", "measured", "against nothing", "limit"),
     )
     with tempfile.TemporaryDirectory() as name:
@@ -341,7 +344,7 @@ def main() -> None:
         write_hydrofabric(folder / "h.gpkg", divides)
         write_forcing(folder / "f.nc", divides, 30, 0)
         write_climate(folder / "c.csv", divides, 0)
-        common = PackageOptions(model="fast", climate=folder / "c.csv", spin_up=0)
+        common = PackageOptions(model=wanted.model, climate=folder / "c.csv", spin_up=0)
         packages = {
             "coupled": common,
             "computed": replace(common, evapotranspiration="computed"),
@@ -352,8 +355,8 @@ def main() -> None:
         stepping(report, *(folder / name for name in ("computed", "coupled", "fleet")))
         starting(report, folder / "coupled", folder / "fleet")
         stepped(report, folder / "fleet")
-        package(report, folder)
-    report.finish(check)
+        package(report, folder, wanted.model)
+    report.finish(wanted.check)
 
 
 if __name__ == "__main__":
