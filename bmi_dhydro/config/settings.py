@@ -224,6 +224,8 @@ def resolved(path: str | None, folder: Path) -> str | None:
     """
     if path is None:
         return None
+    if "\0" in path:
+        raise ConfigError(f"{path[:60]!r} is no path (it holds a null byte)")
     try:
         whole = str((folder / path).resolve())
         encoded = os.fsencode(whole)

@@ -148,7 +148,7 @@ class TrainingData:
         """
         other = other.catchments(~np.isin(other.ids, self.ids))
         first, last = min(self.dates[0], other.dates[0]), max(self.dates[-1], other.dates[-1])
-        dates = np.arange(first, last + 1)
+        dates = np.arange(first, last + np.timedelta64(1, "D"))
 
         def over_all(one: NDArray, two: NDArray) -> NDArray:
             shape = (len(dates), *one.shape[1:-1], one.shape[-1] + two.shape[-1])
