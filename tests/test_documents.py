@@ -72,7 +72,7 @@ def test_every_module_stands_in_the_architecture():
 
 def test_the_readme_states_the_skill_of_the_model_that_is_shipped():
     text = (ROOT / "README.md").read_text()
-    skills = [trained_model.load(name).about["skill"] for name in ("fast", "default")]
+    skills = [trained_model.load(name).about["skill"] for name in ("fast", "default", "ensemble")]
     for name in ("in_time", "in_time_camels"):
         scores = [skill[name] for skill in skills]
         cells = [f"{s['median_nse']:.3f} | {s['median_kge']:.3f}" for s in scores]

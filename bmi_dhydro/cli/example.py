@@ -23,7 +23,7 @@ _CLIMATE_YEARS = 10
 _HEADER = """\
 # A made-up example of bmi_dhydro: {count} catchment(s), {days} days, steps of {step}.
 # All keys are explained by: bmi-dhydro docs config
-model: {model:18} # the trained model: default or fast, which come with the package, or a file
+model: {model:18} # a trained model that comes with the package (default, fast, ensemble), or a file
 """
 
 _FILE = """\

@@ -484,8 +484,8 @@ def climate(weather: Path, catchments: Path, out: Path, model: str) -> None:
 def info(model_or_config: str) -> None:
     """Describe a trained model, or check and describe a configuration.
 
-    A model is default, fast, or a .safetensors file: where it comes from, how good it is, what
-    it needs and gives. A configuration is a .yaml file.
+    A model is default, fast, ensemble, or a .safetensors file: where it comes from, how good it is,
+    what it needs and gives. A configuration is a .yaml file.
     """
     from .information import describe_config, describe_model
 

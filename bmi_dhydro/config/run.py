@@ -216,8 +216,9 @@ class Config(Section, frozen=True):
     """Which catchments."""
     model: str = "default"
     """Trained model: one that comes with the package (`default`, whose parameters move from day to
-    day; `fast`, whose parameters stay: a little less skill, and a step in a fraction of the time),
-    or a `.safetensors` file."""
+    day; `ensemble`, two such networks together: a little more skill, and twice the time; `fast`,
+    whose parameters stay: a little less skill, and a step in a fraction of the time), or a
+    `.safetensors` file."""
     forcing: ForcingConfig = ForcingConfig()
     """Weather."""
     time: TimeConfig = TimeConfig()

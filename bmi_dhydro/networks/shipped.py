@@ -9,6 +9,7 @@ _FOLDER = Path(__file__).parents[1] / "checkpoints"
 SHIPPED = {
     "default": _FOLDER / "hbv_dynamic.safetensors",
     "fast": _FOLDER / "hbv.safetensors",
+    "ensemble": _FOLDER / "hbv_ensemble.safetensors",
 }
 
 # What the default was called before it was the default: configurations may still say so.

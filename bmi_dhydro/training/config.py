@@ -140,8 +140,8 @@ class TrainConfig(Section, frozen=True):
     targets: dict[TargetName, TargetConfig] = msgspec.field(default_factory=dict)
     """What else is learned from: `snow` (water equivalent), `evapotranspiration` (actual)."""
     from_: str | None = msgspec.field(name="from", default=None)
-    """Trained model to start from, instead of drawn weights: `default`, `fast`, or a
-    `.safetensors` file. It decides process, components, attributes, dynamic and learned, and the
+    """Trained model to start from, instead of drawn weights: `default`, `fast`, `ensemble`, or
+    a `.safetensors` file. It decides process, components, attributes, dynamic and learned, and the
     number of seeds."""
     network: GaugesConfig | None = None
     """The river that the catchments drain to, where flow is observed at its gauges."""

@@ -6,7 +6,7 @@ from bmi_dhydro.networks.trained_model import load
 from tests.cli.conftest import call
 
 
-@pytest.mark.parametrize("model", ["fast", "default"])
+@pytest.mark.parametrize("model", ["fast", "default", "ensemble"])
 def test_names_are_whole_on_a_narrow_terminal(model, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     lines = call("info", model).splitlines()

@@ -9,7 +9,7 @@ from bmi_dhydro.training.loop import simulate
 from bmi_dhydro.training.simulated_flow import simulated_flow
 
 
-@pytest.mark.parametrize("name", ["fast", "default"])
+@pytest.mark.parametrize("name", ["fast", "default", "ensemble"])
 def test_it_is_the_flow_that_training_sees(few_real, name):
     model, data = trained_model.load(name), few_real.catchments(np.arange(10) < 3)
     data = data.period("1960-01-01", "1961-12-31")
