@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..kernels.cpu.addresses import table_of
-from ..kernels.cpu.loop import CELLS_WORTH_THREADS, CompiledLoop
+from ..kernels.cpu.loop import CompiledLoop, one_thread
 from ..kernels.cpu.products import packed
 from ..machine import threads_of
 from ..physics import Quantity
@@ -288,8 +288,7 @@ class Dynamics:
 
     def serial(self, days: float) -> CompiledLoop | None:
         """Return the loop of steps of `days` days where one thread runs it; None elsewhere."""
-        cells = self.static.size
-        alone = len(self.static) == 1 or cells < CELLS_WORTH_THREADS or self.threads == 1
+        alone = len(self.static) == 1 or one_thread(self.static.size, self.threads)
         return (self._loops.get(days) or self._loop(days)) if alone else None
 
     def _loop(self, days: float) -> CompiledLoop:

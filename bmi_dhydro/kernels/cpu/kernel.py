@@ -21,7 +21,7 @@ from ..interface import HostArrays, StepBlock
 from ..ir.adjoint import PREFIX, differentiate
 from ..ir.printing import indented, operand, printed
 from ..ir.program import terms, trace
-from .loop import BYTES_TOGETHER, CELLS_WORTH_THREADS, CompiledLoop, LoopSource, over_lanes
+from .loop import BYTES_TOGETHER, CompiledLoop, LoopSource, one_thread, over_lanes
 
 # Steps whose states fit the cache, so that the adjoint keeps them all.
 SHORT = 2048
@@ -439,8 +439,7 @@ class CpuKernel(HostArrays):
         cells : int
             Columns and parameter sets of a step.
         """
-        alone = self.threads == 1 or cells < CELLS_WORTH_THREADS
-        return self._loop if alone else None
+        return self._loop if one_thread(cells, self.threads) else None
 
     def run(self, block: StepBlock) -> None:
         """Advance all cells through a block of steps, in place."""

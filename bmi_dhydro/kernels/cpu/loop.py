@@ -94,6 +94,11 @@ class LoopSource:
         return module_of(self.title, self.dtype, lines)
 
 
+def one_thread(cells: int, threads: int | None) -> bool:
+    """Return whether one thread does so much work, in cells, as fast as several."""
+    return threads == 1 or cells < CELLS_WORTH_THREADS
+
+
 class CompiledLoop:
     """A generated function over catchments, run by one thread or by several.
 
@@ -137,7 +142,7 @@ class CompiledLoop:
 
     def __call__(self, catchments: int, cells: int, threads: int, *arguments: Any) -> None:
         """Run for catchments 0 to `catchments`; `cells` is the work, to judge threads by."""
-        if threads == 1 or catchments == 1 or cells < CELLS_WORTH_THREADS:
+        if catchments == 1 or one_thread(cells, threads):
             self.serial(0, catchments, *arguments)
             return
         with parallel_region(threads):

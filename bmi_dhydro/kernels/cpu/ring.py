@@ -107,7 +107,9 @@ def ring_sum(
                     together(lag, False)
                 with no:
                     together(lag, True)
-        total = cgutils.alloca_once_value(builder, folded(builder, builder.load(sums)))
+        sum_of_lanes = folded(builder, builder.load(sums), 1)
+        lane = builder.extract_element(sum_of_lanes, ir.Constant(ir.IntType(32), 0))
+        total = cgutils.alloca_once_value(builder, lane)
         left = builder.srem(builder.sub(length, whole(1)), several)
         begin = builder.sub(length, left)
         with cgutils.for_range(builder, lags, start=begin, intp=length.type) as loop:

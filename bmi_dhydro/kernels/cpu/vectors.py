@@ -420,14 +420,14 @@ def _shuffled(builder: Any, a: Any, b: Any, lanes: range) -> Any:
     return builder.shuffle_vector(a, b, mask)
 
 
-def folded(builder: Any, vector: Any) -> Any:
-    """Return the sum of the lanes of a vector, half of them added to the other half at a time."""
+def folded(builder: Any, vector: Any, lanes: int) -> Any:
+    """Add half of the lanes of a vector to the other half, until there are `lanes` of them."""
     half = vector.type.count
-    while half > 1:
+    while half > lanes:
         half //= 2
         lower = _shuffled(builder, vector, vector, range(half))
         vector = builder.fadd(lower, _shuffled(builder, vector, vector, range(half, 2 * half)))
-    return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+    return vector
 
 
 @intrinsic(prefer_literal=True)
@@ -442,19 +442,9 @@ def totals(typingctx: Any, lanes: Any, *values: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         vectors = [
-            _splat(builder, vector, width)
+            folded(builder, _splat(builder, vector, width), count)
             for vector in cgutils.unpack_tuple(builder, arguments[1], count)
         ]
-        half = width
-        while half > count:
-            half //= 2
-            vectors = [
-                builder.fadd(
-                    _shuffled(builder, v, v, range(half)),
-                    _shuffled(builder, v, v, range(half, 2 * half)),
-                )
-                for v in vectors
-            ]
         while len(vectors) > 1:
             vectors = [
                 builder.fadd(
