@@ -161,10 +161,8 @@ def peer_flow(
     """Return the flow of the peer; arguments as `training.loop.simulate`."""
     mean, deviation = weights[FORCING_MEAN].detach(), weights[FORCING_DEVIATION].detach()
     weather = (forcing.transpose(1, 2) - mean) / deviation
-    count = weather.shape[2]
-    static = inputs @ weights["lstm.input"][count:] + weights["lstm.bias"]
-    of_weather, of_hidden = weights["lstm.input"][:count], weights["lstm.hidden"]
-    hidden = hidden_states(weather, static, of_weather, of_hidden, warm_up)[warm_up:]
+    matrices = (weights[f"lstm.{name}"] for name in ("input", "hidden", "bias"))
+    hidden = hidden_states(weather, inputs, *matrices, constant=warm_up)[warm_up:]
     if dropout:
         hidden = torch.nn.functional.dropout(hidden, dropout)
     middle, spread = weights["flow"].detach()
@@ -223,7 +221,9 @@ def load(path: Path, peer: bool) -> Trained:
     return Trained(peer=arrays, scale=scale, minutes=float(about["minutes"]))
 
 
-def train(data: TrainingData, recipe: Recipe, seed: int, title: str) -> Trained:
+def train(
+    data: TrainingData, recipe: Recipe, seed: int, title: str, device: str = "cpu"
+) -> Trained:
     """Train a model on the years of learning."""
     names = known_attributes(data) if recipe.all_attributes else NETWORK_INPUTS
     layout = NetworkLayout(HBV, 16, names, recipe.dynamic)
@@ -235,7 +235,7 @@ def train(data: TrainingData, recipe: Recipe, seed: int, title: str) -> Trained:
     if not recipe.peer:
         learned = replace(learned, forcing=np.ascontiguousarray(learned.forcing[:, :3]))
     kind = PeerTrainer if recipe.peer else Trainer
-    trainer = kind(layout, learned, recipe.settings, seed)
+    trainer = kind(layout, learned, recipe.settings, seed, device=device)
     with Progress(disable=not Console().is_terminal) as bar:
         task = bar.add_task(title, total=recipe.settings.batches)
         while not trainer.finished():
@@ -416,6 +416,7 @@ def in_space(
     chosen: Sequence[str],
     years: tuple[str, str],
     files: str | None,
+    device: str,
 ) -> tuple[dict[str, np.ndarray], float]:
     """Leave each of `chosen` (groups of catchments: "0,4,7") out of training once, and score it.
 
@@ -430,7 +431,7 @@ def in_space(
         if path is not None and path.exists():
             trained = load(path, recipe.peer)
         else:
-            trained = train(data.catchments(~apart), recipe, 0, f"without {group}")
+            trained = train(data.catchments(~apart), recipe, 0, f"without {group}", device)
             if path is not None:
                 trained.save(path)
         minutes += trained.minutes
@@ -508,6 +509,7 @@ def print_table(
 @click.option("--years", type=click.Choice(list(YEARS)), default="test", show_default=True)
 @click.option("--batches", type=int, help="Of training; those of the table, unless given.")
 @click.option("--loss", type=click.Choice(list(LOSSES)), help="What training makes small.")
+@click.option("--device", default="cpu", show_default=True, help="To train on: cpu, or cuda.")
 @click.option("--space", help="Score what is trained in space: random folds (12), or regions.")
 @click.option(
     "--held-out",
@@ -530,6 +532,7 @@ def main(
     years: str,
     batches: int | None,
     loss: str | None,
+    device: str,
     space: str | None,
     held_out: tuple[str, ...],
     only: tuple[str, ...],
@@ -555,7 +558,7 @@ def main(
         if folder is not None:
             folder.mkdir(exist_ok=True, parents=True)
             files = str(folder / f"{wanted}_without_{space}")
-        measures, minutes = in_space(data, recipe, group_of, chosen, period, files)
+        measures, minutes = in_space(data, recipe, group_of, chosen, period, files, device)
         kind = "regions left out" if space == "regions" else f"{space} random folds"
         name = f"{wanted}, {kind}"
         print_table({name: measures}, {name: minutes}, title)
@@ -568,7 +571,7 @@ def main(
     if wanted is not None:
         folder.mkdir(exist_ok=True)
         name = f"{wanted}_{seed}"
-        trained = train(data, recipe, seed, name)
+        trained = train(data, recipe, seed, name, device)
         file = folder / f"{name}.safetensors"
         trained.save(file)
         only = (*only, name)

@@ -87,6 +87,7 @@ def fit(
     seeds: range,
     title: str,
     begun: TrainedModel | None = None,
+    device: str = "cpu",
 ) -> TrainedModel:
     """Train on `data`, going on from `begun` where it is given; several seeds make one model."""
     members = []
@@ -94,7 +95,7 @@ def fit(
         task = bar.add_task(title, total=settings.batches * len(seeds))
         for seed in seeds:
             start = None if begun is None else Start(begun)
-            trainer = Trainer(layout, data, settings, seed, start=start)
+            trainer = Trainer(layout, data, settings, seed, start=start, device=device)
             while not trainer.finished():
                 trainer.step()
                 bar.advance(task)
@@ -225,6 +226,7 @@ def _seeds(path: Path) -> list[int]:
 @click.option(
     "--loss", type=click.Choice(list(LOSSES)), default=TrainingSettings().loss, show_default=True
 )
+@click.option("--device", default="cpu", show_default=True, help="To train on: cpu, or cuda.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--members", default=1, show_default=True, help="Networks, of seeds that follow.")
 @click.option(
@@ -272,6 +274,7 @@ def main(
     memory: int,
     dropout: float,
     loss: str,
+    device: str,
     seed: int,
     members: int,
     others: tuple[Path, ...],
@@ -305,7 +308,8 @@ def main(
         trained_on = trained_on.joined(learned_years(camels, CAMELS, all_years))
         periods.append(CAMELS.whole if all_years else CAMELS.training)
     first = None if begun is None else load(begun)
-    model = joined(fit(trained_on, settings, layout, seeds, "all catchments", first), others)
+    trained = fit(trained_on, settings, layout, seeds, "all catchments", first, device)
+    model = joined(trained, others)
     skill: dict[str, Any] = {}
     errors = None
     if skill_of is not None:
@@ -339,7 +343,7 @@ def main(
             apart = np.isin(group_of, [int(group) for group in groups.split(",")])
             title = f"without group {groups}"
             kept = data.catchments(~apart).period(*TRAINING)
-            regional = fit(kept, settings, layout, seeds, title)
+            regional = fit(kept, settings, layout, seeds, title, None, device)
             parts.append(scores(*test(regional, data.catchments(apart), MOPEX)))
             print(f"group {groups}", summary(parts[-1]))
         skill["in_space"] = summary(tuple(map(np.concatenate, zip(*parts, strict=True))))
@@ -347,7 +351,8 @@ def main(
     for count in map(int, filter(None, fewer.split(","))):
         chosen = drawn(data, count)
         few_catchments = data.catchments(chosen).period(*TRAINING)
-        few = fit(few_catchments, settings, layout, seeds, f"{count} catchments")
+        title = f"{count} catchments"
+        few = fit(few_catchments, settings, layout, seeds, title, None, device)
         skill[f"of_{count}"] = summary(scores(*test(few, data.catchments(~chosen), MOPEX)))
         print(f"learned from {count}, tested on the others", skill[f"of_{count}"])
     about = {

@@ -115,8 +115,7 @@ def hidden_states(
 ) -> Tensor | None:
     """Return what the LSTM remembers after each day of a block, from an empty state.
 
-    It runs over the whole block (`networks.lstm_block`; torch's own on a GPU); `networks.lstm` is
-    the same day by day.
+    It runs over the whole block (`networks.lstm_block`); `networks.lstm` is the same day by day.
 
     Parameters
     ----------
@@ -141,7 +140,8 @@ def hidden_states(
     if ENTRANCE in weights:
         weather = _entered(weights, torch.cat([weather, seen.expand(len(weather), -1, -1)], dim=2))
         seen = seen[:, :0]
-    return _hidden_states(weights, weather, seen, constant)
+    matrices = (weights[f"lstm.{name}"] for name in ("input", "hidden", "bias"))
+    return lstm_block.hidden_states(weather, seen, *matrices, constant=constant)
 
 
 def torch_dynamics(
@@ -211,33 +211,6 @@ def _left_out(values: Tensor, share: float) -> Tensor:
     limit = min(max(1, round(256 * share)), 255)
     kept = (drawn.view(torch.uint8)[:count] >= limit).view(values.shape)
     return values * kept * (256.0 / (256 - limit))
-
-
-def _hidden_states(
-    weights: Mapping[str, Tensor], weather: Tensor, inputs: Tensor, constant: int
-) -> Tensor:
-    """Return the hidden states after each day, from an empty state; on a GPU by torch's own."""
-    forcings = weather.shape[2]
-    if not weather.is_cuda:
-        static = inputs @ weights["lstm.input"][forcings:] + weights["lstm.bias"]
-        of_weather = weights["lstm.input"][:forcings]
-        return lstm_block.hidden_states(
-            weather, static, of_weather, weights["lstm.hidden"], constant
-        )
-    seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
-    zeros = seen.new_zeros((1, seen.shape[1], weights["lstm.hidden"].shape[0]))
-    matrices = [
-        weights["lstm.input"].T,
-        weights["lstm.hidden"].T,
-        weights["lstm.bias"],
-        torch.zeros_like(weights["lstm.bias"]),
-    ]
-    with torch.no_grad():
-        before, *state = torch.lstm(
-            seen[:constant], (zeros, zeros), matrices, True, 1, 0.0, True, False, False
-        )
-    later = torch.lstm(seen[constant:], state, matrices, True, 1, 0.0, True, False, False)[0]
-    return torch.cat([before, later])
 
 
 def remembered_dynamics(

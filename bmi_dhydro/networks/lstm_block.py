@@ -1,9 +1,9 @@
-"""A long short-term memory over many days at once, on the CPU, with its adjoint.
+"""A long short-term memory over many days at once, with its adjoint.
 
 Attributes do not change from day to day, so what they add to the gates is computed once; what the
 weather adds, and all gradients of weights, are one product for all days. Only the product with the
 hidden state is done day after day. What a unit does is `lstm.cell_step`, compiled, and its adjoint
-is derived from it.
+is derived from it. On a GPU cuDNN does the same.
 """
 
 from __future__ import annotations
@@ -137,7 +137,12 @@ class _LstmBlock(torch.autograd.Function):
 
 
 def hidden_states(
-    weather: Tensor, static: Tensor, of_weather: Tensor, of_hidden: Tensor, constant: int = 0
+    weather: Tensor,
+    inputs: Tensor,
+    of_input: Tensor,
+    of_hidden: Tensor,
+    bias: Tensor,
+    constant: int = 0,
 ) -> Tensor:
     """Return the hidden states after each of some days, from an empty state; differentiable.
 
@@ -145,10 +150,11 @@ def hidden_states(
     ----------
     weather : Tensor, shape (days, catchments, forcings)
         Normalised.
-    static : Tensor, shape (catchments, 4 units)
-        What attributes and bias add to the gates.
-    of_weather : Tensor, shape (forcings, 4 units)
+    inputs : Tensor, shape (catchments, attributes)
+        Normalised; the same every day.
+    of_input : Tensor, shape (forcings + attributes, 4 units)
     of_hidden : Tensor, shape (units, 4 units)
+    bias : Tensor, shape (4 units,)
     constant : int
         First days through which no gradient flows: the state after them is taken as given.
 
@@ -156,4 +162,30 @@ def hidden_states(
     -------
     Tensor, shape (days, catchments, units)
     """
-    return _LstmBlock.apply(weather, static, of_weather, of_hidden, constant)
+    if weather.is_cuda:
+        return _by_cudnn(weather, inputs, of_input, of_hidden, bias, constant)
+    forcings = weather.shape[2]
+    static = inputs @ of_input[forcings:] + bias
+    return _LstmBlock.apply(weather, static, of_input[:forcings], of_hidden, constant)
+
+
+def _by_cudnn(
+    weather: Tensor,
+    inputs: Tensor,
+    of_input: Tensor,
+    of_hidden: Tensor,
+    bias: Tensor,
+    constant: int,
+) -> Tensor:
+    seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
+    empty = seen.new_zeros((1, seen.shape[1], of_hidden.shape[0]))
+    matrices = [of_input.T, of_hidden.T, bias, torch.zeros_like(bias)]
+
+    def run(days: Tensor, state: list[Tensor]) -> tuple[Tensor, ...]:
+        return torch.lstm(days, state, matrices, True, 1, 0.0, True, False, False)
+
+    if not constant:
+        return run(seen, [empty, empty])[0]
+    with torch.no_grad():
+        before, *state = run(seen[:constant], [empty, empty])
+    return torch.cat([before, run(seen[constant:], state)[0]])

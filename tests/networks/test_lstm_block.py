@@ -40,8 +40,7 @@ def by_torch(weather, inputs, input, hidden, bias, constant=0):
 
 
 def by_block(weather, inputs, input, hidden, bias, constant=0):
-    static = inputs @ input[FORCINGS:] + bias
-    return hidden_states(weather, static, input[:FORCINGS], hidden, constant)
+    return hidden_states(weather, inputs, input, hidden, bias, constant)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-13), (torch.float32, 1e-5)])
@@ -65,7 +64,7 @@ def test_gradients_are_those_of_torch(constant):
 
 def test_gradients_agree_with_differences():
     arrays = setup()
-    weather = arrays["weather"][:6, :2].clone().requires_grad_()
-    static = (arrays["inputs"][:2] @ arrays["input"][FORCINGS:]).requires_grad_()
-    matrices = [arrays["input"][:FORCINGS].requires_grad_(), arrays["hidden"].requires_grad_()]
-    assert torch.autograd.gradcheck(hidden_states, (weather, static, *matrices), atol=1e-6)
+    weather = arrays.pop("weather")[:6, :2]
+    given = [values.clone().requires_grad_() for values in (weather, arrays.pop("inputs")[:2])]
+    matrices = [values.requires_grad_() for values in arrays.values()]
+    assert torch.autograd.gradcheck(hidden_states, (*given, *matrices), atol=1e-6)
