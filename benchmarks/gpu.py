@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,9 @@ from bmi_dhydro.kernels.gpu import launch as gpu
 from bmi_dhydro.kernels.gpu.resident import Resident
 from bmi_dhydro.kernels.ir.program import fused, trace
 from bmi_dhydro.networks import trained_model
+from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD
 from bmi_dhydro.physics import HBV, unit_hydrograph
+from bmi_dhydro.run.configured_model import ExtrapolationWarning
 from bmi_dhydro.variables import DEFAULT_INPUTS, OUTPUTS, inputs_for
 
 DEVICE = "cuda"
@@ -205,50 +208,69 @@ def table(path: Path, catchments: int) -> None:
     xarray.Dataset(data).to_netcdf(path)
 
 
-def coupled(report: Report, bandwidth: float) -> None:
-    """Hourly steps of all divides through the interface, and the part that the device does."""
+def started(name: str) -> BmiDhydro:
+    """Return a trained model of all divides, by hours, with its inputs set."""
     names = [item.name for item in inputs_for(DEFAULT_INPUTS)]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Attributes drawn at random are not those of any real catchment.
+        warnings.simplefilter("ignore", ExtrapolationWarning)
         table(Path(folder) / "catchments.nc", DIVIDES)
         path = Path(folder) / "config.yaml"
         path.write_text(
             "catchments: {table: catchments.nc}\ntime: {step: 1h}\ndtype: float32\n"
-            f"device: {DEVICE}\n"
+            f"device: {DEVICE}\nmodel: {name}\n"
         )
         model = BmiDhydro()
         model.initialize(str(path))
-    for name, value in zip(names, (0.3, 12.0, 0.1), strict=True):
-        model.set_value(name, np.full(DIVIDES, value))
-    runoff = model.get_value_ptr(OUTPUTS[0].name)
-    took = seconds(model.update, 50)
-    if not (np.isfinite(runoff).all() and runoff.max() > 0.0):
-        sys.exit("the coupled step gives no runoff")
-    report.row(
-        f"{DIVIDES} divides, hour, inputs from and one output to the host",
-        f"{took * 1e3:.2f} ms",
-        limit="<= 3 ms",
-        kept=took <= 3e-3,
-    )
+        for given, value in zip(names, (0.3, 12.0, 0.1), strict=True):
+            model.set_value(given, np.full(DIVIDES, value))
+        model.update()
+    return model
+
+
+def alone(model: BmiDhydro) -> tuple[Resident, Callable[[], None]]:
+    """Return what a model is on its device, and a step of it there."""
     resident: Resident = model.component.model.device_side.residents()[0]
     weather = resident.rows.new_zeros((1, 3, DIVIDES))
     weather[:, 1] = 12.0
     rows = resident.rows
+    return resident, lambda: resident.advance(weather, rows)
 
-    def step() -> None:
-        resident.advance(weather, rows)
 
+def coupled(report: Report, bandwidth: float, name: str, limits: tuple[float, float]) -> None:
+    """Hourly steps of all divides through the interface, and the part that the device does."""
+    model = started(name)
+    runoff = model.get_value_ptr(OUTPUTS[0].name)
+    # Of the hours of two days; the first have no graph yet.
+    for _ in range(25):
+        model.update()
+    took = seconds(model.update, 48)
+    if not (np.isfinite(runoff).all() and runoff.max() > 0.0):
+        sys.exit("the coupled step gives no runoff")
+    report.row(
+        f"{name}: {DIVIDES} divides, hour, inputs from and one output to the host",
+        f"{took * 1e3:.2f} ms",
+        limit=f"<= {limits[0]:g} ms",
+        kept=took <= limits[0] / 1e3,
+    )
+    resident, step = alone(model)
     took = seconds(step, 50)
     # Memory is read in sectors of eight catchments.
     reach = float(resident.reach.double()[: DIVIDES // 8 * 8].view(-1, 8).amax(1).mean())
     moved = 4 * PARAMETER_SETS * (2 * _STATES + _PARAMETERS) + 4 * 3 * reach
+    dynamics = model.component.model.dynamics
+    if dynamics is not None:
+        # Gates, contents and outputs of units; outputs of the head; values, written and read.
+        units, head = dynamics.hidden.shape[1], dynamics.weights[DYNAMIC_HEAD].shape[1]
+        moved += 4 * (4 * units + 3 * units + units + head + 4 * head)
     lags = unit_hydrograph.hydrograph_of(HBV).lags(1 / 24)
     report.row(
         f"the same, on the device alone ({reach:.0f} of {lags} lags)",
         f"{took * 1e3:.2f} ms",
         "",
         f"{DIVIDES * moved / took / bandwidth:.0%}",
-        limit="<= 1 ms",
-        kept=took <= 1e-3,
+        limit=f"<= {limits[1]:g} ms",
+        kept=took <= limits[1] / 1e3,
     )
 
 
@@ -257,31 +279,35 @@ def launches() -> None:
     catchments = SIZES[-1]
     report = Report(
         f"{catchments} catchments x {PARAMETER_SETS}, {torch.cuda.get_device_name()}",
-        ("cells of a program, warps", "forward, G cell-steps/s", "backward"),
+        ("cells, warps", "forward, G cell-steps/s", "backward", "an hour of divides, ms", ""),
     )
     forcing, parameters, state = arrays(catchments, 16)
     rows = forcing.new_empty((16, 1, catchments))
-    starts = state.new_empty((1, *state.shape))
+    starts = state.new_empty((16, *state.shape))
+    resident, hour = alone(started("fast"))
     cell_steps = catchments * PARAMETER_SETS * 16
-    for cells in (64, 128, 256, 512):
+    for cells in (32, 64, 128, 256, 512):
         for warps in (1, 2, 4, 8):
             if cells // (32 * warps) not in (1, 2, 4):
                 continue
-            launch = gpu.Launch(cells, warps)
+            launch = resident.launch = gpu.Launch(cells, warps)
 
             def forward(chosen: gpu.Launch = launch) -> None:
-                gpu.advance(HBV, _RUNOFF, forcing, parameters, state, rows, None, starts, chosen)
+                gpu.advance(HBV, _RUNOFF, forcing, parameters, state, rows, None, None, chosen)
 
             def backward(chosen: gpu.Launch = launch) -> None:
-                gpu.gradients(HBV, _RUNOFF, forcing, parameters, starts, rows, state, launch=chosen)
+                gpu.gradients(
+                    HBV, _RUNOFF, forcing, parameters, starts, rows, state, None, chosen, False
+                )
 
             rates = [cell_steps / seconds(call, 10) / 1e9 for call in (forward, backward)]
-            mark = "".join(
-                f" ({name})"
-                for name, used in (("forward", gpu.FORWARD), ("backward", gpu.BACKWARD))
-                if used == launch
+            names = ("forward", gpu.FORWARD), ("backward", gpu.BACKWARD), ("hour", gpu.SIMULATE)
+            mark = "".join(f" ({name})" for name, used in names if used == launch)
+            report.row(
+                f"{cells}, {warps}{mark}",
+                *(f"{rate:.1f}" for rate in rates),
+                f"{seconds(hour, 20) * 1e3:.2f}",
             )
-            report.row(f"{cells}, {warps}{mark}", *(f"{rate:.1f}" for rate in rates))
     report.finish(False)
 
 
@@ -308,7 +334,8 @@ def main() -> None:
     for catchments in SIZES:
         process(report, catchments, bandwidth, arithmetic)
     cpu_kernel(report)
-    coupled(report, bandwidth)
+    coupled(report, bandwidth, "fast", (5.0, 1.0))
+    coupled(report, bandwidth, "default", (10.0, 5.0))
     report.finish(chosen.check)
 
 

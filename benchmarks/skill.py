@@ -161,8 +161,8 @@ def peer_flow(
     """Return the flow of the peer; arguments as `training.loop.simulate`."""
     mean, deviation = weights[FORCING_MEAN].detach(), weights[FORCING_DEVIATION].detach()
     weather = (forcing.transpose(1, 2) - mean) / deviation
-    matrices = (weights[f"lstm.{name}"] for name in ("input", "hidden", "bias"))
-    hidden = hidden_states(weather, inputs, *matrices, constant=warm_up)[warm_up:]
+    of_input, of_hidden, bias = (weights[f"lstm.{name}"] for name in ("input", "hidden", "bias"))
+    hidden = hidden_states(weather, inputs, of_input, of_hidden, bias, warm_up)[warm_up:]
     if dropout:
         hidden = torch.nn.functional.dropout(hidden, dropout)
     middle, spread = weights["flow"].detach()

@@ -6,6 +6,7 @@ All else of devices is tested everywhere, see `test_device` and `kernels/test_re
 import numpy as np
 import pytest
 
+from bmi_dhydro.errors import ForcingError
 from bmi_dhydro.kernels.autograd import run_process
 from bmi_dhydro.kernels.factory import Execution
 from bmi_dhydro.kernels.gpu import devices
@@ -23,10 +24,16 @@ torch = pytest.importorskip("torch", reason="needs torch")
 pytestmark = pytest.mark.gpu
 
 
-def test_a_step_is_a_graph_that_sees_every_change(many_host_example):
+@pytest.mark.parametrize("length", ["1d", "6h"])
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_step_is_a_graph_that_sees_every_change(many_host_example, dynamic_model, moves, length):
+    text = many_host_example.read_text().replace("step: 1d", f"step: {length}")
+    if moves:
+        text = text.replace("model: fast", f"model: {dynamic_model} #")
+    many_host_example.write_text(text)
     cpu, gpu = pair(many_host_example)
-    part = gpu.component.exchange._parts[0]
-    for step in range(30):
+    part = gpu.component.exchange._devices[0]
+    for step in range(40):
         for model in (cpu, gpu):
             driven(model, step)
             if step == 7:
@@ -35,8 +42,14 @@ def test_a_step_is_a_graph_that_sees_every_change(many_host_example):
                 model.set_value("soil_moisture", value(model, "soil_moisture") + 3.0)
             if step == 15:
                 model.set_value("area", 2.0 * value(model, "area"))
+            if moves and step == 19:
+                model.set_value("forest_fraction", np.linspace(0.1, 0.9, 6))
+        if moves and step == 22:
+            gpu.get_value_ptr(INPUTS[1])[0] = np.nan
+            with pytest.raises(ForcingError):
+                gpu.update()
         close(value(gpu, RUNOFF), value(cpu, RUNOFF))
-    assert part.step._graph is not None
+    assert len(part._recorded_step._graphs) == (4 if moves and length == "6h" else 1)
     for key, values in cpu.component.water_balance().items():
         close(gpu.component.water_balance()[key], values)
 

@@ -73,7 +73,7 @@ class DeviceSide:
 
     def moved(self, steps: int) -> None:
         """Say that the residents have done steps by themselves."""
-        self._kernel.moved()
+        self._kernel.moved(steps)
         self._model.steps += steps
 
     def want(self, outputs: Iterable[int]) -> None:

@@ -140,8 +140,8 @@ def hidden_states(
     if ENTRANCE in weights:
         weather = _entered(weights, torch.cat([weather, seen.expand(len(weather), -1, -1)], dim=2))
         seen = seen[:, :0]
-    matrices = (weights[f"lstm.{name}"] for name in ("input", "hidden", "bias"))
-    return lstm_block.hidden_states(weather, seen, *matrices, constant=constant)
+    of_input, of_hidden, bias = (weights[f"lstm.{name}"] for name in ("input", "hidden", "bias"))
+    return lstm_block.hidden_states(weather, seen, of_input, of_hidden, bias, constant)
 
 
 def torch_dynamics(

@@ -179,7 +179,7 @@ def _by_cudnn(
 ) -> Tensor:
     seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
     empty = seen.new_zeros((1, seen.shape[1], of_hidden.shape[0]))
-    matrices = [of_input.T, of_hidden.T, bias, torch.zeros_like(bias)]
+    matrices = [of_input.T.contiguous(), of_hidden.T.contiguous(), bias, torch.zeros_like(bias)]
 
     def run(days: Tensor, state: list[Tensor]) -> tuple[Tensor, ...]:
         return torch.lstm(days, state, matrices, True, 1, 0.0, True, False, False)

@@ -1,7 +1,7 @@
 """Parameters that change from day to day, where the model is on a GPU.
 
-The LSTM is that of `dynamics`, and so are the equations, on torch tensors and in float64, so that
-states move between devices.
+The LSTM is that of `dynamics`, and so are the equations, in the model's kind of number. All arrays
+stay where they are, so that a step can be captured as a graph.
 """
 
 from __future__ import annotations
@@ -15,21 +15,18 @@ from torch import Tensor
 
 from ..kernels.ir.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES
-from ..physics import per_step
 from .dynamics import Dynamics, day_of
-from .lstm import cell_step
+from .gpu_lstm import advance_units, place
 from .normalisation import logarithm
 from .parameter_network import (
+    DYNAMIC_HEAD,
     ENTRANCE,
     FORCING_DEVIATION,
     FORCING_MEAN,
     dynamic_items,
-    dynamic_parameters,
 )
 
-_cell_step = bind(cell_step, TORCH_PRIMITIVES)
 _logarithm = bind(logarithm, TORCH_PRIMITIVES)
-_dynamic_parameters = bind(dynamic_parameters, TORCH_PRIMITIVES)
 
 # LSTM state after whole days, weather of the last 24 hours, steps of today, whether yesterday is
 # known.
@@ -63,32 +60,49 @@ class ResidentDynamics:
         self._dynamics, self._columns, self._device = dynamics, columns, device
         self._days = days
         self._dtype = torch.float32 if np.dtype(dtype) == np.float32 else torch.float64
-        self._items = dynamic_items(dynamics.layout)
+        self._items = tuple(dynamic_items(dynamics.layout))
         self._forcings = dynamics.layout.process.forcings
         self._weights = {name: self._down(value) for name, value in dynamics.weights.items()}
         self._first = ENTRANCE if ENTRANCE in self._weights else "lstm.input"
         self._of_weather = self._weights[self._first][: len(self._forcings)]
-        self._recalled: Tensor | None = None
+        self._logarithms = [
+            forcing.name in dynamics.layout.logarithms
+            for forcing in dynamics.layout.process.forcings
+        ]
+        self._static = self._down(dynamics.static[columns])
+        self._entering = self._down(dynamics.entering[columns])
+        self._centres = self._down(dynamics.centres[:, columns])
+        self._recalled = torch.empty_like(self._static)
+        self._hidden, self._new_hidden, self._cell, self._new_cell = (
+            self._down(dynamics.hidden[columns]) for _ in range(4)
+        )
+        self._window = self._down(dynamics.window[columns].transpose(1, 2, 0))
+        self._values = self._static.new_empty((1, *self._centres.shape))
+        self._moved = self._static.new_empty((len(columns), self._weights[DYNAMIC_HEAD].shape[1]))
+        self._position, self._known = 0, False
 
     def _down(self, values: NDArray) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=self._device)
+        # Kernels take numbers one after the other, as no view of an array has them.
+        return torch.tensor(np.ascontiguousarray(values), dtype=self._dtype, device=self._device)
 
     def load_parameters(self) -> None:
         """Take from the host what the weather does not change."""
-        self._static = self._down(self._dynamics.static[self._columns])
-        self._entering = self._down(self._dynamics.entering[self._columns])
-        self._centres = self._down(self._dynamics.centres[:, self._columns])
+        dynamics, columns = self._dynamics, self._columns
+        self._static.copy_(torch.from_numpy(dynamics.static[columns]))
+        self._entering.copy_(torch.from_numpy(dynamics.entering[columns]))
+        self._centres.copy_(torch.from_numpy(dynamics.centres[:, columns]))
+        self._recall()
 
     def load_state(self) -> None:
         """Copy the LSTM state from the host."""
-        dynamics = self._dynamics
-        self._hidden = self._down(dynamics.hidden[self._columns])
-        self._cell = self._down(dynamics.cell[self._columns])
-        window = dynamics.window[self._columns]
-        self._window = self._down(window.transpose(1, 2, 0))
+        dynamics, columns = self._dynamics, self._columns
+        self._hidden.copy_(torch.from_numpy(dynamics.hidden[columns]))
+        self._cell.copy_(torch.from_numpy(dynamics.cell[columns]))
+        window = dynamics.window[columns]
+        self._window.copy_(torch.from_numpy(window).permute(1, 2, 0))
         self._position = dynamics.position
         self._known = not np.isnan(window).any()
-        self._recalled = None
+        self._recall()
 
     def fetch_state(self) -> None:
         """Copy the LSTM state to the host."""
@@ -100,59 +114,77 @@ class ResidentDynamics:
 
     def snapshot(self) -> LstmState:
         """Return a copy of the LSTM state, on the device; for `restore`."""
-        window = self._window.clone()
-        return self._hidden, self._cell, window, self._position, self._known
+        hidden, cell, window = (v.clone() for v in (self._hidden, self._cell, self._window))
+        return hidden, cell, window, self._position, self._known
 
     def restore(self, state: LstmState) -> None:
-        """Take on what `remember` returned."""
-        self._hidden, self._cell, window, self._position, self._known = state
-        self._window = window.clone()
-        self._recalled = None
+        """Take on what `snapshot` returned."""
+        hidden, cell, window, self._position, self._known = state
+        self._hidden.copy_(hidden)
+        self._cell.copy_(cell)
+        self._window.copy_(window)
+        self._recall()
 
-    def __call__(self, weather: Tensor) -> Tensor:
+    @property
+    def phase(self) -> int | None:
+        """Step of the day that comes next; None while nothing is known of the day before."""
+        return self._position if self._known else None
+
+    def passed(self, steps: int) -> None:
+        """Say that some steps were done: those of the last call, and were not rejected."""
+        self._position = (self._position + steps) % self._window.shape[1]
+        self._known = True
+
+    def __call__(self, weather: Tensor, rejected: Tensor) -> Tensor:
         """See the weather of some steps, and return their parameters.
 
         Parameters
         ----------
         weather : Tensor, shape (steps, forcings, columns)
+        rejected : Tensor of int32, shape (1,)
+            The state stays as it is unless it is zero.
 
         Returns
         -------
         Tensor, shape (steps, parameters, columns, parameter sets)
-            Values per substep.
+            Values per substep; those of a single step are replaced by the next.
         """
-        steps, _, columns = weather.shape
-        shape = (steps, len(self._items), columns, self._centres.shape[2])
-        values = torch.empty(shape, dtype=self._dtype, device=self._device)
-        for step, row in enumerate(weather.double()):
-            self._step(row, values[step])
-        return values
-
-    def _step(self, weather: Tensor, values: Tensor) -> None:
         if not self._known:
             # Nothing is known of yesterday: the first step stands for it.
-            self._window[...] = weather[:, None]
-            self._known = True
-        self._window[:, self._position] = weather
-        weights = self._weights
+            self._window[...] = weather[0, :, None]
+        values = self._values
+        if len(weather) > 1:
+            values = values.new_empty((len(weather), *self._values.shape[1:]))
+        for step, row in enumerate(weather.to(self._dtype)):
+            position = (self._position + step) % self._window.shape[1]
+            self._step(row, values[step], position, rejected)
+        return values
+
+    def _recall(self) -> None:
+        """Compute what the state after whole days adds to the gates: the same for all of today."""
+        torch.addmm(self._static, self._hidden, self._weights["lstm.hidden"], out=self._recalled)
+
+    def _step(self, weather: Tensor, values: Tensor, position: int, rejected: Tensor) -> None:
+        weights, done = self._weights, rejected == 0
+        hour = self._window[:, position]
+        hour.copy_(torch.where(done, weather, hour))
         rows = day_of(self._window, self._forcings)
-        for k, forcing in enumerate(self._forcings):
-            if forcing.name in self._dynamics.layout.logarithms:
-                rows[k] = _logarithm(rows[k])
-        day = torch.stack(rows, dim=1)
-        day = (day - weights[FORCING_MEAN]) / weights[FORCING_DEVIATION]
-        seen = day @ self._of_weather
+        day = torch.stack(
+            [
+                _logarithm(row) if logs else row
+                for row, logs in zip(rows, self._logarithms, strict=True)
+            ]
+        )
+        day = (day - weights[FORCING_MEAN][:, None]) / weights[FORCING_DEVIATION][:, None]
+        gates = self._recalled
         if self._first == ENTRANCE:
-            seen = torch.relu(self._entering + seen) @ weights["lstm.input"]
-        if self._recalled is None:
-            # The state is that after whole days: the same for all steps of today.
-            self._recalled = self._hidden @ weights["lstm.hidden"]
-        gates = self._static + self._recalled + seen
-        hidden, cell = _cell_step(*gates.chunk(4, dim=1), self._cell)
-        moved = _dynamic_parameters(self._dynamics.layout, weights, self._centres, hidden)
-        for k, item in enumerate(self._items):
-            values[k] = per_step(moved[k], item, self._days)
-        self._position += 1
-        if self._position == self._window.shape[1]:
-            self._hidden, self._cell = hidden, cell
-            self._position, self._recalled = 0, None
+            entered = torch.relu(torch.addmm(self._entering, day.T, self._of_weather))
+            gates, day = torch.addmm(gates, entered, weights["lstm.input"]), day[:0]
+        new = self._new_hidden, self._new_cell
+        advance_units(day, self._of_weather, gates, self._cell, *new, rejected)
+        torch.mm(self._new_hidden, weights[DYNAMIC_HEAD], out=self._moved)
+        place(self._items, self._days, self._centres, self._moved, values)
+        if position + 1 == self._window.shape[1]:
+            for before, after in zip((self._hidden, self._cell), new, strict=True):
+                torch.where(done, after, before, out=before)
+            self._recall()

@@ -64,13 +64,14 @@ class Launch:
         }
 
 
-# Two cells for each thread, but one where an adjoint takes all registers of a thread;
-# `benchmarks/gpu.py --launch` compares.
-FORWARD = SIMULATE = Launch(cells=256, warps=4)
-BACKWARD = Launch(cells=128, warps=4)
+# As many cells for each thread as its registers hold; `benchmarks/gpu.py --launch` compares.
+FORWARD = Launch(cells=128, warps=1)
+SIMULATE = Launch(cells=256, warps=4)
+BACKWARD, BACKWARD_AGAIN = Launch(cells=64, warps=1), Launch(cells=32, warps=1)
 
-# Steps of a block whose states are kept for the adjoint all at once.
+# States of all steps of a block are kept for the adjoint where they are few, or take little memory.
 SHORT = 64
+LITTLE = 2**31
 
 
 @memoised
@@ -92,9 +93,21 @@ def launched_at(tensor: Tensor) -> AbstractContextManager[Any]:
     return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
 
 
-def segment_length(steps: int) -> int:
-    """Return how many steps' states the adjoint keeps at a time: about the square root."""
-    return steps if steps <= SHORT else math.isqrt(steps - 1) + 1
+def segment_length(steps: int, state: Tensor) -> int:
+    """Return after how many steps states are kept for the adjoint.
+
+    After each one, where that takes little memory; else after about the square root of them, so
+    that those of one segment are computed again at a time.
+
+    Parameters
+    ----------
+    steps : int
+    state : Tensor
+        States of all cells.
+    """
+    if steps <= SHORT or steps * state.numel() * state.element_size() <= LITTLE:
+        return 1
+    return math.isqrt(steps - 1) + 1
 
 
 def advance(
@@ -125,7 +138,7 @@ def advance(
     dynamic : mapping of Tensor, shape (steps, catchments, parameter sets), optional
         Values per step of parameters that change with time, by name.
     starts : Tensor, shape (segments, states, catchments, parameter sets), optional
-        Written: the states at the start of each segment of `segment_length(steps)` steps.
+        Written: the states at the start of each segment of `segment_length` steps.
     launch : Launch
     """
     steps, _, catchments = forcing.shape
@@ -133,6 +146,7 @@ def advance(
     names = tuple(dynamic or ())
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
     forward = _block(process, tuple(outputs), names)["forward"]
+    segment = segment_length(steps, state)
     with launched_at(forcing):
         forward[(launch.programs(catchments, parameter_sets),)](
             forcing,
@@ -142,9 +156,9 @@ def advance(
             moving,
             state if starts is None else starts,
             steps,
-            segment_length(steps),
+            segment,
             catchments,
-            KEEP=starts is not None,
+            KEEP=0 if starts is None else 2 if segment == 1 else 1,
             **launch.constants(parameter_sets),
         )
 
@@ -245,8 +259,9 @@ def gradients(
     output_gradient: Tensor,
     final_gradient: Tensor,
     dynamic: Mapping[str, Tensor] | None = None,
-    launch: Launch = BACKWARD,
-) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+    launch: Launch | None = None,
+    of_forcing: bool = True,
+) -> tuple[Tensor | None, Tensor, Tensor, dict[str, Tensor]]:
     """Pull gradients of a block's outputs and final state back to what it started from.
 
     Parameters
@@ -255,12 +270,14 @@ def gradients(
         As `advance`, which has written `starts`.
     output_gradient : Tensor, shape (steps, outputs, catchments)
     final_gradient : Tensor, shape (states, catchments, parameter sets)
-    launch : Launch
+    launch : Launch, optional
+    of_forcing : bool
+        Whether gradients of forcing are wanted.
 
     Returns
     -------
     forcing_gradient, parameter_gradient, state_gradient : Tensor
-        Shapes of `forcing`, `parameters` and `final_gradient`.
+        Shapes of `forcing`, `parameters` and `final_gradient`; the first None if not wanted.
     dynamic_gradient : dict of Tensor
         By name, shape (steps, catchments, parameter sets).
     """
@@ -270,15 +287,21 @@ def gradients(
     backward = _block(process, tuple(outputs), names)["backward"]
     moving = torch.stack(list(dynamic.values()), dim=1) if dynamic else forcing
     moving_gradient = torch.empty_like(moving)
-    forcing_gradient = torch.empty_like(forcing)
-    parameter_gradient = torch.zeros_like(parameters)
+    forcing_gradient = torch.empty_like(forcing) if of_forcing else forcing
+    parameter_gradient = torch.empty_like(parameters)
+    # Dynamic parameters have no slope of a static value.
+    for name in names:
+        parameter_gradient[process.parameter_names.index(name)] = 0.0
     state_gradient = final_gradient.clone(memory_format=torch.contiguous_format)
-    length = segment_length(steps)
-    trajectory = torch.empty(
-        (length, *final_gradient.shape), dtype=forcing.dtype, device=forcing.device
-    )
-    for number in reversed(range(len(starts))):
-        part = slice(number * length, min((number + 1) * length, steps))
+    length = segment_length(steps, final_gradient)
+    again = length > 1
+    launch = launch or (BACKWARD_AGAIN if again else BACKWARD)
+    # Either the states of all steps are known, or those of a segment are computed at a time.
+    if not again:
+        length = steps
+    trajectory = starts.new_empty((length, *starts.shape[1:])) if again else starts
+    parts = [slice(first, min(first + length, steps)) for first in range(0, steps, length)]
+    for number, part in reversed(list(enumerate(parts))):
         with launched_at(forcing):
             backward[(launch.programs(catchments, parameter_sets),)](
                 forcing[part],
@@ -293,10 +316,13 @@ def gradients(
                 moving_gradient[part],
                 part.stop - part.start,
                 catchments,
+                AGAIN=again,
+                FRESH=number == len(parts) - 1,
+                OF_FORCING=of_forcing,
                 **launch.constants(parameter_sets),
             )
     by_name = dict(zip(names, moving_gradient.unbind(1), strict=True)) if names else {}
-    return forcing_gradient, parameter_gradient, state_gradient, by_name
+    return forcing_gradient if of_forcing else None, parameter_gradient, state_gradient, by_name
 
 
 class _Block(torch.autograd.Function):
@@ -317,8 +343,10 @@ class _Block(torch.autograd.Function):
         rows = torch.empty(
             (steps, len(outputs), catchments), dtype=state.dtype, device=state.device
         )
-        segments = -(-steps // segment_length(steps))
-        starts = torch.empty((segments, *state.shape), dtype=state.dtype, device=state.device)
+        starts = None
+        if any(ctx.needs_input_grad):
+            segments = -(-steps // segment_length(steps, state))
+            starts = state.new_empty((segments, *state.shape))
         moving = dict(zip(names, dynamic, strict=True))
         advance(process, outputs, forcing, parameters, final, rows, moving, starts)
         ctx.process, ctx.outputs, ctx.names = process, outputs, names
@@ -337,6 +365,7 @@ class _Block(torch.autograd.Function):
             gradient[0].contiguous(),
             gradient[1].contiguous(),
             dict(zip(ctx.names, dynamic, strict=True)),
+            of_forcing=ctx.needs_input_grad[3],
         )
         moved = [to_dynamic[name] for name in ctx.names]
         return (None, None, None, to_forcing, to_parameters, to_state, *moved)

@@ -7,7 +7,7 @@ are wanted to the host.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...physics import Process
 from ..interface import Ring, StepBlock
-from .launch import Routing, simulate
+from .launch import SIMULATE, Routing, simulate
 
 
 class Moving(Protocol):
@@ -40,7 +40,14 @@ class Moving(Protocol):
     def restore(self, snapshot: Any) -> None:
         """Take on what `snapshot` returned."""
 
-    def __call__(self, weather: Tensor) -> Tensor:
+    @property
+    def phase(self) -> Hashable | None:
+        """See `Resident.phase`."""
+
+    def passed(self, steps: int) -> None:
+        """Say that steps were done."""
+
+    def __call__(self, weather: Tensor, rejected: Tensor) -> Tensor:
         """Return parameters of steps: (steps, parameters, columns, parameter sets)."""
 
 
@@ -110,9 +117,12 @@ class Resident:
         Rows of the last block.
     accepted : Tensor of int32, shape (1,)
         Zero: what `advance` does unless inputs are rejected.
+    launch : Launch
+        How the work of a step is divided.
     """
 
     rows: Tensor
+    launch = SIMULATE
 
     def __init__(
         self,
@@ -217,12 +227,26 @@ class Resident:
             rows,
             rejected,
             self._dynamic,
-            None if self._moving is None else self._moving(weather),
+            None if self._moving is None else self._moving(weather, rejected),
+            self.launch,
         )
         passed = len(weather) * self._substeps
         lags = len(self._buffers["pending"])
         self._buffers["position"].add_(passed * (1 - rejected)).remainder_(lags)
         self.rows = rows
+
+    @property
+    def phase(self) -> Hashable | None:
+        """What a step does depends on, beside arrays: a captured step is right for the same alone.
+
+        None where it is right for no other.
+        """
+        return 0 if self._moving is None else self._moving.phase
+
+    def passed(self, steps: int) -> None:
+        """Say that the steps of the last call were done: none was rejected."""
+        if self._moving is not None:
+            self._moving.passed(steps)
 
     def snapshot(self) -> tuple[Any, ...]:
         """Return copies of all that changes with time; for `restore`."""
@@ -324,8 +348,10 @@ class GpuKernel:
             moving = None if make is None else make(device, share.columns())
             self.residents.append(self._make_resident(device, share, moving))
 
-    def moved(self) -> None:
+    def moved(self, steps: int) -> None:
         """Say that the residents have done some steps."""
+        for resident in self.residents:
+            resident.passed(steps)
         self._ahead = True
 
     def serial(self, cells: int) -> None:
@@ -342,7 +368,7 @@ class GpuKernel:
             weather = resident.weather(block.forcing)
             shape = (steps, self._count, weather.shape[2])
             resident.advance(weather, weather.new_empty(shape))
-        self.moved()
+        self.moved(steps)
         self.bring(self._wanted, block.outputs)
 
     def bring(self, rows: Sequence[int], outputs: NDArray) -> None:

@@ -8,6 +8,7 @@ while a block of time runs. `forward` and `backward` are the process alone, for 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ...physics import Process
@@ -15,6 +16,8 @@ from ...physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 from ..ir.adjoint import PREFIX, differentiate
 from ..ir.printing import indented
 from ..ir.program import Program, trace
+
+PREFETCH = os.environ.get("PREFETCH") == "1"
 
 HEADER = '''"""{title}; generated, do not edit."""
 import triton
@@ -135,8 +138,8 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
     -------
     str
         A function `forward(forcing, parameters, state, outputs, moving, starts, steps, segment,
-        columns, KEEP, ...)`; arrays as for `gpu.launch.advance`. With `KEEP` the states at the
-        start of each segment are stored to `starts`.
+        columns, KEEP, ...)`; arrays as for `gpu.launch.advance`. Stored to `starts` are no states
+        (`KEEP` of 0), those at the start of each segment (1), or those of each step (2).
     """
     states = process.state_names
     positions = [*range(len(states)), *(process.output_names.index(name) for name in outputs)]
@@ -162,11 +165,16 @@ def forward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[s
         "weather = forcing",
         "results = outputs",
         "kept = starts",
+        "due = segment * 0",
         "for t in range(steps):",
-        "    if KEEP:",
-        "        if t % segment == 0:",
+        "    if KEEP == 2:",
+        *indented(_stores(states, "kept"), 2),
+        f"        kept += {len(states)} * plane",
+        "    if KEEP == 1:",
+        "        if t == due:",
         *indented(_stores(states, "kept"), 3),
         f"            kept += {len(states)} * plane",
+        "            due += segment",
         *indented(step),
         *_stores(states, "state"),
     ]
@@ -299,8 +307,10 @@ def simulate_source(
 def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[str]) -> str:
     """Print the backward kernel: the adjoint of one segment of a block.
 
-    Arguments as `forward_source`. The function `backward` computes the states inside the segment
-    again, into `trajectory`, and then goes back through its steps.
+    Arguments as `forward_source`. The function `backward` goes back through the steps of a segment,
+    whose states are in `trajectory`; with `AGAIN` it computes them first, from those in `starts`.
+    Slopes of parameters are added to what is there, unless `FRESH`; those of forcing are stored
+    with `OF_FORCING`.
     """
     states, forcings = process.state_names, process.forcings
     count = len(states)
@@ -324,13 +334,7 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
         f"weather += {len(forcings)} * columns",
         *([f"moving += {len(dynamic)} * plane"] if dynamic else []),
     ]
-    back = [
-        f"kept -= {count} * plane",
-        f"weather -= {len(forcings)} * columns",
-        f"weather_slope -= {len(forcings)} * columns",
-        f"seeds -= {len(outputs)} * columns",
-        *([f"moving -= {len(dynamic)} * plane"] if dynamic else []),
-        *([f"moving_slope -= {len(dynamic)} * plane"] if dynamic else []),
+    loads = [
         *_loads(states, "kept"),
         *_step_loads(process, dynamic),
         *(
@@ -338,9 +342,33 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
             "other=0.0)[:, None] / PARAMETER_SETS"
             for k in range(len(outputs))
         ),
+    ]
+    steps_back = [
+        ("kept", f"{count} * plane"),
+        ("weather", f"{len(forcings)} * columns"),
+        ("seeds", f"{len(outputs)} * columns"),
+        *([("moving", f"{len(dynamic)} * plane")] if dynamic else []),
+    ]
+    read = [f"{pointer} -= {size}" for pointer, size in steps_back]
+    if PREFETCH:
+        # What the step before needs is on its way while this one is computed.
+        before = [*read, *(f"next_{line}" for line in loads)]
+        ahead = [
+            *(f"{line.split(' = ')[0]} = next_{line.split(' = ')[0]}" for line in loads),
+            "further = tl.where(t + 1 < steps, 1, 0).to(tl.int64)",
+            *(f"{pointer} -= further * {size}" for pointer, size in steps_back),
+            *(f"next_{line}" for line in loads),
+        ]
+    else:
+        before, ahead = [], [*read, *loads]
+    back = [
+        *ahead,
+        f"weather_slope -= {len(forcings)} * columns",
+        *([f"moving_slope -= {len(dynamic)} * plane"] if dynamic else []),
         *printed(adjoint),
+        "if OF_FORCING:",
         *(
-            f"tl.store(weather_slope + {k} * columns + c, "
+            f"    tl.store(weather_slope + {k} * columns + c, "
             f"{_sum(gradients[count + k])}, mask=inside)"
             for k in range(len(forcings))
         ),
@@ -354,16 +382,28 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
     places = [process.parameter_names.index(name) for name in static]
     body = [
         *_CELLS,
-        *_loads(states, "starts"),
-        "nothing = tl.zeros_like(" + states[0] + ")",
+        *_loads(sensitivities[:1], "state_gradient"),
+        f"nothing = tl.zeros_like({sensitivities[0]})",
         *_parameter_loads(process, dynamic),
-        "weather = forcing",
-        "kept = trajectory",
-        "for t in range(steps):",
-        *indented(again),
+        f"weather = forcing + steps.to(tl.int64) * {len(forcings)} * columns",
+        f"kept = trajectory + steps.to(tl.int64) * {count} * plane",
+        *([f"moving += steps.to(tl.int64) * {len(dynamic)} * plane"] if dynamic else []),
+        "if AGAIN:",
+        *indented(
+            [
+                *_loads(states, "starts"),
+                "weather = forcing",
+                "kept = trajectory",
+                *([f"moving -= steps.to(tl.int64) * {len(dynamic)} * plane"] if dynamic else []),
+                "for t in range(steps):",
+                *indented(again),
+            ]
+        ),
         *_loads(sensitivities, "state_gradient"),
+        *(f"slope_of_{name} = nothing" for name in static),
+        "if not FRESH:",
         *(
-            f"slope_of_{name} = tl.load(parameter_gradient + {k} * plane + cell, mask=here, "
+            f"    slope_of_{name} = tl.load(parameter_gradient + {k} * plane + cell, mask=here, "
             "other=0.0)"
             for k, name in zip(places, static, strict=True)
         ),
@@ -374,6 +414,7 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
             if dynamic
             else []
         ),
+        *before,
         "for t in range(steps):",
         *indented(back),
         *_stores(sensitivities, "state_gradient"),
@@ -385,7 +426,7 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
     arguments = (
         "forcing, parameters, starts, moving, trajectory, output_gradient, forcing_gradient, "
         "parameter_gradient, state_gradient, dynamic_gradient, steps, columns, "
-        f"{_CONSTANTS}"
+        f"AGAIN: tl.constexpr, FRESH: tl.constexpr, OF_FORCING: tl.constexpr, {_CONSTANTS}"
     )
     return function("backward", arguments, body)
 

@@ -6,7 +6,7 @@ the model is advanced, its outputs are scaled and the water account is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,25 +45,32 @@ class Scaling:
 
 
 class _Recorded:
-    """A function of arrays that stay where they are: on a GPU captured and replayed as a graph."""
+    """A function of arrays that stay where they are: on a GPU captured and replayed as a graph.
+
+    What it does may depend on something else, its phase: then each has a graph.
+    """
 
     def __init__(self, function: Callable[[], None], device: torch.device) -> None:
         self._function, self._device = function, device
-        self._graph: Any = None
+        self._graphs: dict[Hashable, Any] = {}
+        # Graphs are replayed one after the other, and nothing in between is kept.
+        self._pool: Any = None
         self._warm = False
 
-    def __call__(self) -> None:
-        if self._device.type != "cuda" or not self._warm:
+    def __call__(self, phase: Hashable | None = 0) -> None:
+        if self._device.type != "cuda" or phase is None or not self._warm:
             # The first call compiles kernels, which cannot be captured.
             self._function()
             self._warm = True
             return
         with torch.cuda.device(self._device):
-            if self._graph is None:
-                self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            if phase not in self._graphs:
+                self._pool = self._pool or torch.cuda.graph_pool_handle()
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, self._pool, capture_error_mode="thread_local"):
                     self._function()
-            self._graph.replay()
+                self._graphs[phase] = graph
+            self._graphs[phase].replay()
 
 
 class _DeviceExchange:
@@ -118,13 +125,9 @@ class _DeviceExchange:
         self.rejected_on_host = torch.zeros(
             1, dtype=torch.int32, pin_memory=torch.cuda.is_available()
         )
-        self.receive, self.advance, self.step = self._receive, self._advance, self._step
-        # An LSTM knows the hour of the day, and does other things at its end: a
-        # graph would do the same in each step.
-        if model.dynamics is None:
-            self.receive = _Recorded(self._receive, device)
-            self.advance = _Recorded(self._advance, device)
-            self.step = _Recorded(self._step, device)
+        self.receive = _Recorded(self._receive, device)
+        self._recorded_advance = _Recorded(self._advance, device)
+        self._recorded_step = _Recorded(self._step, device)
 
     def _receive(self) -> None:
         """Check inputs, and scale them to forcing."""
@@ -149,6 +152,14 @@ class _DeviceExchange:
     def _step(self) -> None:
         self._receive()
         self._advance()
+
+    def advance(self) -> None:
+        """Advance the model by a step of its weather."""
+        self._recorded_advance(self._resident.phase)
+
+    def step(self) -> None:
+        """Receive inputs and advance the model, unless they are rejected."""
+        self._recorded_step(self._resident.phase)
 
     def take(self, inputs: NDArray, chosen: Iterable[int]) -> None:
         """Bring inputs down, without waiting."""
@@ -237,8 +248,8 @@ class ResidentExchange(HostExchange):
         ]
         self._kept: set[int] = set()
         self._from_host = set(range(len(inputs)))
-        # A step in which one device rejects must not be done by another, nor be remembered.
-        self._careful = len(residents) > 1 or model.dynamics is not None
+        # A step in which one device rejects must not be done by another.
+        self._careful = len(residents) > 1
 
     def step(self, forcing: NDArray | None = None) -> bool:
         """Do a step; what is kept current is.

@@ -85,28 +85,43 @@ def pulled(module, process, setup, names=(), moving=()):
     return [leaf.grad for leaf in (*leaves, *dynamic.values())]
 
 
-@pytest.mark.parametrize(
-    ("process", "steps"),
-    [
-        *((process, 20) for process in VARIANTS.values()),
-        pytest.param(HBV, 70, marks=pytest.mark.long),
-    ],
-)
-def test_gradients_are_those_of_autograd_through_the_reference(process, steps):
-    """Of a block that is kept whole, and of one in segments."""
-    setup = arrays(process, 4, 3, steps)
+@pytest.fixture(params=["whole", "segments"])
+def kept(request, monkeypatch):
+    """Let blocks be kept whole for the adjoint, or in segments, as long ones of much memory are."""
+    if request.param == "segments":
+        monkeypatch.setattr(gpu, "SHORT", 4)
+        monkeypatch.setattr(gpu, "LITTLE", 0)
+
+
+@pytest.mark.parametrize("process", VARIANTS.values(), ids=VARIANTS)
+def test_gradients_are_those_of_autograd_through_the_reference(process, kept):
+    setup = arrays(process, 4, 3, 20)
     for a, b in zip(pulled(gpu, process, setup), pulled(reference, process, setup), strict=True):
         for ours, theirs in zip(a.unbind(0), b.unbind(0), strict=True):
             close(ours, theirs, 1e-9)
 
 
-def test_parameters_that_change_with_time():
+def test_gradients_of_forcing_are_left_out_where_they_are_not_wanted(kept):
+    forcing, parameters, state = arrays(HBV, 4, 3, 20)
+    slopes = []
+    for wanted in (True, False):
+        leaves = [values.clone().requires_grad_() for values in (parameters, state)]
+        given = forcing.clone().requires_grad_(wanted)
+        rows, _ = gpu.run_process(HBV, (HBV.runoff,), given, *leaves)
+        (rows**2).sum().backward()
+        assert (given.grad is not None) == wanted
+        slopes.append([leaf.grad for leaf in leaves])
+    for ours, theirs in zip(*slopes, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_parameters_that_change_with_time(kept):
     names = ("BETA", "K0", "BETAET")
-    setup = arrays(HBV, 3, 5, 70)
+    setup = arrays(HBV, 3, 5, 30)
     random = np.random.default_rng(0)
     items = [item for item in HBV.parameters if item.name in names]
     moving = [
-        torch.from_numpy(random.uniform(p.lower, p.upper, (70, 3, 5))).to(DEVICE) for p in items
+        torch.from_numpy(random.uniform(p.lower, p.upper, (30, 3, 5))).to(DEVICE) for p in items
     ]
     ours = pulled(gpu, HBV, setup, names, moving)
     theirs = pulled(reference, HBV, setup, names, moving)
@@ -178,9 +193,12 @@ EVERYTHING = (*HBV.output_names, "discharge", "routing_store")
 for kind in ("fp32", "fp64"):
     for dynamic in ((), ("BETA", "K0")) if kind == "fp32" else ((),):
         module = gpu._block(HBV, (HBV.runoff,), dynamic)
-        for keep in (False, True):
+        for keep in (0, 1, 2):
             compiled("forward", module["forward"], gpu.FORWARD, kind, KEEP=keep)
-        compiled("backward", module["backward"], gpu.BACKWARD, kind)
+        for again in (False, True):
+            more = dict(AGAIN=again, FRESH=not again, OF_FORCING=again)
+            launch = gpu.BACKWARD_AGAIN if again else gpu.BACKWARD
+            compiled("backward", module["backward"], launch, kind, **more)
     for parts in (1, 2):
         for outputs in (("discharge",), EVERYTHING) if kind == "fp32" else (EVERYTHING,):
             module = gpu._model(HBV, outputs, (), parts)
@@ -202,7 +220,7 @@ def test_it_compiles_for_an_h100_that_is_not_there(tmp_path):
     )
     assert result.returncode == 0, result.stderr[-2000:]
     lines = [line.split() for line in result.stdout.splitlines()]
-    assert len(lines) == 15
+    assert len(lines) == 21
     for name, kind, powers, stack in lines:
         if kind == "fp32":
             # Nothing is spilled to memory, and a step of a cell has two powers.

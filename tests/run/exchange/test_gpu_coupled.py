@@ -8,7 +8,7 @@ import torch
 
 from bmi_dhydro.kernels.gpu.resident import Share
 from bmi_dhydro.run.exchange.gpu_coupled import _copy, _Recorded, _runs
-from tests.run.test_device import started
+from tests.run.test_device import driven, started
 
 
 def test_a_graph_is_captured_in_the_second_call_and_replayed_from_then_on(monkeypatch):
@@ -26,7 +26,8 @@ def test_a_graph_is_captured_in_the_second_call_and_replayed_from_then_on(monkey
             done.extend(self.calls)
 
     @contextmanager
-    def graph(made, capture_error_mode):
+    def graph(made, pool, capture_error_mode):
+        assert pool == "pool"
         assert capture_error_mode == "thread_local"
         capturing.append(made)
         yield
@@ -34,24 +35,32 @@ def test_a_graph_is_captured_in_the_second_call_and_replayed_from_then_on(monkey
 
     monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
     monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: "pool")
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     step = _Recorded(function, torch.device("cuda", 0))
     for count in range(1, 5):
         step()
         assert done == ["step"] * count
-    assert step._graph.calls == ["step"]
+    assert [made.calls for made in step._graphs.values()] == [["step"]]
+    # Each phase of a day has a graph, and what is right for no later step has none.
+    for count, phase in enumerate((None, 1, 2, 1, 2, None, 0), 5):
+        step(phase)
+        assert done == ["step"] * count
+    assert sorted(step._graphs) == [0, 1, 2]
 
 
 @pytest.mark.usefixtures("gpus")
-@pytest.mark.parametrize("moves", [False, True])
-def test_what_differs_from_step_to_step_is_not_captured(many_host_example, dynamic_model, moves):
-    """A graph repeats itself; the memory of dynamic parameters knows the hour of the day."""
-    if moves:
-        text = many_host_example.read_text().replace("model: fast", f"model: {dynamic_model} #")
-        many_host_example.write_text(text)
-    (device,) = started(many_host_example, "cuda").component.exchange._devices
-    for function in (device.receive, device.advance, device.step):
-        assert isinstance(function, _Recorded) != moves
+def test_a_step_of_moving_parameters_knows_the_hour(many_host_example, dynamic_model):
+    text = many_host_example.read_text().replace("model: fast", f"model: {dynamic_model} #")
+    many_host_example.write_text(text.replace("step: 1d", "step: 6h"))
+    model = started(many_host_example, "cuda")
+    resident = model.component.exchange._devices[0]._resident
+    # Nothing is known of the day before the first step, which no other is like.
+    phases = []
+    for step in range(6):
+        phases.append(resident.phase)
+        driven(model, step)
+    assert phases == [None, 1, 2, 3, 0, 1]
 
 
 @pytest.mark.parametrize(("members", "first", "last"), [(1, 0, 7), (1, 2, 5), (3, 0, 7), (3, 2, 5)])
