@@ -27,6 +27,7 @@ from bmi_dhydro.kernels import reference
 from bmi_dhydro.kernels.gpu import launch as gpu
 from bmi_dhydro.kernels.gpu.resident import Resident
 from bmi_dhydro.kernels.ir.program import fused, trace
+from bmi_dhydro.model.model import Model
 from bmi_dhydro.networks import trained_model
 from bmi_dhydro.networks.parameter_network import DYNAMIC_HEAD
 from bmi_dhydro.physics import HBV, unit_hydrograph
@@ -228,9 +229,9 @@ def started(name: str) -> BmiDhydro:
     return model
 
 
-def alone(model: BmiDhydro) -> tuple[Resident, Callable[[], None]]:
+def alone(model: Model) -> tuple[Resident, Callable[[], None]]:
     """Return what a model is on its device, and a step of it there."""
-    resident: Resident = model.component.model.device_side.residents()[0]
+    resident: Resident = model.device_side.residents()[0]
     weather = resident.rows.new_zeros((1, 3, DIVIDES))
     weather[:, 1] = 12.0
     rows = resident.rows
@@ -253,7 +254,7 @@ def coupled(report: Report, bandwidth: float, name: str, limits: tuple[float, fl
         limit=f"<= {limits[0]:g} ms",
         kept=took <= limits[0] / 1e3,
     )
-    resident, step = alone(model)
+    resident, step = alone(model.component.model)
     took = seconds(step, 50)
     # Memory is read in sectors of eight catchments.
     reach = float(resident.reach.double()[: DIVIDES // 8 * 8].view(-1, 8).amax(1).mean())
@@ -277,37 +278,46 @@ def coupled(report: Report, bandwidth: float, name: str, limits: tuple[float, fl
 def launches() -> None:
     """Print how the time of each kernel depends on how its work is divided."""
     catchments = SIZES[-1]
+    together = (16, 32, 64, 128)
     report = Report(
-        f"{catchments} catchments x {PARAMETER_SETS}, {torch.cuda.get_device_name()}",
-        ("cells, warps", "forward, G cell-steps/s", "backward", "an hour of divides, ms", ""),
+        f"{catchments} catchments x {PARAMETER_SETS}, {torch.cuda.get_device_name()}: G cell-steps/s"
+        f"; ms of an hour of {DIVIDES} divides by how many lags are read together",
+        ("cells, warps", "forward", "backward", *(f"{lags} lags" for lags in together), ""),
     )
     forcing, parameters, state = arrays(catchments, 16)
     rows = forcing.new_empty((16, 1, catchments))
     starts = state.new_empty((16, *state.shape))
-    resident, hour = alone(started("fast"))
+    divides = random_model(DIVIDES, "gpu", ("discharge",), 3600)
+    divides.run(np.zeros((1, 3, DIVIDES), np.float32))
+    resident, hour = alone(divides)
     cell_steps = catchments * PARAMETER_SETS * 16
-    for cells in (32, 64, 128, 256, 512):
-        for warps in (1, 2, 4, 8):
-            if cells // (32 * warps) not in (1, 2, 4):
-                continue
-            launch = resident.launch = gpu.Launch(cells, warps)
+    for cells, warps in (
+        (32, 1),
+        (64, 1),
+        (64, 2),
+        (128, 1),
+        (128, 2),
+        (256, 2),
+        (256, 4),
+        (512, 4),
+    ):
+        launch = resident.launch = gpu.Launch(cells, warps)
 
-            def forward(chosen: gpu.Launch = launch) -> None:
-                gpu.advance(HBV, _RUNOFF, forcing, parameters, state, rows, None, None, chosen)
+        def forward(chosen: gpu.Launch = launch) -> None:
+            gpu.advance(HBV, _RUNOFF, forcing, parameters, state, rows, None, None, chosen)
 
-            def backward(chosen: gpu.Launch = launch) -> None:
-                gpu.gradients(
-                    HBV, _RUNOFF, forcing, parameters, starts, rows, state, None, chosen, False
-                )
-
-            rates = [cell_steps / seconds(call, 10) / 1e9 for call in (forward, backward)]
-            names = ("forward", gpu.FORWARD), ("backward", gpu.BACKWARD), ("hour", gpu.SIMULATE)
-            mark = "".join(f" ({name})" for name, used in names if used == launch)
-            report.row(
-                f"{cells}, {warps}{mark}",
-                *(f"{rate:.1f}" for rate in rates),
-                f"{seconds(hour, 20) * 1e3:.2f}",
+        def backward(chosen: gpu.Launch = launch) -> None:
+            gpu.gradients(
+                HBV, _RUNOFF, forcing, parameters, starts, rows, state, None, chosen, False
             )
+
+        rates = [cell_steps / seconds(call, 10) / 1e9 for call in (forward, backward)]
+        hours = []
+        for resident.lags_together in together:
+            hours.append(f"{seconds(hour, 10) * 1e3:.2f}")
+        names = ("forward", gpu.FORWARD), ("backward", gpu.BACKWARD), ("hour", gpu.SIMULATE)
+        mark = "".join(f" ({name})" for name, used in names if used == launch)
+        report.row(f"{cells}, {warps}{mark}", *(f"{rate:.1f}" for rate in rates), *hours)
     report.finish(False)
 
 

@@ -179,7 +179,11 @@ def _by_cudnn(
 ) -> Tensor:
     seen = torch.cat([weather, inputs.expand(len(weather), -1, -1)], dim=2)
     empty = seen.new_zeros((1, seen.shape[1], of_hidden.shape[0]))
-    matrices = [of_input.T.contiguous(), of_hidden.T.contiguous(), bias, torch.zeros_like(bias)]
+    # One after the other in memory, as cuDNN wants them.
+    parts = [of_input.T, of_hidden.T, bias, torch.zeros_like(bias)]
+    flat = torch.cat([part.reshape(-1) for part in parts])
+    pieces = flat.split([part.numel() for part in parts])
+    matrices = [piece.view(part.shape) for piece, part in zip(pieces, parts, strict=True)]
 
     def run(days: Tensor, state: list[Tensor]) -> tuple[Tensor, ...]:
         return torch.lstm(days, state, matrices, True, 1, 0.0, True, False, False)

@@ -67,7 +67,10 @@ class Launch:
 # As many cells for each thread as its registers hold; `benchmarks/gpu.py --launch` compares.
 FORWARD = Launch(cells=128, warps=1)
 SIMULATE = Launch(cells=256, warps=4)
-BACKWARD, BACKWARD_AGAIN = Launch(cells=64, warps=1), Launch(cells=32, warps=1)
+BACKWARD = Launch(cells=64, warps=2)
+
+# Flows on their way that a program reads at once: the more, the less it waits for memory.
+LAGS = 64
 
 # States of all steps of a block are kept for the adjoint where they are few, or take little memory.
 SHORT = 64
@@ -198,6 +201,7 @@ def simulate(
     dynamic: Sequence[str] = (),
     moving: Tensor | None = None,
     launch: Launch = SIMULATE,
+    lags_together: int = LAGS,
 ) -> None:
     """Advance the whole model by a block of steps, in one launch.
 
@@ -224,6 +228,8 @@ def simulate(
     moving : Tensor, shape (steps, dynamic, columns, parameter sets), optional
         Their values.
     launch : Launch
+    lags_together : int
+        Flows on their way that are read at once: a power of two.
     """
     steps, _, columns = forcing.shape
     lags, catchments = routing.weights.shape
@@ -245,7 +251,7 @@ def simulate(
             columns,
             catchments,
             lags,
-            LAGS=launch.lanes(parameter_sets),
+            LAGS=lags_together,
             **launch.constants(parameter_sets),
         )
 
@@ -259,7 +265,7 @@ def gradients(
     output_gradient: Tensor,
     final_gradient: Tensor,
     dynamic: Mapping[str, Tensor] | None = None,
-    launch: Launch | None = None,
+    launch: Launch = BACKWARD,
     of_forcing: bool = True,
 ) -> tuple[Tensor | None, Tensor, Tensor, dict[str, Tensor]]:
     """Pull gradients of a block's outputs and final state back to what it started from.
@@ -270,7 +276,7 @@ def gradients(
         As `advance`, which has written `starts`.
     output_gradient : Tensor, shape (steps, outputs, catchments)
     final_gradient : Tensor, shape (states, catchments, parameter sets)
-    launch : Launch, optional
+    launch : Launch
     of_forcing : bool
         Whether gradients of forcing are wanted.
 
@@ -295,7 +301,6 @@ def gradients(
     state_gradient = final_gradient.clone(memory_format=torch.contiguous_format)
     length = segment_length(steps, final_gradient)
     again = length > 1
-    launch = launch or (BACKWARD_AGAIN if again else BACKWARD)
     # Either the states of all steps are known, or those of a segment are computed at a time.
     if not again:
         length = steps

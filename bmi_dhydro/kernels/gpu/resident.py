@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...physics import Process
 from ..interface import Ring, StepBlock
-from .launch import SIMULATE, Routing, simulate
+from .launch import LAGS, SIMULATE, Routing, simulate
 
 
 class Moving(Protocol):
@@ -118,11 +118,12 @@ class Resident:
     accepted : Tensor of int32, shape (1,)
         Zero: what `advance` does unless inputs are rejected.
     launch : Launch
-        How the work of a step is divided.
+    lags_together : int
+        How the work of a step is divided; see `launch.simulate`.
     """
 
     rows: Tensor
-    launch = SIMULATE
+    launch, lags_together = SIMULATE, LAGS
 
     def __init__(
         self,
@@ -229,6 +230,7 @@ class Resident:
             self._dynamic,
             None if self._moving is None else self._moving(weather, rejected),
             self.launch,
+            self.lags_together,
         )
         passed = len(weather) * self._substeps
         lags = len(self._buffers["pending"])

@@ -8,7 +8,6 @@ while a block of time runs. `forward` and `backward` are the process alone, for 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from ...physics import Process
@@ -16,8 +15,6 @@ from ...physics.unit_hydrograph import DISCHARGE, ROUTING_STORE
 from ..ir.adjoint import PREFIX, differentiate
 from ..ir.printing import indented
 from ..ir.program import Program, trace
-
-PREFETCH = os.environ.get("PREFETCH") == "1"
 
 HEADER = '''"""{title}; generated, do not edit."""
 import triton
@@ -343,24 +340,24 @@ def backward_source(process: Process, outputs: Sequence[str], dynamic: Sequence[
             for k in range(len(outputs))
         ),
     ]
-    steps_back = [
+    strides = [
         ("kept", f"{count} * plane"),
         ("weather", f"{len(forcings)} * columns"),
         ("seeds", f"{len(outputs)} * columns"),
         *([("moving", f"{len(dynamic)} * plane")] if dynamic else []),
     ]
-    read = [f"{pointer} -= {size}" for pointer, size in steps_back]
-    if PREFETCH:
-        # What the step before needs is on its way while this one is computed.
-        before = [*read, *(f"next_{line}" for line in loads)]
-        ahead = [
-            *(f"{line.split(' = ')[0]} = next_{line.split(' = ')[0]}" for line in loads),
-            "further = tl.where(t + 1 < steps, 1, 0).to(tl.int64)",
-            *(f"{pointer} -= further * {size}" for pointer, size in steps_back),
-            *(f"next_{line}" for line in loads),
-        ]
-    else:
-        before, ahead = [], [*read, *loads]
+    # What the step before needs is on its way while this one is computed.
+    before = [
+        *(f"{pointer} -= {stride}" for pointer, stride in strides),
+        *(f"next_{line}" for line in loads),
+    ]
+    loaded = [line.partition(" = ")[0] for line in loads]
+    ahead = [
+        *(f"{name} = next_{name}" for name in loaded),
+        "further = tl.where(t + 1 < steps, 1, 0).to(tl.int64)",
+        *(f"{pointer} -= further * {stride}" for pointer, stride in strides),
+        *(f"next_{line}" for line in loads),
+    ]
     back = [
         *ahead,
         f"weather_slope -= {len(forcings)} * columns",

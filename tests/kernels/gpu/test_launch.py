@@ -197,12 +197,11 @@ for kind in ("fp32", "fp64"):
             compiled("forward", module["forward"], gpu.FORWARD, kind, KEEP=keep)
         for again in (False, True):
             more = dict(AGAIN=again, FRESH=not again, OF_FORCING=again)
-            launch = gpu.BACKWARD_AGAIN if again else gpu.BACKWARD
-            compiled("backward", module["backward"], launch, kind, **more)
+            compiled("backward", module["backward"], gpu.BACKWARD, kind, **more)
     for parts in (1, 2):
         for outputs in (("discharge",), EVERYTHING) if kind == "fp32" else (EVERYTHING,):
             module = gpu._model(HBV, outputs, (), parts)
-            compiled("simulate", module["simulate"], gpu.SIMULATE, kind, LAGS=16)
+            compiled("simulate", module["simulate"], gpu.SIMULATE, kind, LAGS=gpu.LAGS)
 """
 
 
