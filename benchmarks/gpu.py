@@ -280,8 +280,8 @@ def launches() -> None:
     catchments = SIZES[-1]
     together = (16, 32, 64, 128)
     report = Report(
-        f"{catchments} catchments x {PARAMETER_SETS}, {torch.cuda.get_device_name()}: G cell-steps/s"
-        f"; ms of an hour of {DIVIDES} divides by how many lags are read together",
+        f"{catchments} catchments x {PARAMETER_SETS}, {torch.cuda.get_device_name()}: "
+        f"G cell-steps/s; ms of an hour of {DIVIDES} divides by how many lags are read together",
         ("cells, warps", "forward", "backward", *(f"{lags} lags" for lags in together), ""),
     )
     forcing, parameters, state = arrays(catchments, 16)

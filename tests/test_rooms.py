@@ -95,6 +95,7 @@ TESTED_ELSEWHERE = {
     "run.divided_run": "run.test_workers",
     "run.drivers.coupled": "kernels.cpu.test_coupled",
     "run.exchange.gpu_ahead": "run.test_device",
+    "run.exchange.gpu_forcing": "run.test_device",
     "run.exchange.host": "bmi.test_values",
     "run.instance": "hosts.test_fleet",
     "run.river_results": "run.test_routed_results",

@@ -402,6 +402,11 @@ def leaf(values: ArrayLike) -> Tensor:
     return torch.tensor(np.array(values, dtype=float), requires_grad=True)
 
 
+def device_of(model: Model) -> torch.device:
+    """Return where blocks of a model are differentiated: where it is, on the first of its GPUs."""
+    return model.device_side.residents()[0].device if model.resident else torch.device("cpu")
+
+
 def block_gradients(
     model: Model, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
 ) -> dict[str, NDArray]:
@@ -431,6 +436,13 @@ def block_gradients(
     ValueError
         If a name is unknown.
     """
+    with device_of(model):
+        return _block_gradients(model, forcing, seeds, wrt)
+
+
+def _block_gradients(
+    model: Model, forcing: NDArray, seeds: Mapping[str, ArrayLike], wrt: Sequence[str]
+) -> dict[str, NDArray]:
     process = model.process
     weather = {name: leaf(forcing[:, k]) for k, name in enumerate(process.forcing_names)}
     states = {
@@ -473,6 +485,6 @@ def pulled_back(objective: Tensor, leaves: Mapping[str, Tensor]) -> dict[str, ND
     """Return the derivative of an objective with respect to each leaf; zero where there is none."""
     gradients = torch.autograd.grad(objective, list(leaves.values()), allow_unused=True)
     return {
-        name: np.zeros(tuple(tensor.shape)) if gradient is None else gradient.numpy()
+        name: np.zeros(tuple(tensor.shape)) if gradient is None else gradient.cpu().numpy()
         for (name, tensor), gradient in zip(leaves.items(), gradients, strict=True)
     }

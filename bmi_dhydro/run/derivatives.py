@@ -24,6 +24,7 @@ from ..kernels.ir.binding import bind
 from ..kernels.reference import TORCH_PRIMITIVES
 from ..model.differentiable import (
     Block,
+    device_of,
     leaf,
     pulled_back,
     remembered_dynamics,
@@ -106,7 +107,24 @@ def vjp(
             f"{steps} steps cannot be gone back: {available} are remembered; set history: {steps} "
             "in the configuration and do as many steps"
         )
-    leaves = _leaves(component, wrt, *history.since(steps))
+    with device_of(component.model):
+        leaves = _leaves(component, wrt, *history.since(steps))
+        found = _gradients(component, seeds, wrt, steps, leaves)
+    # What has one value for all parameter sets changes them together.
+    return {
+        name: values.sum(axis=1) if name in component.model.process.parameter_names else values
+        for name, values in found.items()
+    }
+
+
+def _gradients(
+    component: Component,
+    seeds: Mapping[str, NDArray],
+    wrt: Sequence[str],
+    steps: int,
+    leaves: _Leaves,
+) -> dict[str, NDArray]:
+    """Return the derivative of the objective with respect to tensors of the block."""
     model = component.model
     outputs = {item.name: item for item in component.output_items}
     sources = {name: outputs[name].source if name in outputs else name for name in seeds}
@@ -136,14 +154,9 @@ def vjp(
             conversion = outputs[name].conversion
             weights *= factor(conversion, model.step_seconds, component.catchments.area)
         objective = objective + (result.outputs[sources[name]] * torch.as_tensor(weights)).sum()
-    found = pulled_back(
+    return pulled_back(
         objective, {name: leaves.find(name.removesuffix(OF_PARAMETER_SETS)) for name in wrt}
     )
-    # What has one value for all parameter sets changes them together.
-    return {
-        name: values.sum(axis=1) if name in model.process.parameter_names else values
-        for name, values in found.items()
-    }
 
 
 def _leaves(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +88,28 @@ def correlated_noise(keys: NDArray, times: NDArray, hours: float) -> NDArray:
     return np.cos(angle) * a + np.sin(angle) * b
 
 
+@dataclass(frozen=True)
+class Noise:
+    """Noise on a forcing or a store.
+
+    Attributes
+    ----------
+    row : int
+        Which of the forcings or states it is of.
+    is_factor : bool
+        Whether it is multiplied with, its mean 1; else it is added.
+    spread, hours : float
+        Standard deviation, and correlation time.
+    keys : array of uint64, shape (columns,)
+    """
+
+    row: int
+    is_factor: bool
+    spread: float
+    hours: float
+    keys: NDArray
+
+
 class Perturbation:
     """The noise of an ensemble.
 
@@ -102,6 +125,10 @@ class Perturbation:
     ------
     ConfigError
         If the process has no such state.
+
+    Attributes
+    ----------
+    of_weather, of_states : list of Noise
     """
 
     def __init__(
@@ -113,27 +140,31 @@ class Perturbation:
                     f"ensemble.states: {name!r} is unknown; {nearest(name, process.state_names)}"
                 )
         self._step_seconds = step_seconds
-        self._depths = frozenset(item.name for item in process.forcings if item.is_depth)
+        depths = {item.name for item in process.forcings if item.is_depth}
         member = np.repeat(np.arange(wanted.members, dtype=np.uint64), len(ids))
         keys = np.tile(np.array([number_of(name) for name in ids.tolist()]), wanted.members)
         keys = _mixed(_mixed(keys ^ np.uint64(wanted.seed)) ^ member)
         self._columns = len(keys)
-        self._weather = self._items(wanted.weather, process.forcing_names, keys)
-        self._states = self._items(wanted.states, process.state_names, keys)
 
-    @staticmethod
-    def _items(
-        wanted: Mapping[str, NoiseConfig], names: Sequence[str], keys: NDArray
-    ) -> list[tuple[int, str, NoiseConfig, NDArray]]:
-        return [
-            (names.index(name), name, noise, _mixed(keys ^ number_of(name)))
-            for name, noise in wanted.items()
-        ]
+        def items(given: Mapping[str, NoiseConfig], names: Sequence[str]) -> list[Noise]:
+            return [
+                Noise(
+                    names.index(name),
+                    name in depths or name in process.state_names,
+                    noise.spread,
+                    noise.hours,
+                    _mixed(keys ^ number_of(name)),
+                )
+                for name, noise in given.items()
+            ]
+
+        self.of_weather = items(wanted.weather, process.forcing_names)
+        self.of_states = items(wanted.states, process.state_names)
 
     @property
     def moves_states(self) -> bool:
         """Whether stores are perturbed at the beginning of each day."""
-        return bool(self._states)
+        return bool(self.of_states)
 
     def forcing(self, forcing: NDArray, seconds: int) -> NDArray:
         """Return the weather of all columns.
@@ -150,12 +181,12 @@ class Perturbation:
         """
         result = np.tile(forcing, (1, 1, self._columns // forcing.shape[2]))
         times = seconds + np.arange(len(forcing)) * self._step_seconds
-        for row, name, noise, keys in self._weather:
-            values = noise.spread * correlated_noise(keys, times, noise.hours)
-            if name in self._depths:
-                result[:, row] *= np.exp(values - 0.5 * noise.spread**2)
+        for noise in self.of_weather:
+            values = noise.spread * correlated_noise(noise.keys, times, noise.hours)
+            if noise.is_factor:
+                result[:, noise.row] *= np.exp(values - 0.5 * noise.spread**2)
             else:
-                result[:, row] += values
+                result[:, noise.row] += values
         return result
 
     def starts_day(self, seconds: int) -> bool:
@@ -176,9 +207,10 @@ class Perturbation:
         state : array, shape (states, columns, parameter sets)
         seconds : int
         """
-        for row, _, noise, keys in self._states:
-            values = noise.spread * correlated_noise(keys, np.array([seconds]), noise.hours)[0]
-            state[row] *= np.exp(values - 0.5 * noise.spread**2)[:, None].astype(state.dtype)
+        for noise in self.of_states:
+            values = correlated_noise(noise.keys, np.array([seconds]), noise.hours)[0]
+            values *= noise.spread
+            state[noise.row] *= np.exp(values - 0.5 * noise.spread**2)[:, None].astype(state.dtype)
 
 
 class PerturbedStates:
@@ -191,6 +223,12 @@ class PerturbedStates:
     clock : Clock
     account : callable
         Returns the water account; asked each time, since it may be replaced.
+
+    Attributes
+    ----------
+    move : callable
+        Perturbs the stores at a time in seconds, and returns what that adds to those of each
+        column, in mm.
     """
 
     def __init__(
@@ -202,12 +240,19 @@ class PerturbedStates:
     ) -> None:
         self._perturbation, self._model = perturbation, model
         self._clock, self._account = clock, account
+        self.move: Callable[[int], NDArray] = self._move
+
+    @property
+    def due(self) -> bool:
+        """Whether a day begins, and stores are perturbed then."""
+        return self._perturbation.starts_day(self._clock.seconds)
 
     def __call__(self) -> None:
         """Perturb the stores, if a day begins."""
-        seconds = self._clock.seconds
-        if not self._perturbation.starts_day(seconds):
-            return
+        if self.due:
+            self._account().moved(self.move(self._clock.seconds))
+
+    def _move(self, seconds: int) -> NDArray:
         before = self._model.stored()
         self._perturbation.states(self._model.state, seconds)
-        self._account().moved(self._model.stored() - before)
+        return self._model.stored() - before

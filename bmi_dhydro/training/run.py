@@ -87,7 +87,7 @@ def read_training_data(config: TrainConfig) -> TrainingData:
         config.forcing.potential_evapotranspiration,
         SECONDS_PER_DAY,
         first.astype("datetime64[s]"),
-        (last + 1).astype("datetime64[s]"),
+        (last + np.timedelta64(1, "D")).astype("datetime64[s]"),
     )
     try:
         forcing, dates = source.whole_days()

@@ -110,9 +110,9 @@ class Preparation:
         arguments[rows + 1], arguments[rows + 2] = day, (hour + self._solar_shift) % 24.0
         self._run(arguments, result)
         if self.factors is not None:
-            result *= self.factors[self._month(step)]
+            result *= self.factors[self.month(step)]
 
-    def _month(self, step: int) -> int:
+    def month(self, step: int) -> int:
         """Return the month in which a step starts, 0 to 11."""
         assert self._start is not None
         time = self._start + np.timedelta64(step * self.step_seconds, "s")
@@ -127,7 +127,7 @@ class Preparation:
         """
         if self.factors is None:
             return None
-        return np.stack([self.factors[self._month(first + k)] for k in range(count)])
+        return np.stack([self.factors[self.month(first + k)] for k in range(count)])
 
     def clock(self, step: int) -> tuple[int, float]:
         """Return the day of the year and the hour (UTC) at which a step begins.

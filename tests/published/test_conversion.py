@@ -114,7 +114,7 @@ def test_what_the_makers_software_answers(real_files, dtype, tmp_path):
     days = len(expected["flow"])
     warm_up = len(weather) - days
     held = load(path).about["published"]["warm_up_states"] and warm_up
-    start = np.datetime64("2000-10-01") + warm_up
+    start = np.datetime64("2000-10-01") + np.timedelta64(warm_up, "D")
     sections = {"time": {"start": str(start)}}
     if warm_up:
         sections["spin_up"] = {"before": f"{warm_up}d", "held": bool(held)}

@@ -184,6 +184,7 @@ def test_attributes_of_the_site_act_as_rules(imported, tmp_path):
 
 @each
 def test_divided_among_workers_and_alone(case, tmp_path):
+    pytest.importorskip("distributed", reason="needs dask.distributed")
     path, parameters = case
     given = {"output": {"file": "results.nc"}, "parameter_file": str(parameters)}
     run_config(changed(path, "one.yaml", **given), tmp_path / "one.nc")

@@ -14,6 +14,19 @@ pytestmark = pytest.mark.usefixtures("gpus")
 INPUTS = [item.name for item in inputs_for(DEFAULT_INPUTS)]
 RUNOFF = OUTPUTS[0].name
 
+TYPICAL = {
+    "precipitation": 4.0,
+    "temperature": 9.0,
+    "temperature_minimum": 3.0,
+    "temperature_maximum": 16.0,
+    "shortwave_radiation": 150.0,
+    "longwave_radiation": 300.0,
+    "specific_humidity": 0.006,
+    "air_pressure": 97000.0,
+    "wind_x": 3.0,
+    "wind_y": 2.0,
+}
+
 # What several devices do, one does.
 ONE = pytest.param("cuda", marks=pytest.mark.long)
 
@@ -51,7 +64,7 @@ def weather_of(step, size):
 
 def shortened(config, first, last):
     """Return the text of a configuration that runs some days of its weather."""
-    days = [np.datetime64("2001-01-01") + day for day in (first, last)]
+    days = [np.datetime64("2001-01-01") + np.timedelta64(day, "D") for day in (first, last)]
     return config.read_text().replace(
         "  step: 1d", f"  step: 1d\n  start: {days[0]}\n  end: {days[1]}"
     )
@@ -335,18 +348,30 @@ def test_members_that_differ_by_their_inputs_alone(many_host_example):
             close(value(gpu, RUNOFF), value(cpu, RUNOFF))
 
 
-def test_evapotranspiration_that_is_computed(many_host_example):
-    text = many_host_example.read_text()
-    more = "forcing: {potential_evapotranspiration: hamon, evapotranspiration_mismatch: rescale}\n"
-    many_host_example.write_text(text)
-    cpu, gpu = pair(many_host_example, "cuda", more)
-    for step in range(3):
-        for name, values in zip(cpu.get_input_var_names(), weather_of(step, 6), strict=False):
-            cpu.set_value(name, values)
-            gpu.set_value_dlpack(name, torch.tensor(values))
+@pytest.mark.parametrize("device", [ONE, "cuda:0,1"])
+@pytest.mark.parametrize(
+    ("method", "step"),
+    [("hamon", "1d"), ("hargreaves", "1d"), ("oudin", "6h"), ("penman_monteith", "6h")],
+)
+def test_evapotranspiration_that_is_computed(many_host_example, method, step, device):
+    """Also over midnight, where the month changes and with it the factors of the attributes."""
+    text = many_host_example.read_text().replace("start: 2000-10-01", "start: 2000-10-30")
+    many_host_example.write_text(text.replace("step: 1d", f"step: {step}"))
+    mismatch = "rescale" if method == "hamon" else "accept"
+    more = (
+        f"forcing: {{potential_evapotranspiration: {method}, "
+        f"evapotranspiration_mismatch: {mismatch}}}\n"
+        "ensemble: {members: 2, weather: {temperature: {spread: 1.0, hours: 30}}}\n"
+    )
+    cpu, gpu = pair(many_host_example, device, more)
+    for count in range(6):
+        for item in cpu.component.input_items:
+            values = TYPICAL[item.source] * np.linspace(0.9, 1.1, 6) * (1.0 + 0.01 * count)
+            cpu.set_value(item.name, values)
+            gpu.set_value_dlpack(item.name, torch.tensor(values))
         for model in (cpu, gpu):
             model.update()
-    close(value(gpu, RUNOFF), value(cpu, RUNOFF))
+        close(value(gpu, RUNOFF), value(cpu, RUNOFF))
 
 
 def test_derivatives_of_what_was_done(many_host_example):

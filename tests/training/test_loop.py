@@ -109,7 +109,7 @@ def test_data_sets_of_different_years_are_trained_on_together():
     one = made_up(days=900).observed_in("2000-01-01", "2002-12-31")
     other = made_up(catchments=11, days=800).observed_in("2000-01-01", "2002-12-31")
     ids = np.array([*(f"other-{k}" for k in range(9)), one.ids[0]])
-    other = dataclasses.replace(other, ids=ids, dates=other.dates + 1500)
+    other = dataclasses.replace(other, ids=ids, dates=other.dates + np.timedelta64(1500, "D"))
     both = one.joined(other)
     assert len(both.ids) == len(one.ids) + 9
     assert len(both.dates) == 1500 + 800

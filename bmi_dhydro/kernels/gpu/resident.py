@@ -169,6 +169,11 @@ class Resident:
             self._moving.load_state()
 
     @property
+    def state(self) -> Tensor:
+        """States: shape (states, columns, parameter sets)."""
+        return self._buffers["state"]
+
+    @property
     def reach(self) -> Tensor:
         """Lags that weights or flows reach: shape (columns,)."""
         return self._buffers["reach"]

@@ -22,7 +22,7 @@ from ..water_account import WaterAccount
 
 if TYPE_CHECKING:
     from ..exchange.gpu_coupled import ResidentExchange
-    from ..perturbation import Perturbation
+    from ..perturbation import Perturbation, PerturbedStates
 
 
 class Coupled:
@@ -54,7 +54,7 @@ class Coupled:
         What the model took in last.
     perturbation : Perturbation or None
         What makes the members of an ensemble different.
-    perturb_states : callable
+    perturb_states : PerturbedStates or None
         Makes their stores different, where a day begins.
     remembered : bool
         Whether what the model takes in is remembered on the host.
@@ -87,7 +87,7 @@ class Coupled:
         self._floor = np.array([0.0 if item.per_hour else -np.inf for item in self.items])
         self.forcing = zeros((1, 3, model.columns), model.dtype)
         self.perturbation: Perturbation | None = None
-        self.perturb_states: Callable[[], None] = _nothing
+        self.perturb_states: PerturbedStates | None = None
         # What the host sets as forcing, before members are made different.
         self._given = self.forcing
         # Without anything to compute the inputs are the forcing, in another unit.
@@ -104,9 +104,12 @@ class Coupled:
         if model.resident:
             self._make_exchange()
 
-    def make_different(self, perturbation: Perturbation, states: Callable[[], None]) -> None:
+    def make_different(self, perturbation: Perturbation, states: PerturbedStates) -> None:
         """Make the members of an ensemble different from now on."""
         self.perturbation, self.perturb_states = perturbation, states
+        if self._resident is not None:
+            self._resident.make_different(perturbation)
+            states.move = self._resident.move_states
         self._given = np.empty((1, 3, len(self._ids)), dtype=self._model.dtype)
         if self._direct:
             self._weather = self._given[0]
@@ -118,7 +121,7 @@ class Coupled:
         scaling = Scaling(self._lowest, self._highest, self.scale, self._floor)
         table = self._table
         table.exchange = self._resident = ResidentExchange(
-            self._model, self.inputs, self.forcing[0], table, scaling
+            self._model, self.inputs, self.forcing[0], table, scaling, self.preparation
         )
 
     # ---- a step in one call ---------------------------------------------------------------
@@ -199,17 +202,9 @@ class Coupled:
         if self._at_once:
             self._step()
             return
-        resident = self._resident
-        if resident is not None and self._given_on_device:
-            if not resident.step():
-                resident.bring_inputs()
-                right = (self.inputs >= self._lowest[:, None]) & (
-                    self.inputs <= self._highest[:, None]
-                )
-                self._reject(int(np.argmin(right)))
+        if self._resident is not None:
+            self._step_there(self._resident)
             return
-        if resident is not None:
-            resident.bring_inputs()
         wrong = self._receive(
             self.inputs, self._lowest, self._highest, self.scale, self._floor, self._weather
         )
@@ -221,18 +216,25 @@ class Coupled:
                 self._weather, self._clock.done, self._pet
             )
             self._given[0, 2] = self._pet
-        if self.perturbation is not None:
+        if self.perturbation is not None and self.perturb_states is not None:
             self.forcing[...] = self.perturbation.forcing(self._given, self._clock.seconds)
             self.perturb_states()
-        if resident is None:
-            self._model.advance(self.forcing, self._table.rows[None])
-        else:
-            resident.step(self.forcing[0])
+        self._model.advance(self.forcing, self._table.rows[None])
 
-    @property
-    def _given_on_device(self) -> bool:
-        """Whether a GPU can make the forcing of the inputs by itself."""
-        return self._direct and self.perturbation is None and not self.remembered
+    def _step_there(self, resident: ResidentExchange) -> None:
+        """Do a step where the model is: forcing is made there too."""
+        clock, states = self._clock, self.perturb_states
+        if self.remembered:
+            # What was set, and what the model took in.
+            resident.bring_inputs()
+            first = len(self._table.outputs) + len(self._table.rows)
+            resident.keep(range(first, first + self.forcing.shape[1]))
+        before = states if states is not None and states.due else None
+        if resident.step(clock.done, clock.seconds, before):
+            return
+        resident.bring_inputs()
+        right = (self.inputs >= self._lowest[:, None]) & (self.inputs <= self._highest[:, None])
+        self._reject(int(np.argmin(right)))
 
     def _reject(self, place: int) -> None:
         """Raise an error for an input that is impossible, by its place in memory."""
@@ -263,7 +265,3 @@ class Coupled:
 
     def close(self) -> None:
         """Do nothing: there is no file."""
-
-
-def _nothing() -> None:
-    """Leave the stores as they are."""

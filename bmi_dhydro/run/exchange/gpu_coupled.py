@@ -17,6 +17,9 @@ from torch import Tensor
 
 from ...kernels.gpu.resident import Resident
 from ...model.model import Model
+from ...weather.preparation import Preparation
+from ..perturbation import Perturbation
+from .gpu_forcing import DeviceForcing
 from .host import HostExchange
 
 if TYPE_CHECKING:
@@ -83,6 +86,7 @@ class _DeviceExchange:
         inputs: int,
         scaling: Scaling,
         table: OutputTable,
+        preparation: Preparation,
     ) -> None:
         share, device = resident.share, resident.device
         self._resident, self._inflow = resident, table.inflow
@@ -90,7 +94,9 @@ class _DeviceExchange:
         self._of_inputs = _runs(share.of(np.arange(inputs), 0))
         self._of_columns = _runs(share.of(np.arange(model.columns), 0))
         columns = share.columns()
-        self._repeats = 1 if own else model.members
+        repeats = 1 if own else model.members
+        numbers = np.concatenate(self._of_inputs)
+        self.forcing = DeviceForcing(preparation, numbers, repeats, device)
         kind = torch.float32 if model.dtype == np.float32 else torch.float64
 
         def on_device(values: Any) -> Tensor:
@@ -134,8 +140,7 @@ class _DeviceExchange:
         inputs = self.inputs
         right = (inputs >= self._lowest) & (inputs <= self._highest)
         self.rejected.copy_(torch.logical_not(right.all()))
-        forcing = torch.maximum(inputs * self._scale, self._floor)
-        self.weather[0].copy_(forcing.repeat(1, self._repeats))
+        self.forcing.make(torch.maximum(inputs * self._scale, self._floor), self.weather[0])
 
     def _advance(self) -> None:
         """Advance the model, scale its outputs and book what went in and out."""
@@ -166,11 +171,13 @@ class _DeviceExchange:
         for row in chosen:
             _copy(self.inputs[row], inputs[row], self._of_inputs, up=False)
 
-    def take_forcing(self, forcing: NDArray) -> None:
-        """Bring forcing (forcings, columns) down that was made by the host."""
-        self.rejected.zero_()
-        for values, given in zip(self.weather[0], forcing, strict=True):
-            self.put(values, given)
+    def make_different(self, perturbation: Perturbation) -> None:
+        """Make the members of an ensemble different from now on."""
+        self.forcing.make_different(perturbation, self._columns)
+
+    def move_states(self) -> Tensor:
+        """Perturb the stores of members; return what that adds to each column, in mm."""
+        return self.forcing.move_states(self._resident.state)
 
     def bring(self, values: Tensor, host: NDArray) -> None:
         """Bring values of columns up, without waiting."""
@@ -227,6 +234,8 @@ class ResidentExchange(HostExchange):
     table : OutputTable
         What the host reads.
     scaling : Scaling
+    preparation : Preparation
+        Turns what the host sets into forcing.
     """
 
     selective = True
@@ -238,26 +247,55 @@ class ResidentExchange(HostExchange):
         forcing: NDArray,
         table: OutputTable,
         scaling: Scaling,
+        preparation: Preparation,
     ) -> None:
         self._model, self._inputs = model, inputs
         # All that a host can ask for, in one order: outputs, rows, forcing.
         self._host = [*table.outputs, *table.rows, *forcing]
         residents = model.device_side.residents()
         self._devices = [
-            _DeviceExchange(r, model, inputs.shape[1], scaling, table) for r in residents
+            _DeviceExchange(r, model, inputs.shape[1], scaling, table, preparation)
+            for r in residents
         ]
         self._kept: set[int] = set()
         self._from_host = set(range(len(inputs)))
         # A step in which one device rejects must not be done by another.
         self._careful = len(residents) > 1
 
-    def step(self, forcing: NDArray | None = None) -> bool:
+    def make_different(self, perturbation: Perturbation) -> None:
+        """Make the members of an ensemble different from now on."""
+        for device in self._devices:
+            device.make_different(perturbation)
+
+    def move_states(self, seconds: int) -> NDArray:
+        """Perturb the stores of members.
+
+        Parameters
+        ----------
+        seconds : int
+            The time that `step` was given.
+
+        Returns
+        -------
+        array, shape (columns,)
+            What that adds to each column, in mm.
+        """
+        added = np.empty(self._model.columns)
+        for device in self._devices:
+            device.bring(device.move_states(), added)
+        for device in self._devices:
+            device.wait()
+        return added
+
+    def step(self, step: int, seconds: int, before: Callable[[], None] | None = None) -> bool:
         """Do a step; what is kept current is.
 
         Parameters
         ----------
-        forcing : array, shape (forcings, columns), optional
-            Where the host has made it; else it is made of the inputs.
+        step, seconds : int
+            Number of the step since the start, and the time at which it begins.
+        before : callable, optional
+            What is done before the step, where its inputs are right.
 
         Returns
         -------
@@ -265,16 +303,17 @@ class ResidentExchange(HostExchange):
             Whether it was done; otherwise an input is out of bounds.
         """
         self._model.device_side.residents()
+        careful = self._careful or before is not None
         for device in self._devices:
-            if forcing is not None:
-                device.take_forcing(forcing)
-                device.advance()
-            else:
-                device.take(self._inputs, self._from_host)
-                (device.receive if self._careful else device.step)()
-        if forcing is None and self._careful:
+            if device.forcing.needs_time:
+                device.forcing.set_time(step, seconds)
+            device.take(self._inputs, self._from_host)
+            (device.receive if careful else device.step)()
+        if careful:
             if self._rejected():
                 return False
+            if before is not None:
+                before()
             for device in self._devices:
                 device.advance()
         for place in self._kept:
