@@ -66,11 +66,11 @@ class Launch:
 
 # As many cells for each thread as its registers hold; `benchmarks/gpu.py --launch` compares.
 FORWARD = Launch(cells=128, warps=1)
-SIMULATE = Launch(cells=256, warps=4)
+SIMULATE = Launch(cells=512, warps=4)
 BACKWARD = Launch(cells=64, warps=2)
 
 # Flows on their way that a program reads at once: the more, the less it waits for memory.
-LAGS = 64
+LAGS = 32
 
 # States of all steps of a block are kept for the adjoint where they are few, or take little memory.
 SHORT = 64

@@ -6,6 +6,7 @@ the model is advanced, its outputs are scaled and the water account is kept.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -68,12 +69,22 @@ class _Recorded:
             return
         with torch.cuda.device(self._device):
             if phase not in self._graphs:
-                self._pool = self._pool or torch.cuda.graph_pool_handle()
-                graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(graph, self._pool, capture_error_mode="thread_local"):
-                    self._function()
-                self._graphs[phase] = graph
+                self._graphs[phase] = self._captured()
             self._graphs[phase].replay()
+
+    def _captured(self) -> Any:
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        graph = torch.cuda.CUDAGraph()
+        # Another model's graphs must not be collected meanwhile: that would break this one.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            with torch.cuda.graph(graph, self._pool, capture_error_mode="thread_local"):
+                self._function()
+        finally:
+            if collects:
+                gc.enable()
+        return graph
 
 
 class _DeviceExchange:
