@@ -35,6 +35,9 @@ from .parameter_network import (
 # Weights beside those of the LSTM itself.
 _WEIGHTS = (DYNAMIC_HEAD, FORCING_MEAN, FORCING_DEVIATION, ENTRANCE, ENTRANCE_BIAS)
 
+# Catchments whose attributes are taken in at once, so that sums stay in the processor's cache.
+_TOGETHER = 64
+
 # Outputs and contents of units that are all but full.
 _FULL_HIDDEN, _FULL_CELL = 0.9, 3.0
 
@@ -157,7 +160,8 @@ class Dynamics:
         catchments, units = len(inputs), self.weights["lstm.hidden"].shape[0]
         forcings = len(layout.process.forcings)
         self.inputs = np.array(inputs, dtype=float)
-        self.static = np.tile(self.weights["lstm.bias"], (catchments, 1))
+        self.static = np.empty((catchments, self.weights["lstm.bias"].size))
+        self.static[...] = self.weights["lstm.bias"]
         self.entering = np.empty((catchments, network.entrance))
         self.set_inputs(np.arange(catchments), self.inputs)
         self.hidden = np.zeros((catchments, units))
@@ -237,11 +241,15 @@ class Dynamics:
         # Adding one attribute after the other, the sum does not depend on how many catchments
         # there are.
         bias = self.weights[ENTRANCE_BIAS if before else "lstm.bias"]
-        total = np.repeat(bias[None], len(inputs), axis=0)
-        seen = np.transpose(inputs)[: len(self.layout.attributes)]
-        for column, weights in zip(seen, self._network.of_attributes, strict=True):
-            total = total + column[:, None] * weights
-        target[catchments] = total
+        seen = np.asarray(inputs)[:, : len(self.layout.attributes)]
+        total, added = np.empty((2, min(_TOGETHER, len(seen)), bias.size))
+        for first in range(0, len(seen), _TOGETHER):
+            part = seen[first : first + _TOGETHER]
+            own, more = total[: len(part)], added[: len(part)]
+            own[...] = bias
+            for column, weights in zip(part.T, self._network.of_attributes, strict=True):
+                own += np.multiply(column[:, None], weights, out=more)
+            target[catchments[first : first + _TOGETHER]] = own
 
     def set_centres(self, name: str, values: NDArray, catchments: slice | NDArray) -> None:
         """Set the static values around which a parameter moves, for some catchments.

@@ -69,12 +69,19 @@ class TrainingCatchments:
         array, shape (catchments,)
             Above 1 for catchments that are unlike those of training.
         """
-        place = 1 if leave_out_first else 0
+        known = self._whitened
+        lengths = (known**2).sum(axis=1)
         result = np.empty(len(inputs))
-        size = max(1, _TOGETHER // self._whitened.size)
+        size = max(1, _TOGETHER // len(known))
         for first in range(0, len(inputs), size):
             # One catchment after the other: what it sees does not depend on the others.
             own = np.stack([row @ self._whitening for row in inputs[first : first + size]])
-            squares = ((own[:, None] - self._whitened[None]) ** 2).sum(axis=2)
-            result[first : first + size] = np.sqrt(np.partition(squares, place, axis=1)[:, place])
+            # Which are the nearest is seen by a product; how far they are, by differences.
+            apart = lengths - 2.0 * (own @ known.T)
+            if leave_out_first:
+                nearest = np.argpartition(apart, 1, axis=1)[:, :2]
+            else:
+                nearest = apart.argmin(axis=1)[:, None]
+            squares = ((own[:, None] - known[nearest]) ** 2).sum(axis=2)
+            result[first : first + size] = np.sqrt(squares.max(axis=1))
         return result / self.limit

@@ -47,6 +47,9 @@ _NOT_TRAINED = ("long_name", "possible")
 # matrix product adds depends on its size, and a catchment has the same alone and among others.
 _CHUNK = 16
 
+# So many times that many at once, so that arrays fit the processor's cache.
+_CHUNKS = 16
+
 
 @dataclass(frozen=True)
 class TrainedModel:
@@ -128,13 +131,15 @@ class TrainedModel:
         count = inputs.shape[0]
         process = np.empty((len(self.layout.process.parameters), count, self.layout.parameter_sets))
         routing = np.empty((3, count))
-        for first in range(0, count, _CHUNK):
-            rows = np.arange(first, min(first + _CHUNK, count))
-            filled = np.resize(rows, _CHUNK)
+        for first in range(0, count, _CHUNK * _CHUNKS):
+            rows = np.arange(first, min(first + _CHUNK * _CHUNKS, count))
+            # Each product is of as many rows, whatever the number of catchments.
+            filled = np.resize(rows, (-(-rows.size // _CHUNK), _CHUNK))
             seen = None if remembered is None else remembered[filled]
             given, delays = parameters(self.layout, self._weights, inputs[filled], seen)
-            process[:, rows] = np.stack(given)[:, : rows.size]
-            routing[:, rows] = np.stack(delays)[:, : rows.size]
+            for values, result in ((given, process), (delays, routing)):
+                for row, target in zip(values, result, strict=True):
+                    target[rows] = row.reshape(filled.size, *row.shape[2:])[: rows.size]
         return process, routing
 
     def network(self, number: int) -> TrainedModel:
