@@ -37,6 +37,8 @@ class Report:
         verdict = "" if not limit else f"{limit} {'ok' if kept else 'MISSED'}"
         blank = [""] * (len(self._table.columns) - 2 - len(cells))
         self._table.add_row(name, *cells, *blank, verdict)
+        # What is known is shown at once: the table comes when all is.
+        print(name, *filter(None, (*cells, verdict)), sep=", ", file=sys.stderr, flush=True)
         if not kept:
             self._missed.append(f"{name} ({', '.join(cells)}; {limit})")
 
