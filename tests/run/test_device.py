@@ -305,6 +305,34 @@ def test_parameters_that_change_from_day_to_day(many_host_example, dynamic_model
         close(gpu.component.model.snapshot()["day_window"], snapshots[0]["day_window"])
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-5)])
+def test_moving_parameters_go_on_in_the_middle_of_a_day(
+    many_host_example, dynamic_model, dtype, tolerance
+):
+    """With members that have weather of their own; there, and on the other device."""
+    more = f"dtype: {dtype}\nmodel: {dynamic_model}\nensemble: {{members: 2, inputs: own}}\n"
+    text = many_host_example.read_text().replace("model: fast", "#")
+    many_host_example.write_text(text.replace("step: 1d", "step: 6h"))
+    cpu, gpu = pair(many_host_example, "cuda", more)
+    for step in range(5):
+        for model in (cpu, gpu):
+            driven(model, step)
+    payload = gpu.component.payload()
+    whole = []
+    for step in range(5, 12):
+        for model in (cpu, gpu):
+            driven(model, step)
+        whole.append(value(gpu, RUNOFF))
+        close(whole[-1], value(cpu, RUNOFF), tolerance)
+    for model in (cpu, gpu):
+        model.component.restore_payload(payload, "a payload")
+    for step, expected in enumerate(whole, 5):
+        for model in (cpu, gpu):
+            driven(model, step)
+        assert np.array_equal(value(gpu, RUNOFF), expected)
+        close(value(cpu, RUNOFF), expected, tolerance)
+
+
 def test_a_file_and_parameters_that_change(file_example, dynamic_model):
     text = file_example.read_text().replace("model: fast", f"model: {dynamic_model} #")
     file_example.write_text(text)
