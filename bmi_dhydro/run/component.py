@@ -169,7 +169,9 @@ class Component(Instance):
             from .perturbation import Perturbation, PerturbedStates
 
             ids, process = self.catchments.ids, self.model.process
-            perturbation = Perturbation(config.ensemble, ids, process, config.step_seconds)
+            perturbation = Perturbation(
+                config.ensemble, ids, process, config.step_seconds, config.threads
+            )
             different = PerturbedStates(perturbation, self.model, self.clock, lambda: self.account)
             self.driver.make_different(perturbation, different)
         if config.history:

@@ -15,18 +15,12 @@ from numpy.typing import NDArray
 
 from ..config import EnsembleConfig, NoiseConfig
 from ..errors import ConfigError, nearest
+from ..kernels.cpu.noise import correlated_noise, mixed
 from ..model.model import Model
 from ..physics import Process
 from ..units import SECONDS_PER_DAY
 from .clock import Clock
 from .water_account import WaterAccount
-
-# Constants of splitmix64 (Steele et al. 2014, 10.1145/2714064.2660195), a hash that fills 64 bits.
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX = (
-    (np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)),
-    (np.uint64(27), np.uint64(0x94D049BB133111EB)),
-)
 
 
 def number_of(text: str) -> np.uint64:
@@ -34,58 +28,6 @@ def number_of(text: str) -> np.uint64:
     return np.uint64(
         int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
     )
-
-
-def _mixed(values: NDArray) -> NDArray:
-    """Return 64 well-mixed bits of each of some numbers."""
-    with np.errstate(over="ignore"):
-        values = values + _GOLDEN
-        for shift, factor in _MIX:
-            values = (values ^ (values >> shift)) * factor
-        return values ^ (values >> np.uint64(31))
-
-
-def _uniform(bits: NDArray) -> NDArray:
-    """Return numbers between 0 and 1, neither included."""
-    return ((bits >> np.uint64(11)).astype(float) + 0.5) * 2.0**-53
-
-
-def _normal(keys: NDArray, knots: NDArray) -> NDArray:
-    """Return a standard normal number for each key and knot: shape (knots, keys)."""
-    with np.errstate(over="ignore"):
-        bits = _mixed(keys + _GOLDEN * knots.astype(np.uint64)[:, None])
-    radius = np.sqrt(-2.0 * np.log(_uniform(bits)))
-    return radius * np.cos(2.0 * np.pi * _uniform(_mixed(bits)))
-
-
-def correlated_noise(keys: NDArray, times: NDArray, hours: float) -> NDArray:
-    """Return standard normal noise that forgets itself in time.
-
-    Independent numbers at knots a correlation time apart, and between two of them
-    `cos(u) a + sin(u) b`, which is standard normal everywhere. The knots of each key are shifted at
-    random. The correlation is 0.32 after a correlation time and 0 after two.
-
-    Parameters
-    ----------
-    keys : array of uint64, shape (columns,)
-    times : array of int, shape (steps,)
-        In seconds, increasing.
-    hours : float
-        Correlation time; 0 for noise that does not remember.
-
-    Returns
-    -------
-    array, shape (steps, columns)
-    """
-    if hours <= 0.0:
-        return _normal(keys, times)
-    place = times[:, None] / (hours * 3600.0) + _uniform(_mixed(keys ^ _GOLDEN))
-    knot = np.floor(place).astype(np.int64)
-    first = int(knot.min())
-    numbers = _normal(keys, np.arange(first, int(knot.max()) + 2))
-    angle = (place - knot) * (np.pi / 2.0)
-    a, b = (np.take_along_axis(numbers, knot - first + shift, axis=0) for shift in (0, 1))
-    return np.cos(angle) * a + np.sin(angle) * b
 
 
 @dataclass(frozen=True)
@@ -120,6 +62,8 @@ class Perturbation:
     process : Process
         Noise on amounts of water is a factor, its mean 1; to other forcings it is added.
     step_seconds : int
+    threads : int, optional
+        All processors of this process, unless given.
 
     Raises
     ------
@@ -132,18 +76,23 @@ class Perturbation:
     """
 
     def __init__(
-        self, wanted: EnsembleConfig, ids: NDArray, process: Process, step_seconds: int
+        self,
+        wanted: EnsembleConfig,
+        ids: NDArray,
+        process: Process,
+        step_seconds: int,
+        threads: int | None = None,
     ) -> None:
         for name in wanted.states:
             if name not in process.state_names:
                 raise ConfigError(
                     f"ensemble.states: {name!r} is unknown; {nearest(name, process.state_names)}"
                 )
-        self._step_seconds = step_seconds
+        self._step_seconds, self._threads = step_seconds, threads
         depths = {item.name for item in process.forcings if item.is_depth}
         member = np.repeat(np.arange(wanted.members, dtype=np.uint64), len(ids))
         keys = np.tile(np.array([number_of(name) for name in ids.tolist()]), wanted.members)
-        keys = _mixed(_mixed(keys ^ np.uint64(wanted.seed)) ^ member)
+        keys = mixed(mixed(keys ^ np.uint64(wanted.seed)) ^ member)
         self._columns = len(keys)
 
         def items(given: Mapping[str, NoiseConfig], names: Sequence[str]) -> list[Noise]:
@@ -153,7 +102,7 @@ class Perturbation:
                     name in depths or name in process.state_names,
                     noise.spread,
                     noise.hours,
-                    _mixed(keys ^ number_of(name)),
+                    mixed(keys ^ number_of(name)),
                 )
                 for name, noise in given.items()
             ]
@@ -182,12 +131,15 @@ class Perturbation:
         result = np.tile(forcing, (1, 1, self._columns // forcing.shape[2]))
         times = seconds + np.arange(len(forcing)) * self._step_seconds
         for noise in self.of_weather:
-            values = noise.spread * correlated_noise(noise.keys, times, noise.hours)
+            values = noise.spread * self._noise(noise, times)
             if noise.is_factor:
                 result[:, noise.row] *= np.exp(values - 0.5 * noise.spread**2)
             else:
                 result[:, noise.row] += values
         return result
+
+    def _noise(self, noise: Noise, times: NDArray) -> NDArray:
+        return correlated_noise(noise.keys, times, noise.hours, self._threads)
 
     def starts_day(self, seconds: int) -> bool:
         """Return whether stores are perturbed at a time."""
@@ -208,8 +160,7 @@ class Perturbation:
         seconds : int
         """
         for noise in self.of_states:
-            values = correlated_noise(noise.keys, np.array([seconds]), noise.hours)[0]
-            values *= noise.spread
+            values = noise.spread * self._noise(noise, np.array([seconds]))[0]
             state[noise.row] *= np.exp(values - 0.5 * noise.spread**2)[:, None].astype(state.dtype)
 
 

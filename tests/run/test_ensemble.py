@@ -10,9 +10,10 @@ from bmi_dhydro import BmiDhydro
 from bmi_dhydro.cli.example import write_example
 from bmi_dhydro.config import EnsembleConfig, NoiseConfig, read_config
 from bmi_dhydro.errors import ConfigError, VariableError
+from bmi_dhydro.kernels.cpu.noise import correlated_noise
 from bmi_dhydro.physics import HBV
 from bmi_dhydro.run.component import Component
-from bmi_dhydro.run.perturbation import Perturbation, correlated_noise
+from bmi_dhydro.run.perturbation import Perturbation
 from bmi_dhydro.run.simulation import run_config
 from bmi_dhydro.variables import INPUTS, MEMBER, OUTPUTS
 from tests.conftest import OUTPUTS_OF_HBV

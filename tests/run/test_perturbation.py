@@ -5,8 +5,9 @@ import pytest
 
 from bmi_dhydro.config import EnsembleConfig, NoiseConfig
 from bmi_dhydro.errors import ConfigError
+from bmi_dhydro.kernels.cpu.noise import correlated_noise
 from bmi_dhydro.physics import HBV
-from bmi_dhydro.run.perturbation import Perturbation, correlated_noise
+from bmi_dhydro.run.perturbation import Perturbation
 
 KEYS = np.random.default_rng(0).integers(0, 2**63, 400).astype(np.uint64)
 

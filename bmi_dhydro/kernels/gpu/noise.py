@@ -1,4 +1,4 @@
-"""Noise of an ensemble, made on a GPU: the numbers of `run.perturbation`, where they are needed."""
+"""Noise of an ensemble, made on a GPU: the numbers of `cpu.noise`, where they are needed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 from torch import Tensor
 
 from .. import cache
+from ..cpu.noise import GOLDEN, LAST_SHIFT, MIX, SPARE_BITS
 from .launch import launched_at
 from .source import HEADER, function
 
 # Columns of a program, of four warps.
 SIZE = 256
 
-# Constants of splitmix64 (Steele et al. 2014, 10.1145/2714064.2660195), as signed numbers.
-_GOLDEN = -0x61C8864680B583EB
-_MIX = ((30, -0x40A7B892E31B1A47), (27, -0x6B2FB644ECCEEE15))
+# As signed numbers: all there are in some versions of Triton's language.
+_GOLDEN = int(GOLDEN) - 2**64
+_MIX = tuple((int(bits), int(factor) - 2**64) for bits, factor in MIX)
 
 
 def _shifted(value: str, bits: int) -> str:
@@ -30,13 +31,13 @@ def _mixed(name: str, value: str) -> list[str]:
     return [
         f"{name} = ({value}) + ({_GOLDEN})",
         *(f"{name} = ({name} ^ {_shifted(name, bits)}) * ({factor})" for bits, factor in _MIX),
-        f"{name} = {name} ^ {_shifted(name, 31)}",
+        f"{name} = {name} ^ {_shifted(name, LAST_SHIFT)}",
     ]
 
 
 def _uniform(bits: str) -> str:
     """Print a number between 0 and 1, neither included."""
-    return f"(({_shifted(bits, 11)}).to(tl.float64) + 0.5) * {2.0**-53!r}"
+    return f"(({_shifted(bits, SPARE_BITS)}).to(tl.float64) + 0.5) * {2.0**-53!r}"
 
 
 def _normal(name: str, knot: str) -> list[str]:
@@ -98,7 +99,7 @@ def correlated_noise(keys: Tensor, moment: Tensor, hours: float, result: Tensor)
     Parameters
     ----------
     keys : Tensor of int64, shape (columns,)
-        The bits of the unsigned keys of `run.perturbation.correlated_noise`, whose numbers these
+        The bits of the unsigned keys of `cpu.noise.correlated_noise`, whose numbers these
         are.
     moment : Tensor of int64, shape (1,)
         Time in seconds.

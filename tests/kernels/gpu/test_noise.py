@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from bmi_dhydro.kernels.cpu import noise
 from bmi_dhydro.kernels.gpu.noise import correlated_noise
-from bmi_dhydro.run import perturbation
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="needs triton, which is there for Linux only"
@@ -23,6 +23,6 @@ def test_it_is_that_of_the_host(hours, seconds):
     found = torch.empty(300, dtype=torch.float64, device=DEVICE)
     there = torch.from_numpy(keys.view(np.int64)).to(DEVICE)
     correlated_noise(there, torch.tensor([seconds], device=DEVICE), hours, found)
-    expected = perturbation.correlated_noise(keys, np.array([seconds]), hours)[0]
+    expected = noise.correlated_noise(keys, np.array([seconds]), hours)[0]
     np.testing.assert_allclose(found.cpu().numpy(), expected, rtol=0.0, atol=1e-12)
     assert 0.9 < expected.std() < 1.1
