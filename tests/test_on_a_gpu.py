@@ -18,6 +18,8 @@ from bmi_dhydro.training.config import TrainingSettings
 from bmi_dhydro.training.data import TrainingData
 from bmi_dhydro.training.loop import Trainer
 from tests.conftest import random_routing, random_setup
+from tests.networks.test_lstm_block import by_block
+from tests.networks.test_lstm_block import setup as lstm
 from tests.run.test_device import INPUTS, RUNOFF, close, driven, pair, started, value, weather_of
 
 torch = pytest.importorskip("torch", reason="needs torch")
@@ -120,6 +122,22 @@ def test_gradients_of_ten_years_are_those_of_the_cpu():
         slopes.append([leaf.grad.cpu().numpy() for leaf in leaves])
     for ours, theirs in zip(slopes[1], slopes[0], strict=True):
         close(ours, theirs, 1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("constant", [0, 15])
+def test_an_lstm_over_a_block_is_that_of_the_cpu(constant, dtype, tolerance, monkeypatch):
+    # Else cuDNN rounds what it multiplies to ten bits.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    found = []
+    for device in ("cpu", "cuda"):
+        arrays = {name: v.to(device).requires_grad_() for name, v in lstm(dtype).items()}
+        hidden = by_block(**arrays, constant=constant)
+        seeds = torch.linspace(-1.0, 1.0, hidden.numel(), dtype=dtype, device=device)
+        (hidden * seeds.reshape(hidden.shape)).sum().backward()
+        found.append([v.detach().cpu() for v in (hidden, *(v.grad for v in arrays.values()))])
+    for ours, theirs in zip(found[1], found[0], strict=True):
+        assert (ours - theirs).norm() <= tolerance * theirs.norm()
 
 
 def test_training_is_that_of_the_cpu():

@@ -158,9 +158,9 @@ def test_flow_of_the_test_years_is_not_learned_from(skill, data_file, monkeypatc
     seen = []
 
     class Watched(skill.Trainer):
-        def __init__(self, layout, data, *more):
+        def __init__(self, layout, data, *more, **named):
             seen.append(data)
-            super().__init__(layout, data, *more)
+            super().__init__(layout, data, *more, **named)
 
     monkeypatch.setattr(skill, "Trainer", Watched)
     skill.train(skill.read(data_file), skill.RECIPES["static"], 0, "watched")

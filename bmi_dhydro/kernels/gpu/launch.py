@@ -69,6 +69,10 @@ FORWARD = Launch(cells=128, warps=1)
 SIMULATE = Launch(cells=512, warps=4)
 BACKWARD = Launch(cells=64, warps=2)
 
+# Sums of so many outputs leave no registers for as many cells.
+FEW_OUTPUTS = 8
+SIMULATE_MANY = Launch(cells=256, warps=4)
+
 # Flows on their way that a program reads at once: the more, the less it waits for memory.
 LAGS = 32
 
@@ -200,7 +204,7 @@ def simulate(
     rejected: Tensor,
     dynamic: Sequence[str] = (),
     moving: Tensor | None = None,
-    launch: Launch = SIMULATE,
+    launch: Launch | None = None,
     lags_together: int = LAGS,
 ) -> None:
     """Advance the whole model by a block of steps, in one launch.
@@ -227,7 +231,8 @@ def simulate(
         Parameters that change with time.
     moving : Tensor, shape (steps, dynamic, columns, parameter sets), optional
         Their values.
-    launch : Launch
+    launch : Launch, optional
+        What suits the number of outputs, unless given.
     lags_together : int
         Flows on their way that are read at once: a power of two.
     """
@@ -235,6 +240,7 @@ def simulate(
     lags, catchments = routing.weights.shape
     parameter_sets = state.shape[2]
     kernel = _model(process, tuple(outputs), tuple(dynamic), substeps)["simulate"]
+    launch = launch or (SIMULATE if len(outputs) <= FEW_OUTPUTS else SIMULATE_MANY)
     with launched_at(forcing):
         kernel[(launch.programs(columns, parameter_sets),)](
             forcing,

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...physics import Process
 from ..interface import Ring, StepBlock
-from .launch import LAGS, SIMULATE, Routing, simulate
+from .launch import LAGS, Launch, Routing, simulate
 
 
 class Moving(Protocol):
@@ -117,13 +117,14 @@ class Resident:
         Rows of the last block.
     accepted : Tensor of int32, shape (1,)
         Zero: what `advance` does unless inputs are rejected.
-    launch : Launch
+    launch : Launch or None
     lags_together : int
         How the work of a step is divided; see `launch.simulate`.
     """
 
     rows: Tensor
-    launch, lags_together = SIMULATE, LAGS
+    launch: Launch | None = None
+    lags_together = LAGS
 
     def __init__(
         self,

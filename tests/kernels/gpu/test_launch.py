@@ -202,7 +202,8 @@ for kind in ("fp32", "fp64"):
     for parts in (1, 2):
         for outputs in (("discharge",), EVERYTHING) if kind == "fp32" else (EVERYTHING,):
             module = gpu._model(HBV, outputs, (), parts)
-            compiled("simulate", module["simulate"], gpu.SIMULATE, kind, LAGS=gpu.LAGS)
+            launch = gpu.SIMULATE if len(outputs) <= gpu.FEW_OUTPUTS else gpu.SIMULATE_MANY
+            compiled("simulate", module["simulate"], launch, kind, LAGS=gpu.LAGS)
 """
 
 
