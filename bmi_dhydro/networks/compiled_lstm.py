@@ -15,7 +15,7 @@ from ..kernels.cpu import rows
 from ..kernels.cpu.addresses import arrays_at, loads, work_arrays
 from ..kernels.cpu.loop import CompiledLoop, LoopSource, over_lanes
 from ..kernels.cpu.products import ROWS, filled
-from ..kernels.ir.printing import indented, module_of, operand, printed
+from ..kernels.ir.printing import OPTIONS, indented, module_of, operand, printed
 from ..kernels.ir.program import Program, trace
 from ..physics import Parameter, Quantity, between_bounds, per_step
 from .lstm import cell_step
@@ -49,7 +49,7 @@ def _product_module() -> str:
         "def add_product(source, matrix, spans, target, count):",
         "    products.add_product(source, matrix, spans, target, count)",
         "",
-        'add_product = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(add_product)',
+        f"add_product = numba.njit({OPTIONS})(add_product)",
     ]
     return module_of("Products with packed matrices", float, lines)
 

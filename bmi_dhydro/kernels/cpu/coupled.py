@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from ...physics.calendar import day_of_year
 from ...units import SECONDS_PER_DAY
 from .. import cache
-from ..ir.printing import indented, module_of
+from ..ir.printing import OPTIONS, indented, module_of
 from .addresses import loads, table_of
 from .loop import CompiledLoop
 from .pointwise import compiled, source_of
@@ -152,7 +152,7 @@ def _compiled(
         "    return -1",
         "",
         "",
-        'step = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(step)',
+        f"step = numba.njit({OPTIONS})(step)",
     ]
     called: dict[str, Any] = {}
     if evapotranspiration is not None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import cache
+from ..ir.printing import OPTIONS
 
 
 def _module() -> str:
@@ -27,8 +28,8 @@ def _module() -> str:
         f"    published_outputs({taken})",
         "",
         "",
-        "receive = numba.njit(cache=CACHE, nogil=True)(receive)",
-        "publish = numba.njit(cache=CACHE, nogil=True)(publish)",
+        f"receive = numba.njit({OPTIONS})(receive)",
+        f"publish = numba.njit({OPTIONS})(publish)",
     ]
     return "\n".join(lines) + "\n"
 

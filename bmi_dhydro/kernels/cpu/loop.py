@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import cache
-from ..ir.printing import indented, module_of
+from ..ir.printing import MAKES_ARRAYS, OPTIONS, indented, module_of
 
 # Waking the threads costs about as much time as this many cells take.
 CELLS_WORTH_THREADS = 4096
@@ -78,11 +78,13 @@ class LoopSource:
 
     def module(self) -> str:
         """Print a module that holds it as `run_serial` and `run_parallel`."""
+        text = "".join(self.lines)
+        options = MAKES_ARRAYS if "np.empty(" in text or "np.zeros(" in text else OPTIONS
         lines = [
             f"def run(start, stop, {self.arguments}):",
             *indented(self.lines),
             "",
-            'run_serial = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
+            f"run_serial = numba.njit({options})(run)",
             "",
             f"def run_chunks(chunks, catchments, {self.arguments}):",
             "    for chunk in numba.prange(chunks):",

@@ -8,7 +8,7 @@ from functools import cache as memoised
 from numpy.typing import NDArray
 
 from .. import cache
-from ..ir.printing import indented, module_of, operand, printed
+from ..ir.printing import OPTIONS, indented, module_of, operand, printed
 from ..ir.program import trace
 
 
@@ -40,6 +40,6 @@ def source_of(function: Callable[..., object]) -> str:
         *indented(printed(program), 2),
         f"        result[i] = {operand(program.outputs[0])}",
         "",
-        'run = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
+        f"run = numba.njit({OPTIONS})(run)",
     ]
     return module_of(f"{function.__name__} for many points", float, lines)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from .. import cache
+from ..ir.printing import OPTIONS
 
 _SOURCE = '''"""What a step of a river begins and ends with; generated, do not edit."""
 import numba
@@ -46,9 +47,12 @@ def leave(
         outputs[3, k] = storage[end]
 
 
-enter = numba.njit(cache=CACHE, nogil=True)(enter)
-leave = numba.njit(cache=CACHE, nogil=True)(leave)
 '''
+
+_COMPILED = f"""
+enter = numba.njit({OPTIONS})(enter)
+leave = numba.njit({OPTIONS})(leave)
+"""
 
 
 @lru_cache(maxsize=1)
@@ -66,5 +70,5 @@ def reach_exchange() -> tuple[Callable[..., None], Callable[..., None]]:
         taken, account, outputs)`: account (4, reaches) as `river.Account` has it, outputs
         (4, reaches) flow, mean flow, depth and storage; both float64.
     """
-    module: dict[str, Any] = cache.load(_SOURCE, "reach_exchange")
+    module: dict[str, Any] = cache.load(_SOURCE + _COMPILED, "reach_exchange")
     return module["enter"], module["leave"]

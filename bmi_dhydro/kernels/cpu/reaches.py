@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 from ...physics.reach import MOST_ITERATIONS, ReachProcess, step_with_depth
 from .. import cache
 from ..ir.adjoint import differentiate
-from ..ir.printing import indented, module_of, operand, printed
+from ..ir.printing import OPTIONS, indented, module_of, operand, printed
 from ..ir.program import Program, trace
 
 # Bytes of a vector of reaches: two registers of the usual 32 bytes.
@@ -224,7 +224,7 @@ def _module(
         f"    {loop}",
         *indented(group, 2),
         "",
-        'run_serial = numba.njit(cache=CACHE, nogil=True, error_model="numpy")(run)',
+        f"run_serial = numba.njit({OPTIONS})(run)",
         "",
         f"def run_parts(parts, {arguments}):",
         "    for part in numba.prange(parts.shape[0] - 1):",
