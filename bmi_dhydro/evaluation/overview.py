@@ -15,7 +15,8 @@ from . import plots
 from .flow_band import read_band
 from .hydrograph import Hydrograph, hydrographs, last_steps
 from .maps import value_maps, worth_a_map
-from .series import STORES, read_flow, read_members, read_other
+from .series import read_flow, read_members, read_other
+from .targets import TARGETS
 from .water_balance import monthly_means
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ _MOST_PANELS = 4
 # Other series of results, by what pictures call them, and their names in files.
 _OTHERS = {
     "precipitation": ("precipitation",),
-    "evapotranspiration": ("land_surface_water__evaporation_volume_flux",),
-    "snow": STORES,
+    **{name: target.names for name, target in TARGETS.items()},
 }
 
 
