@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _MOST_PANELS = 4
 
 # Other series of results, by what pictures call them, and their names in files.
-_OTHERS = {
+_OTHERS: dict[str, tuple[str, ...]] = {
     "precipitation": ("precipitation",),
-    **{name: target.names for name, target in TARGETS.items()},
+    **{str(name): target.names for name, target in TARGETS.items()},
 }
 
 
