@@ -343,7 +343,7 @@ def main() -> None:
         f"costs {operations()} of them",
         ("", "measured", "against torch eager", "of bandwidth", "of arithmetic", "limit"),
     )
-    coupled(report, bandwidth, "fast", (5.0, 4.0))
+    coupled(report, bandwidth, "fast", (3.0, 1.0))
     coupled(report, bandwidth, "default", (10.0, 7.0))
     for catchments in SIZES:
         process(report, catchments, bandwidth, arithmetic)

@@ -66,19 +66,23 @@ class ResidentDynamics:
         self._first = ENTRANCE if ENTRANCE in self._weights else "lstm.input"
         self._of_weather = self._weights[self._first][: len(self._forcings)]
         self._logarithms = [
-            forcing.name in dynamics.layout.logarithms
-            for forcing in dynamics.layout.process.forcings
+            forcing.name in dynamics.layout.logarithms for forcing in self._forcings
         ]
-        self._static = self._down(dynamics.static[columns])
-        self._entering = self._down(dynamics.entering[columns])
-        self._centres = self._down(dynamics.centres[:, columns])
-        self._recalled = torch.empty_like(self._static)
-        self._hidden, self._new_hidden, self._cell, self._new_cell = (
-            self._down(dynamics.hidden[columns]) for _ in range(4)
-        )
-        self._window = self._down(dynamics.window[columns].transpose(1, 2, 0))
-        self._values = self._static.new_empty((1, *self._centres.shape))
-        self._moved = self._static.new_empty((len(columns), self._weights[DYNAMIC_HEAD].shape[1]))
+        count, units = len(columns), dynamics.hidden.shape[1]
+        items, _, parameter_sets = dynamics.centres.shape
+
+        def room(*shape: int) -> Tensor:
+            return torch.empty(shape, dtype=self._dtype, device=device)
+
+        # Filled by `load_parameters` and `load_state`, and by steps.
+        self._static, self._recalled = room(count, 4 * units), room(count, 4 * units)
+        self._entering = room(count, dynamics.entering.shape[1])
+        self._centres = room(items, count, parameter_sets)
+        self._hidden, self._new_hidden = room(count, units), room(count, units)
+        self._cell, self._new_cell = room(count, units), room(count, units)
+        self._window = room(*dynamics.window.shape[1:], count)
+        self._values = room(1, items, count, parameter_sets)
+        self._moved = room(count, items * parameter_sets)
         self._position, self._known = 0, False
 
     def _down(self, values: NDArray) -> Tensor:

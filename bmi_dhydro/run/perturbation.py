@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,11 @@ class Noise:
     spread: float
     hours: float
     keys: NDArray
+
+    def change(self, standard: Any) -> Any:
+        """Turn standard normal noise into what is added, or the logarithm of the factor."""
+        values = self.spread * standard
+        return values - 0.5 * self.spread**2 if self.is_factor else values
 
 
 class Perturbation:
@@ -131,15 +137,15 @@ class Perturbation:
         result = np.tile(forcing, (1, 1, self._columns // forcing.shape[2]))
         times = seconds + np.arange(len(forcing)) * self._step_seconds
         for noise in self.of_weather:
-            values = noise.spread * self._noise(noise, times)
+            change = self._change(noise, times)
             if noise.is_factor:
-                result[:, noise.row] *= np.exp(values - 0.5 * noise.spread**2)
+                result[:, noise.row] *= np.exp(change)
             else:
-                result[:, noise.row] += values
+                result[:, noise.row] += change
         return result
 
-    def _noise(self, noise: Noise, times: NDArray) -> NDArray:
-        return correlated_noise(noise.keys, times, noise.hours, self._threads)
+    def _change(self, noise: Noise, times: NDArray) -> NDArray:
+        return noise.change(correlated_noise(noise.keys, times, noise.hours, self._threads))
 
     def starts_day(self, seconds: int) -> bool:
         """Return whether stores are perturbed at a time."""
@@ -160,8 +166,8 @@ class Perturbation:
         seconds : int
         """
         for noise in self.of_states:
-            values = noise.spread * self._noise(noise, np.array([seconds]))[0]
-            state[noise.row] *= np.exp(values - 0.5 * noise.spread**2)[:, None].astype(state.dtype)
+            change = self._change(noise, np.array([seconds]))[0]
+            state[noise.row] *= np.exp(change)[:, None].astype(state.dtype)
 
 
 class PerturbedStates:

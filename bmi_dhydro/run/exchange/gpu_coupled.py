@@ -316,8 +316,7 @@ class ResidentExchange(HostExchange):
         self._model.device_side.residents()
         careful = self._careful or before is not None
         for device in self._devices:
-            if device.forcing.needs_time:
-                device.forcing.set_time(step, seconds)
+            device.forcing.set_time(step, seconds)
             device.take(self._inputs, self._from_host)
             (device.receive if careful else device.step)()
         if careful:

@@ -38,10 +38,8 @@ class _NoiseThere:
         """Return the noise at a time: a factor of amounts, and what is added to others."""
         found = torch.empty(len(self.keys), dtype=torch.float64, device=self.keys.device)
         correlated_noise(self.keys, moment, self.noise.hours, found)
-        spread = self.noise.spread
-        if self.noise.is_factor:
-            return torch.exp(spread * found - 0.5 * spread**2)
-        return spread * found
+        change = self.noise.change(found)
+        return torch.exp(change) if self.noise.is_factor else change
 
 
 class DeviceForcing:
@@ -89,11 +87,6 @@ class DeviceForcing:
             [_NoiseThere.of(noise, columns, self._device) for noise in table]
             for table in (perturbation.of_weather, perturbation.of_states)
         )
-
-    @property
-    def needs_time(self) -> bool:
-        """Whether what it makes depends on the time."""
-        return not self._direct or bool(self._weather_noise) or bool(self._state_noise)
 
     def set_time(self, step: int, seconds: int) -> None:
         """Say which step comes next, and at which time in seconds it begins."""
