@@ -32,7 +32,18 @@ def _implementation() -> bytes:
     import numba
 
     here = Path(__file__).parent / "cpu"
-    used = ("addresses", "elements", "products", "ring", "rows", "transfers", "vectors")
+    used = (
+        "addresses",
+        "assembler",
+        "elements",
+        "expressions",
+        "instructions",
+        "products",
+        "ring",
+        "rows",
+        "transfers",
+        "vectors",
+    )
     parts = [(here / f"{name}.py").read_bytes() for name in used]
     return b"".join(parts) + numba.__version__.encode()
 

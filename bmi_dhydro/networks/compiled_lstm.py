@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache as memoised
 
 from ..kernels import cache
-from ..kernels.cpu import rows
-from ..kernels.cpu.addresses import arrays_at, loads, work_arrays
+from ..kernels.cpu.addresses import loads
 from ..kernels.cpu.loop import CompiledLoop, LoopSource, over_lanes
 from ..kernels.cpu.products import ROWS, filled
 from ..kernels.ir.printing import OPTIONS, indented, module_of, operand, printed
@@ -27,16 +26,6 @@ _TOGETHER = ROWS
 
 # Most bytes on the stack; a thread has no more than half a megabyte on some systems.
 _STACK = 200_000
-
-# Loops over rows, which take Numba and LLVM longer to compile than all the rest.
-_ROW_OPERATIONS = (
-    "zero_rows",
-    "copy_rows",
-    "add_rows",
-    "rows_differ",
-    "day_total",
-    "begin_window",
-)
 
 _GATES = ("input_gate", "forget_gate", "candidate", "output_gate")
 
@@ -63,12 +52,19 @@ def _assigned(program: Program, stores: Sequence[str]) -> list[str]:
     ]
 
 
-def _work(columns: Mapping[str, int]) -> list[str]:
-    """Print arrays of zeros (`_TOGETHER`, 1, columns) by name, on the stack while they fit."""
+def _work(columns: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """Print arrays of zeros (`_TOGETHER`, 1, columns) by name: made by Numba, or on the stack.
+
+    Returns
+    -------
+    before, lines : list of str
+        As `LoopSource` takes them; on the stack while they fit.
+    """
     if 8 * _TOGETHER * sum(columns.values()) > _STACK:
-        return [f"{name} = np.zeros(({_TOGETHER}, 1, {n}), real)" for name, n in columns.items()]
+        zeros = [f"{name} = np.zeros(({_TOGETHER}, 1, {n}), real)" for name, n in columns.items()]
+        return zeros, []
     shapes = ", ".join(f"{_TOGETHER} 1 {n}" for n in columns.values())
-    return [f"{', '.join(columns)} = work_arrays({shapes!r})"]
+    return [], [f"{', '.join(columns)} = work_arrays({shapes!r})"]
 
 
 def _gates_of_state(units: int, several_steps: bool) -> list[str]:
@@ -248,9 +244,10 @@ def compiled_lstm(
         "hiddens": units,
         **({"weather": count, "entered": filled(entrance)} if entrance else {}),
     }
+    before_lines, work_lines = _work(work)
     function = [
         *loads(kept_arrays(matrices), "address"),
-        *_work(work),
+        *work_lines,
         f"for first in range(start, stop, {_TOGETHER}):",
         f"    count = min({_TOGETHER}, stop - first)",
         "    place = progress[0]",
@@ -282,11 +279,8 @@ def compiled_lstm(
     title = (
         f"The LSTM of dynamic parameters, by {hashlib.sha256(product.encode()).hexdigest()[:16]}"
     )
-    called = {
-        "add_product": cache.load(product, "product")["add_product"],
-        "arrays_at": arrays_at,
-        "work_arrays": work_arrays,
-        **{name: getattr(rows, name) for name in _ROW_OPERATIONS},
-    }
+    called = {"add_product": cache.load(product, "product")["add_product"]}
     arguments = "forcing, address, values"
-    return CompiledLoop(LoopSource(title, float, arguments, function), "lstm", called)
+    read = ["add_product", *(work if before_lines else ())]
+    source = LoopSource(title, float, arguments, function, before_lines, read)
+    return CompiledLoop(source, "lstm", called)

@@ -305,7 +305,7 @@ def test_large_networks_do_not_use_the_stack(monkeypatch):
     compiled_lstm.compiled_lstm.cache_clear()
     ours = Dynamics(LAYOUT, network(), inputs)
     assert np.array_equal(ours.advance(forcing), expected)
-    assert "np.zeros" in "".join(ours._loops[1.0].source.lines)
+    assert "np.zeros" in "".join(ours._loops[1.0].source.before)
     compiled_lstm.compiled_lstm.cache_clear()
 
 

@@ -15,16 +15,18 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 from numpy.typing import DTypeLike, NDArray
+
+from .elements import elements_of
+from .instructions import instructions
 
 _NUMBERS = {kind.name: kind for kind in (types.float64, types.float32, types.int64, types.int32)}
 
 _CACHE_LINE = 64
 
 
-@intrinsic(prefer_literal=True)
+@instructions(prefer_literal=True)
 def arrays_at(typingctx: Any, table: Any, kinds: Any) -> Any:
     """Return the arrays of a table that `table_of` made; `kinds` is a text (a constant) of `loads`.
 
@@ -70,7 +72,22 @@ def _array(context: Any, builder: Any, kind: Any, data: Any, lengths: Sequence[A
     return array._getvalue()
 
 
-@intrinsic(prefer_literal=True)
+@instructions()
+def plane(typingctx: Any, array: Any, number: Any) -> Any:
+    """Return what stands under one number of the first dimension of a contiguous array."""
+    result = types.Array(array.dtype, array.ndim - 1, "C")
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole, place = elements_of(context, builder, signature.args, arguments)
+        first = context.get_constant(types.intp, 0)
+        lengths = whole.shape[1:]
+        data = whole.at(place, *(first for _ in lengths))
+        return _array(context, builder, result, data, lengths)
+
+    return result(array, number), build
+
+
+@instructions(prefer_literal=True)
 def work_arrays(typingctx: Any, shapes: Any) -> Any:
     """Return arrays of zeros, float64 and of known shapes, that last as long as the caller runs.
 
@@ -99,7 +116,7 @@ def work_arrays(typingctx: Any, shapes: Any) -> Any:
     return result(shapes), build
 
 
-@intrinsic
+@instructions()
 def call_at(
     typingctx: Any, function: Any, start: Any, stop: Any, forcing: Any, address: Any, values: Any
 ) -> Any:
@@ -111,11 +128,10 @@ def call_at(
     taken = whole, whole, forcing, whole, values
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        place, *given = arguments
-        given = [
-            context.cast(builder, value, kind, wanted)
-            for value, kind, wanted in zip(given, signature.args[1:], taken, strict=True)
-        ]
+        place, first, last, weather, table, target = elements_of(
+            context, builder, signature.args, arguments
+        )
+        given = first, last, weather.array, table, target.array
         convention = context.call_conv
         pointer = convention.get_function_type(result, taken).as_pointer()
         called = builder.inttoptr(place, pointer)

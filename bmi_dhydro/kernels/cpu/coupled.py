@@ -20,7 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from ...physics.calendar import day_of_year
 from ...units import SECONDS_PER_DAY
 from .. import cache
-from ..ir.printing import OPTIONS, indented, module_of
+from ..ir.printing import OPTIONS, as_one, module_of
 from .addresses import loads, table_of
 from .loop import CompiledLoop
 from .pointwise import compiled, source_of
@@ -92,8 +92,8 @@ for c in range(weather.shape[1]):
 
 
 _MOVE = (
-    "    call_at(mover[0], 0, state.shape[1], forcing, progress[2], values)",
-    "    progress[0] = (progress[0] + 1) % progress[1]",
+    "call_at(mover[0], 0, state.shape[1], forcing, progress[2], values)",
+    "progress[0] = (progress[0] + 1) % progress[1]",
 )
 
 
@@ -129,28 +129,27 @@ def _compiled(
     missing = set(loop.source.arguments.split(", ")) - known
     if missing:
         raise ValueError(f"a coupled step has no {', '.join(sorted(missing))} for its loop")
-    lines = [
-        "from bmi_dhydro.kernels.cpu.addresses import arrays_at, call_at",
-        "from bmi_dhydro.kernels.cpu import transfers",
-        "",
-        "",
-        "def step(address, inflow, substeps):",
-        *indented(loads(kinds, "address")),
-        f"    weather = {'weather' if computed else 'forcing[0]'}",
-        "    wrong = transfers.scaled_inputs(inputs, lowest, highest, scale, floor, weather)",
-        "    if wrong >= 0:",
-        "        return wrong",
-        *(indented(_COMPUTE) if computed else ()),
+    body = [
+        *loads(kinds, "address"),
+        *([] if computed else ["weather = plane(forcing, 0)"]),
+        "wrong = scaled_inputs(inputs, lowest, highest, scale, floor, weather)",
+        "if wrong >= 0:",
+        "    return wrong",
+        *(_COMPUTE if computed else ()),
         *(_MOVE if moves else ()),
-        "    start, stop = 0, state.shape[1]",
-        "    position = clock[0] * substeps % pending.shape[1]",
-        *indented(loop.source.lines),
-        "    transfers.published_outputs("
+        "start, stop = 0, state.shape[1]",
+        "position = clock[0] * substeps % pending.shape[1]",
+        *loop.source.lines,
+        "published_outputs("
         "outputs, forcing, sources, factors, published, inflow, gains, losses, flows)",
-        "    transfers.counted_step("
-        "clock, current, outputs, stored_rows, flows, opened, leaked, balance)",
-        "    return -1",
-        "",
+        "counted_step(clock, current, outputs, stored_rows, flows, opened, leaked, balance)",
+    ]
+    names = ["address", "inflow", "substeps"]
+    if computed:
+        names += ["evapotranspire", "day_of_year"]
+    lines = [
+        "def step(address, inflow, substeps):",
+        f"    return {as_one(body, loop.source.dtype, names)}",
         "",
         f"step = numba.njit({OPTIONS})(step)",
     ]

@@ -34,13 +34,22 @@ class Elements:
 
     def __init__(self, context: Any, builder: Any, kind: Any, value: Any) -> None:
         self._context, self._builder, self._kind = context, builder, kind
-        self._array = context.make_array(kind)(context, builder, value)
-        self.shape = cgutils.unpack_tuple(builder, self._array.shape)
+        self.array = value
+        array = context.make_array(kind)(context, builder, value)
+        self.shape = cgutils.unpack_tuple(builder, array.shape)
+        self._strides = cgutils.unpack_tuple(builder, array.strides)
+        self._data = array.data
 
     def at(self, *places: Any) -> Any:
         """Return the address of an element; places count from 0 and are not checked."""
-        return cgutils.get_item_pointer(
-            self._context, self._builder, self._kind, self._array, list(places)
+        return cgutils.get_item_pointer2(
+            self._context,
+            self._builder,
+            self._data,
+            self.shape,
+            self._strides,
+            self._kind.layout,
+            list(places),
         )
 
     def read(self, *places: Any) -> Any:
@@ -71,7 +80,9 @@ def elements_of(
 ) -> list[Any]:
     """Return the elements of arrays among the arguments of an intrinsic, others as an index."""
     return [
-        Elements(context, builder, kind, value)
+        value
+        if isinstance(value, Elements)
+        else Elements(context, builder, kind, value)
         if isinstance(kind, types.Array)
         else context.cast(builder, value, kind, types.intp)
         for kind, value in zip(kinds, values, strict=True)

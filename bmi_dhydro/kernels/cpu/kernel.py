@@ -224,6 +224,7 @@ def block_source(
             *before,
             *(f"{name}_sum = real(0.0)" for name in adding),
             f"{DISCHARGE} = real(0.0)",
+            *([f"{ROUTING_STORE} = real(0.0)"] if ROUTING_STORE in outputs else ()),
             f"for substep in range({substeps}):",
             *indented(substep),
         ]
@@ -259,6 +260,11 @@ def block_source(
     return LoopSource(f"{process.long_name}: a block of steps", dtype, arguments, function)
 
 
+def _for_each(rows: int, parameter_sets: int, line: str) -> list[str]:
+    """Repeat a line for each row `i` and parameter set `m`."""
+    return [f"for i in range({rows}):", f"    for m in range({parameter_sets}):", f"        {line}"]
+
+
 def adjoint_source(
     process: Process,
     outputs: Sequence[str],
@@ -273,7 +279,7 @@ def adjoint_source(
     segment are kept, and those inside are computed a second time. Arguments and result as
     `block_source`.
     """
-    count = len(process.states)
+    count, parameters = len(process.states), len(process.parameters)
     forcings = len(process.forcings)
     positions = [process.output_names.index(name) for name in outputs]
     forward = trace(process.step, process.argument_names)
@@ -329,29 +335,37 @@ def adjoint_source(
         *_forcing_loads(process),
         *over_lanes(parameter_sets, dtype, forward_body),
     ]
-    function = [
-        f"share = real(1.0 / {parameter_sets})",
+    made = ["starts", "trajectory", "sensitivity", "slopes"]
+    before = [
         "steps = forcing.shape[0]",
-        "stride = state.shape[1]",
         "segments = (steps + segment - 1) // segment",
         f"starts = np.empty((segments, {count}, {parameter_sets}), real)",
         f"trajectory = np.empty((min(segment, steps) + 1, {count}, {parameter_sets}), real)",
         f"sensitivity = np.empty((1, {count}, {parameter_sets}), real)",
         f"slopes = np.empty((1, {len(process.parameters)}, {parameter_sets}), real)",
+    ]
+
+    def each_state(target: str, value: str) -> list[str]:
+        """Print an assignment for each state `i` and parameter set `m`."""
+        return _for_each(count, parameter_sets, f"{target} = {value}")
+
+    function = [
+        f"share = real(1.0 / {parameter_sets})",
+        "stride = state.shape[1]",
         "for c in range(start, stop):",
-        "    starts[0] = state[:, c, :]",
+        *indented(each_state("starts[0, i, m]", "state[i, c, m]")),
         "    for s in range(1, segments):",
-        "        trajectory[0] = starts[s - 1]",
+        *indented(each_state("trajectory[0, i, m]", "starts[s - 1, i, m]"), 2),
         "        for t in range((s - 1) * segment, s * segment):",
         "            k = t - (s - 1) * segment",
         *indented(forward_step, 3),
-        "        starts[s] = trajectory[segment]",
-        "    sensitivity[0] = final_gradient[:, c, :]",
-        "    slopes[:] = real(0.0)",
+        *indented(each_state("starts[s, i, m]", "trajectory[segment, i, m]"), 2),
+        *indented(each_state("sensitivity[0, i, m]", "final_gradient[i, c, m]")),
+        *indented(_for_each(parameters, parameter_sets, "slopes[0, i, m] = real(0.0)")),
         "    for s in range(segments - 1, -1, -1):",
         "        first = s * segment",
         "        last = min(first + segment, steps)",
-        "        trajectory[0] = starts[s]",
+        *indented(each_state("trajectory[0, i, m]", "starts[s, i, m]"), 2),
         "        for t in range(first, last - 1):",
         "            k = t - first",
         *indented(forward_step, 3),
@@ -365,10 +379,14 @@ def adjoint_source(
         *indented(summed.start(), 3),
         *indented(over_lanes(parameter_sets, dtype, backward_body), 3),
         *(f"            forcing_gradient[t, {k}, c] = {summed.value(k)}" for k in range(forcings)),
-        "    state_gradient[:, c, :] = sensitivity[0]",
-        "    parameter_gradient[c] = slopes[0]",
+        *indented(each_state("state_gradient[i, c, m]", "sensitivity[0, i, m]")),
+        *indented(
+            _for_each(parameters, parameter_sets, "parameter_gradient[c, i, m] = slopes[0, i, m]")
+        ),
     ]
-    return LoopSource(f"{process.long_name}: gradients of a block", dtype, arguments, function)
+    title = f"{process.long_name}: gradients of a block"
+    names = ["steps", "segments", *made]
+    return LoopSource(title, dtype, arguments, function, before, names)
 
 
 @memoised

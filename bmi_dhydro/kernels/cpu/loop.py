@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import cache
-from ..ir.printing import MAKES_ARRAYS, OPTIONS, indented, module_of
+from ..ir.printing import MAKES_ARRAYS, OPTIONS, as_one, indented, module_of
 
 # Waking the threads costs about as much time as this many cells take.
 CELLS_WORTH_THREADS = 4096
@@ -69,20 +69,30 @@ class LoopSource:
     arguments : str
         Names of what the code takes beside `start` and `stop`, with commas.
     lines : sequence of str
+        In the language of `assembler.assembled`.
+    before : sequence of str
+        Lines for Numba itself, before the others: arrays that are made, and what that language
+        lacks.
+    names : sequence of str
+        Names that `lines` read beside arguments: arrays that were made, compiled functions.
     """
 
     title: str
     dtype: DTypeLike
     arguments: str
-    lines: Sequence[str]
+    lines: Sequence[str] = ()
+    before: Sequence[str] = ()
+    names: Sequence[str] = ()
 
     def module(self) -> str:
         """Print a module that holds it as `run_serial` and `run_parallel`."""
-        text = "".join(self.lines)
+        text = "".join(self.before)
         options = MAKES_ARRAYS if "np.empty(" in text or "np.zeros(" in text else OPTIONS
+        names = ["start", "stop", *self.arguments.split(", "), *self.names]
         lines = [
             f"def run(start, stop, {self.arguments}):",
-            *indented(self.lines),
+            *indented(self.before),
+            *([f"    {as_one(self.lines, self.dtype, names)}"] if self.lines else ()),
             "",
             f"run_serial = numba.njit({options})(run)",
             "",

@@ -86,7 +86,7 @@ def _compiled() -> CompiledLoop:
         "            result[t, c] = first",
     ]
     arguments = "keys, times, seconds, result"
-    return CompiledLoop(LoopSource("Noise of an ensemble", float, arguments, lines), "noise")
+    return CompiledLoop(LoopSource("Noise of an ensemble", float, arguments, before=lines), "noise")
 
 
 def correlated_noise(

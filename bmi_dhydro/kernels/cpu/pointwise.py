@@ -8,7 +8,7 @@ from functools import cache as memoised
 from numpy.typing import NDArray
 
 from .. import cache
-from ..ir.printing import OPTIONS, indented, module_of, operand, printed
+from ..ir.printing import OPTIONS, as_one, indented, module_of, operand, printed
 from ..ir.program import trace
 
 
@@ -33,12 +33,15 @@ def compiled(function: Callable[..., object]) -> Callable[[NDArray, NDArray], No
 def source_of(function: Callable[..., object]) -> str:
     """Print what `compiled` compiles."""
     program = trace(function)
+    body = [
+        "for i in range(result.shape[0]):",
+        *indented([f"{name} = arguments[{k}, i]" for k, name in enumerate(program.inputs)]),
+        *indented(printed(program)),
+        f"    result[i] = {operand(program.outputs[0])}",
+    ]
     lines = [
         "def run(arguments, result):",
-        "    for i in range(result.shape[0]):",
-        *indented([f"{name} = arguments[{k}, i]" for k, name in enumerate(program.inputs)], 2),
-        *indented(printed(program), 2),
-        f"        result[i] = {operand(program.outputs[0])}",
+        f"    {as_one(body, float, ['arguments', 'result'])}",
         "",
         f"run = numba.njit({OPTIONS})(run)",
     ]

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 from ...physics.reach import MOST_ITERATIONS, ReachProcess, step_with_depth
 from .. import cache
 from ..ir.adjoint import differentiate
-from ..ir.printing import OPTIONS, indented, module_of, operand, printed
+from ..ir.printing import OPTIONS, as_one, indented, module_of, operand, printed
 from ..ir.program import Program, trace
 
 # Bytes of a vector of reaches: two registers of the usual 32 bytes.
@@ -74,7 +74,7 @@ def _search(process: ReachProcess, lanes: int) -> list[str]:
 
 
 def forward_source(process: ReachProcess, dtype: DTypeLike) -> str:
-    """Print `run(first, last, ...)`, which routes a block through groups `first` to `last`.
+    """Print `run(first_group, last_group, ...)`, which routes a block through these groups.
 
     Its further arguments are
 
@@ -127,7 +127,7 @@ def forward_source(process: ReachProcess, dtype: DTypeLike) -> str:
     signature = _FORWARD
     for name, series in names.items():
         signature = signature.replace(f", {name},", f", {series},")
-    return _module(process, dtype, signature, "for g in range(first, last):", group)
+    return _module(process, dtype, signature, "for g in range(first_group, last_group):", group)
 
 
 def backward_source(process: ReachProcess, dtype: DTypeLike) -> str:
@@ -207,7 +207,9 @@ def backward_source(process: ReachProcess, dtype: DTypeLike) -> str:
     signature = _BACKWARD
     for name in ("flow", "depth", "storage", "inflow"):
         signature = signature.replace(f"{name},", f"{name}_series,")
-    return _module(process, dtype, signature, "for g in range(last - 1, first - 1, -1):", group)
+    return _module(
+        process, dtype, signature, "for g in range(last_group - 1, first_group - 1, -1):", group
+    )
 
 
 def _named(process: ReachProcess) -> list[tuple[int, str]]:
@@ -217,12 +219,15 @@ def _named(process: ReachProcess) -> list[tuple[int, str]]:
 def _module(
     process: ReachProcess, dtype: DTypeLike, arguments: str, loop: str, group: Sequence[str]
 ) -> str:
+    body = [
+        "share = real(1.0 / substeps)",
+        "seconds = real(seconds)",
+        loop,
+        *indented(group),
+    ]
     lines = [
-        f"def run(first, last, {arguments}):",
-        "    share = real(1.0 / substeps)",
-        "    seconds = real(seconds)",
-        f"    {loop}",
-        *indented(group, 2),
+        f"def run(first_group, last_group, {arguments}):",
+        f"    {as_one(body, dtype, ['first_group', 'last_group', *arguments.split(', ')])}",
         "",
         f"run_serial = numba.njit({OPTIONS})(run)",
         "",

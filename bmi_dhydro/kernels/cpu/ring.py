@@ -7,16 +7,16 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .elements import elements_of, whole
+from .instructions import instructions
 from .vectors import folded
 
 # Lags that are summed together.
 _LANES = 8
 
 
-@intrinsic
+@instructions()
 def delay(
     typingctx: Any,
     pending: Any,
@@ -61,7 +61,7 @@ def delay(
     return pending.dtype(pending, weights, reach, column, own, head, runoff), build
 
 
-@intrinsic
+@instructions()
 def ring_sum(
     typingctx: Any, pending: Any, reach: Any, column: Any, head: Any
 ) -> tuple[Any, Callable[..., Any]]:

@@ -13,9 +13,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .elements import Elements, elements_of, whole
+from .instructions import instructions
 
 
 def _row(array: Elements, number: Any) -> Any:
@@ -40,7 +40,7 @@ def _pairs(
         yield here, there, length
 
 
-@intrinsic
+@instructions()
 def zero_rows(typingctx: Any, target: Any, rows: Any) -> tuple[Any, Callable[..., Any]]:
     """Fill the first `rows` rows with zeros."""
 
@@ -55,7 +55,7 @@ def zero_rows(typingctx: Any, target: Any, rows: Any) -> tuple[Any, Callable[...
     return types.void(target, rows), build
 
 
-@intrinsic
+@instructions()
 def copy_rows(
     typingctx: Any, target: Any, first: Any, source: Any, begin: Any, rows: Any, width: Any
 ) -> tuple[Any, Callable[..., Any]]:
@@ -70,7 +70,7 @@ def copy_rows(
     return types.void(target, first, source, begin, rows, width), build
 
 
-@intrinsic
+@instructions()
 def add_rows(
     typingctx: Any, target: Any, first: Any, source: Any, begin: Any, rows: Any, width: Any
 ) -> tuple[Any, Callable[..., Any]]:
@@ -89,7 +89,7 @@ def add_rows(
     return types.void(target, first, source, begin, rows, width), build
 
 
-@intrinsic
+@instructions()
 def rows_differ(
     typingctx: Any, one: Any, first: Any, other: Any, begin: Any, rows: Any, width: Any
 ) -> tuple[Any, Callable[..., Any]]:
@@ -109,7 +109,7 @@ def rows_differ(
     return types.boolean(one, first, other, begin, rows, width), build
 
 
-@intrinsic
+@instructions()
 def day_total(typingctx: Any, window: Any, column: Any, forcing: Any) -> tuple[Any, Any]:
     """Return the sum of [column, forcing, :], added in the order of memory."""
 
@@ -125,7 +125,7 @@ def day_total(typingctx: Any, window: Any, column: Any, forcing: Any) -> tuple[A
     return types.float64(window, column, forcing), build
 
 
-@intrinsic
+@instructions()
 def begin_window(
     typingctx: Any, window: Any, forcing: Any, first: Any, rows: Any
 ) -> tuple[Any, Callable[..., Any]]:

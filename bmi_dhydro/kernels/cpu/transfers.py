@@ -8,12 +8,12 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .elements import elements_of, whole
+from .instructions import instructions
 
 
-@intrinsic
+@instructions()
 def scaled_inputs(
     typingctx: Any, inputs: Any, lowest: Any, highest: Any, scale: Any, floor: Any, weather: Any
 ) -> tuple[Any, Callable[..., Any]]:
@@ -53,7 +53,7 @@ def scaled_inputs(
     return types.intp(inputs, lowest, highest, scale, floor, weather), build
 
 
-@intrinsic
+@instructions()
 def published_outputs(
     typingctx: Any,
     outputs: Any,
@@ -106,7 +106,7 @@ def published_outputs(
     return types.void(*taken), build
 
 
-@intrinsic
+@instructions()
 def counted_step(
     typingctx: Any,
     clock: Any,

@@ -15,7 +15,10 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
+
+from .elements import elements_of
+from .instructions import instructions
 
 # Layout of an IEEE number: bits, mantissa bits, exponent bias, terms of the two series.
 _LAYOUT: dict[Any, tuple[int, int, int, int, int]] = {
@@ -115,9 +118,9 @@ def _operation(name: str, build: Callable[..., Any], result: Any = None) -> Any:
 
         return _widened(_scalar(b), lanes)(a, b, c), codegen
 
-    function = {1: unary, 2: binary, 3: ternary}[build.__code__.co_argcount - 1]
+    function: Any = {1: unary, 2: binary, 3: ternary}[build.__code__.co_argcount - 1]
     function.__name__ = function.__qualname__ = name
-    return intrinsic(function)
+    return instructions()(function)
 
 
 def _extreme(comparison: str) -> Callable[..., Any]:
@@ -158,6 +161,21 @@ def _library(name: str) -> Any:
         return _call(builder, name, a)
 
     return _operation(name, build)
+
+
+@instructions()
+def arccos(typingctx: Any, x: Any) -> Any:
+    """Return the angle of a cosine, by the C library; of a number, not of a vector."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = arguments[0].type
+        name = "acosf" if x == types.float32 else "acos"
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, [kind]), name
+        )
+        return builder.call(function, arguments)
+
+    return x(x), codegen
 
 
 sqrt = _library("sqrt")
@@ -237,7 +255,7 @@ def _exp2(kind: Any) -> Callable[..., Any]:
     return build
 
 
-@intrinsic
+@instructions()
 def log2(typingctx: Any, x: Any) -> Any:
     """Base-2 logarithm of a positive normal number, to about two units in the last place.
 
@@ -254,7 +272,7 @@ def log2(typingctx: Any, x: Any) -> Any:
     return x(x), codegen
 
 
-@intrinsic
+@instructions()
 def exp2(typingctx: Any, x: Any) -> Any:
     """Two to the power `x`; beyond the range of normal numbers the nearest of them.
 
@@ -271,13 +289,10 @@ def exp2(typingctx: Any, x: Any) -> Any:
 def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, lanes: int) -> Any:
     """Return the address of an element, as that of a vector which starts there."""
     kind = signature.args[0]
-    array = context.make_array(kind)(context, builder, arguments[0])
-    places = slice(1, 1 + kind.ndim)
-    indices = [
-        context.cast(builder, value, given, types.intp)
-        for value, given in zip(arguments[places], signature.args[places], strict=True)
-    ]
-    address = cgutils.get_item_pointer(context, builder, kind, array, indices)
+    array, *indices = elements_of(
+        context, builder, signature.args[: 1 + kind.ndim], arguments[: 1 + kind.ndim]
+    )
+    address = array.at(*indices)
     element = context.get_value_type(kind.dtype)
     wide = ir.VectorType(element, lanes) if lanes > 1 else element
     return builder.bitcast(address, wide.as_pointer()), context.get_abi_sizeof(element)
@@ -307,25 +322,25 @@ def _written(array: Any, places: tuple[Any, ...], value: Any) -> Any:
     return types.void(array, *places, value), codegen
 
 
-@intrinsic(prefer_literal=True)
+@instructions(prefer_literal=True)
 def load(typingctx: Any, array: Any, i: Any, j: Any, k: Any, lanes: Any) -> Any:
     """Read `lanes` (a constant) contiguous elements of a 3-D array from [i, j, k] on."""
     return _read(array, (i, j, k), lanes)
 
 
-@intrinsic(prefer_literal=True)
+@instructions(prefer_literal=True)
 def load_row(typingctx: Any, array: Any, i: Any, k: Any, lanes: Any) -> Any:
     """Read `lanes` (a constant) contiguous elements of a 2-D array from [i, k] on."""
     return _read(array, (i, k), lanes)
 
 
-@intrinsic
+@instructions()
 def store_row(typingctx: Any, array: Any, i: Any, k: Any, value: Any) -> Any:
     """Write a vector (or a number) to a 2-D array from [i, k] on."""
     return _written(array, (i, k), value)
 
 
-@intrinsic
+@instructions()
 def wide(typingctx: Any, value: Any) -> Any:
     """Return a vector (or a number) in double precision."""
     result = _widened(types.float64, _lanes(value))
@@ -338,13 +353,13 @@ def wide(typingctx: Any, value: Any) -> Any:
     return result(value), codegen
 
 
-@intrinsic
+@instructions()
 def store(typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any) -> Any:
     """Write a vector (or a number) to a 3-D array from [i, j, k] on."""
     return _written(array, (i, j, k), value)
 
 
-@intrinsic
+@instructions()
 def store_rounded(
     typingctx: Any, array: Any, i: Any, j: Any, k: Any, m: Any, value: Any
 ) -> tuple[Any, Callable[..., Any]]:
@@ -362,7 +377,7 @@ def store_rounded(
     return types.void(array, i, j, k, m, value), codegen
 
 
-@intrinsic(prefer_literal=True)
+@instructions(prefer_literal=True)
 def store_rows(
     typingctx: Any, array: Any, i: Any, j: Any, k: Any, value: Any, first: Any, count: Any
 ) -> Any:
@@ -373,16 +388,12 @@ def store_rows(
     lanes = range(first.literal_value, first.literal_value + count.literal_value)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.make_array(array)(context, builder, arguments[0])
-        index = [
-            context.cast(builder, given, kind, types.intp)
-            for given, kind in zip(arguments[1:4], (i, j, k), strict=True)
-        ]
+        data, plane, first_row, column = elements_of(
+            context, builder, signature.args[:4], arguments[:4]
+        )
         for number, one in enumerate(lanes):
-            row = builder.add(index[1], ir.Constant(index[1].type, number))
-            address = cgutils.get_item_pointer(
-                context, builder, array, data, [index[0], row, index[2]]
-            )
+            row = builder.add(first_row, ir.Constant(first_row.type, number))
+            address = data.at(plane, row, column)
             position = ir.Constant(ir.IntType(32), one)
             builder.store(builder.extract_element(arguments[4], position), address)
         return context.get_dummy_value()
@@ -390,7 +401,7 @@ def store_rows(
     return types.void(array, i, j, k, value, first, count), codegen
 
 
-@intrinsic(prefer_literal=True)
+@instructions(prefer_literal=True)
 def switches(typingctx: Any, pattern: Any, like: Any) -> Any:
     """Return a vector of ones and zeros, as a text (a constant) says, of the numbers of another."""
     numbers = [float(sign) for sign in pattern.literal_value]
@@ -401,7 +412,7 @@ def switches(typingctx: Any, pattern: Any, like: Any) -> Any:
     return like(pattern, like), codegen
 
 
-@intrinsic(prefer_literal=True)
+@instructions(prefer_literal=True)
 def spread(typingctx: Any, value: Any, lanes: Any) -> Any:
     """Return a vector of `lanes` (a constant) equal numbers; a vector stays as it is."""
     count = lanes.literal_value
@@ -430,7 +441,7 @@ def folded(builder: Any, vector: Any, lanes: int) -> Any:
     return vector
 
 
-@intrinsic(prefer_literal=True)
+@instructions(prefer_literal=True)
 def totals(typingctx: Any, lanes: Any, *values: Any) -> Any:
     """Sum the lanes of each of n vectors into the n lanes of one; n a power of two.
 
@@ -459,7 +470,7 @@ def totals(typingctx: Any, lanes: Any, *values: Any) -> Any:
     return result(lanes, types.StarArgTuple(values)), codegen
 
 
-@intrinsic
+@instructions()
 def some_below(typingctx: Any, values: Any, limit: Any) -> Any:
     """Return whether a lane of a vector (or a number) is below a limit."""
     lanes = _lanes(values)
@@ -474,7 +485,7 @@ def some_below(typingctx: Any, values: Any, limit: Any) -> Any:
     return types.boolean(values, limit), codegen
 
 
-@intrinsic
+@instructions()
 def lane(typingctx: Any, value: Any, index: Any) -> Any:
     """Return one lane of a vector."""
 

@@ -5,14 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from bmi_dhydro.kernels.ir.printing import indented, module_of, operand, printed
+from bmi_dhydro.kernels.ir.printing import as_one, indented, module_of, operand, printed
 from bmi_dhydro.kernels.ir.program import trace
 from bmi_dhydro.physics.primitives import arccos, exp, log, maximum, power, sqrt, where
 
 NAMES = {
-    "real": float, "math": math,
+    "real": float,
     "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b, "neg": lambda a: -a, "fma": lambda a, b, c: a * b + c,
+    "arccos": math.acos,
     "exp2": lambda a: 2.0**a, "log2": math.log2, "sqrt": math.sqrt, "maximum": max,
     "minimum": min, "gt": lambda a, b: a > b, "lt": lambda a, b: a < b,
     "where": lambda c, a, b: a if c else b,
@@ -53,3 +54,8 @@ def test_a_module_converts_its_constants_once(dtype):
     assert scope["number_0"] == np.dtype(dtype).type(0.1)
     assert scope["number_0"].dtype == dtype
     assert scope["number_1"] == np.dtype(dtype).type(-2e-05)
+
+
+def test_lines_are_one_operation_with_what_they_read():
+    value = as_one(["c = add(a, real(-0.5))", "return k"], "float32", ["a", "k"])
+    assert value == "assembled('float32', 'a, k', '''\nc = add(a, -0.5)\nreturn k\n''', a, k)"
