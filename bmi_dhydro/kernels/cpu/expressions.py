@@ -121,7 +121,9 @@ class Expressions:
         return [self.plain(Value(*pair)) for pair in zip(found.kind, values, strict=True)]
 
     def _name(self, node: ast.Name) -> Value:
-        known = self.names[node.id]
+        known = self.names.get(node.id)
+        if known is None:
+            raise NameError(f"printed code reads {node.id!r}, which has no value there")
         if isinstance(known, Slot):
             return Value(known.kind, self.builder.load(known.address))
         return known

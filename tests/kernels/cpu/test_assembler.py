@@ -172,5 +172,5 @@ for k in range(2):
     inner = k
 return inner
 """
-    with pytest.raises(Exception, match="inner"):
+    with pytest.raises(NameError, match="'inner', which has no value there"):
         compiled(text, "count")(2)
