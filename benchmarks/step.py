@@ -285,7 +285,7 @@ def start_up(report: Report, folder: Path) -> None:
         )
 
 
-# A first run in a process of its own: processor time up to the first coupled step, and of that.
+# A first run in a process of its own: processor time of the first coupled step.
 FIRST = """
 import sys, time
 import numpy as np
@@ -296,7 +296,7 @@ for name in list(model.get_input_var_names())[:3]:
     model.set_value(name, np.array([1.0]))
 before = time.process_time()
 model.update()
-print(before, time.process_time() - before)
+print(time.process_time() - before)
 """
 
 
@@ -314,8 +314,8 @@ def first_steps(report: Report, folder: Path) -> None:
                     capture_output=True,
                     text=True,
                     check=True,
-                ).stdout.split()
-                times.append(float(text[1]))
+                ).stdout
+                times.append(float(text))
         warm = sorted(seconds["compiled before"])[1]
         for kind, times in seconds.items():
             middle = sorted(times)[1]

@@ -49,8 +49,8 @@ class _Writer(Expressions):
             self._set_target(target, self.value_of(line.value))
 
     def _augassign(self, line: ast.AugAssign) -> None:
-        read = ast.copy_location(ast.parse(ast.unparse(line.target), mode="eval").body, line)
-        self._set_target(line.target, self.calculated(line.op, self.value_of(read), line.value))
+        before = self.value_of(line.target)
+        self._set_target(line.target, self.calculated(line.op, before, line.value))
 
     def _expr(self, line: ast.Expr) -> None:
         self.value_of(line.value)
@@ -112,9 +112,9 @@ class _Writer(Expressions):
             for node in ast.walk(line)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         }
-        for name in changed & self.names.keys():
-            known = self.names[name]
-            if isinstance(known, Value):
+        # In the order in which they became known: the same text gives the same instructions.
+        for name, known in list(self.names.items()):
+            if name in changed and isinstance(known, Value):
                 slot = Slot(known.kind, self.room(known.kind))
                 self.store(slot, known.value)
                 self.names[name] = slot

@@ -12,9 +12,8 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import DTypeLike, NDArray
-
-from .instructions import instructions
 
 # Numbers that are multiplied together, and rows that share what is read of a matrix.
 LANES = 8
@@ -167,7 +166,7 @@ def _add(builder: Any, arrays: _Operands, rows: Sequence[Any], together: int) ->
                 builder.store(builder.load(kept), arrays.sums_at(row, group), align=8)
 
 
-@instructions()
+@intrinsic
 def add_product(
     typingctx: Any, source: Any, matrix: Any, spans: Any, target: Any, count: Any
 ) -> tuple[Any, Callable[..., Any]]:
